@@ -1,0 +1,108 @@
+/* backend.h - the contract between the loop and the kernel's ways of waiting.
+ *
+ * A backend knows fds and masks. It knows nothing of watchers, timers or callbacks: what belongs to an fd is
+ * the `tag` it was given, and it gives the tag back. Adding a backend is filling this structure and adding it
+ * to the table in backend.c; the contract suite then runs on it.
+ *
+ * All functions are called on the loop's thread, except `wake`. Errors are EVL_E* codes. */
+#ifndef EVL_CORE_BACKEND_H
+#define EVL_CORE_BACKEND_H
+
+#include "../mem.h"
+#include "../sys.h"
+#include <evloop/backend.h>
+#include <evloop/errors.h>
+#include <evloop/io.h>
+#include <evloop/loop.h>
+#include <evloop/timer.h>
+
+/* A mask is EVL_READ | EVL_WRITE | EVL_PRI as wanted and EVL_ERR | EVL_HUP besides as reported, with poll(2)'s
+ * values. Two more bits live here only. */
+#define EVL_MASK_EDGE (UINT32_C(1) << 31) /* wanted: report changes only. EPOLLET's value */
+#define EVL_MASK_GONE UINT32_C(32)        /* reported: the number no longer names what was added. POLLNVAL */
+
+#define EVL_EVENT_MAX 256 /* rows of one wait */
+
+/* What a wait reports. On Linux it is the kernel's own row, so that epoll translates nothing; the other
+ * backends fill it in. */
+#if EVL_HAVE_EPOLL
+typedef struct epoll_event evl_event;
+#define EVL_EVENT_MASK(ev) ((ev)->events)
+#define EVL_EVENT_TAG(ev)  ((ev)->data.u64)
+#else
+typedef struct evl_event {
+    uint32_t mask;
+    uint64_t tag;
+} evl_event;
+#define EVL_EVENT_MASK(ev) ((ev)->mask)
+#define EVL_EVENT_TAG(ev)  ((ev)->tag)
+#endif
+
+typedef struct evl_backend {
+    const char *name;
+
+    /* EVL_CAP_*. What is missing answers EVL_ENOTSUP before the backend is asked. */
+    uint32_t caps;
+
+    /* Bytes of state; the loop allocates them, zeroed, and passes them to everything below. */
+    size_t state_size;
+
+    /* Opens the kernel's queue and whatever wakes it, close-on-exec. `wake_tag` is the tag of rows that only
+     * say "something woke you". On an error nothing stays open. */
+    int (*open)(void *state, evl_mem *mem, uint64_t wake_tag);
+
+    /* Gives everything back. `forked`: this is a child of the process that opened it; free memory and do not
+     * touch an fd, since the number may be somebody else's by now. */
+    void (*close)(void *state, int forked);
+
+    /* After a fork, or when an entry that cannot be deleted haunts the queue: a fresh queue and a fresh wake,
+     * with nothing added. The old fds are closed unless `forked`. On an error the old queue is as it was. */
+    int (*reopen)(void *state, int forked);
+
+    /* Tells the kernel of a new fd at once. mask is not 0. EVL_EBADF, EVL_EPERM for what cannot be waited on
+     * (regular files and directories on every backend), EVL_ENOMEM, EVL_ENOSPC, EVL_EMFILE. */
+    int (*add)(void *state, int fd, uint32_t mask, uint64_t tag);
+
+    /* Changes what is wanted of an fd and its tag. `old` is what the kernel was last told and may be 0, and so
+     * may `mask`: 0 means that the kernel forgets the fd. May be carried by the next wait, which then reports
+     * a failure as EVL_MASK_GONE. */
+    int (*change)(void *state, int fd, uint32_t old, uint32_t mask, uint64_t tag);
+
+    /* The same for mask and old not 0, at once, and with proof that the number still names the file that was
+     * added: EVL_ENOENT or EVL_EBADF if not, and then nothing of the fd is left in the queue. */
+    int (*prove)(void *state, int fd, uint32_t old, uint32_t mask, uint64_t tag);
+
+    /* Makes the kernel forget an fd at once. Cannot fail: an fd that is gone is forgotten already. */
+    void (*remove)(void *state, int fd, uint32_t mask);
+
+    /* Waits up to timeout_ns (0: not at all; negative: for ever; never shorter than asked while nothing
+     * happens, so round up) and stores up to cap rows, at most one for an fd. Answers how many, or EVL_EINTR,
+     * or what else failed. */
+    int (*wait)(void *state, evl_event *out, int cap, int64_t timeout_ns);
+
+    /* Ends the current wait or the next one. Any thread, signal handlers; keeps errno. */
+    void (*wake)(void *state);
+
+    /* With EVL_CAP_LOOP_FD: the fd that polls readable when a wait would report something. */
+    int (*fd)(void *state);
+
+    /* With EVL_CAP_LOOP_FD: wakes the queue at an absolute CLOCK_MONOTONIC time; EVL_NEVER: not any more. */
+    int (*arm)(void *state, int64_t deadline_ns);
+
+    /* Without EVL_CAP_LOOP_FD: the rows a host has to wait for (the count, also when larger than cap), and the
+     * rows it brings back, in place of a wait. NULL otherwise. */
+    int (*rows)(void *state, evl_poll_row *rows, int cap);
+    int (*take)(void *state, const evl_poll_row *rows, int n, evl_event *out, int cap);
+} evl_backend;
+
+/* Best first, NULL at the end. */
+extern const evl_backend *const evl_backends[];
+
+const evl_backend *evl_backend_named(const char *name);
+
+/* Nanoseconds to a timespec or to whole units, rounded up, negative stays "for ever" (-1). */
+static inline struct timespec evl_timespec(int64_t ns) {
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+}
+
+#endif

@@ -1,0 +1,108 @@
+/* evloop/errors.h - every code evloop answers.
+ *
+ * A function answers 0 or a positive number, or one of these. The constants are negative themselves, so that
+ * `if (rc == EVL_EAGAIN)` is the test. They are the same on every platform: Linux's numbers, evloop's own from
+ * -1000 down, getaddrinfo's from -1100 down; an errno without a name is -(2000 + errno). */
+#ifndef EVLOOP_ERRORS_H
+#define EVLOOP_ERRORS_H
+
+#include "base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    EVL_EPERM = -1,
+    EVL_ENOENT = -2,
+    EVL_ESRCH = -3,
+    EVL_EINTR = -4,
+    EVL_EIO = -5,
+    EVL_ENXIO = -6,
+    EVL_E2BIG = -7,
+    EVL_ENOEXEC = -8,
+    EVL_EBADF = -9,
+    EVL_ECHILD = -10,
+    EVL_EAGAIN = -11,
+    EVL_ENOMEM = -12,
+    EVL_EACCES = -13,
+    EVL_EFAULT = -14,
+    EVL_EBUSY = -16,
+    EVL_EEXIST = -17,
+    EVL_EXDEV = -18,
+    EVL_ENODEV = -19,
+    EVL_ENOTDIR = -20,
+    EVL_EISDIR = -21,
+    EVL_EINVAL = -22,
+    EVL_ENFILE = -23,
+    EVL_EMFILE = -24,
+    EVL_ENOTTY = -25,
+    EVL_ETXTBSY = -26,
+    EVL_EFBIG = -27,
+    EVL_ENOSPC = -28,
+    EVL_ESPIPE = -29,
+    EVL_EROFS = -30,
+    EVL_EMLINK = -31,
+    EVL_EPIPE = -32,
+    EVL_EDOM = -33,
+    EVL_ERANGE = -34,
+    EVL_EDEADLK = -35,
+    EVL_ENAMETOOLONG = -36,
+    EVL_ENOSYS = -38,
+    EVL_ENOTEMPTY = -39,
+    EVL_ELOOP = -40,
+    EVL_EPROTO = -71,
+    EVL_EOVERFLOW = -75,
+    EVL_EILSEQ = -84,
+    EVL_ENOTSOCK = -88,
+    EVL_EDESTADDRREQ = -89,
+    EVL_EMSGSIZE = -90,
+    EVL_EPROTOTYPE = -91,
+    EVL_ENOPROTOOPT = -92,
+    EVL_EPROTONOSUPPORT = -93,
+    EVL_ESOCKTNOSUPPORT = -94,
+    EVL_ENOTSUP = -95,
+    EVL_EAFNOSUPPORT = -97,
+    EVL_EADDRINUSE = -98,
+    EVL_EADDRNOTAVAIL = -99,
+    EVL_ENETDOWN = -100,
+    EVL_ENETUNREACH = -101,
+    EVL_ECONNABORTED = -103,
+    EVL_ECONNRESET = -104,
+    EVL_ENOBUFS = -105,
+    EVL_EISCONN = -106,
+    EVL_ENOTCONN = -107,
+    EVL_ESHUTDOWN = -108,
+    EVL_ETIMEDOUT = -110,
+    EVL_ECONNREFUSED = -111,
+    EVL_EHOSTDOWN = -112,
+    EVL_EHOSTUNREACH = -113,
+    EVL_EALREADY = -114,
+    EVL_EINPROGRESS = -115,
+    EVL_ESTALE = -116,
+    EVL_EDQUOT = -122,
+    EVL_ECANCELED = -125,
+
+    EVL_ECLOSED = -1000,  /* the loop, or what was waited on, has been closed */
+    EVL_EFORK = -1001,    /* a forked child, and evl_loop_fork has not been called */
+    EVL_ETHREAD = -1002,  /* another thread is running this loop */
+    EVL_ERUNNING = -1003, /* the loop is running: a nested run, or a close from inside */
+    EVL_EUSER = -1004     /* never answered by evloop: for bindings to pass through evl_stop */
+};
+
+/* What a code means, in a few words of English; static. "unknown error" for what is none. @thread any. @since 0.1 */
+EVL_API const char *evl_strerror(int32_t code);
+
+/* The constant's name, "EVL_ENOMEM"; static. "EVL_E?" for what has none. @thread any. @since 0.1 */
+EVL_API const char *evl_err_name(int32_t code);
+
+/* The code of an errno value of this platform; 0 for 0. @thread any. @since 0.1 */
+EVL_API int32_t evl_err_from_errno(int32_t native);
+
+/* The errno value of a code on this platform, 0 where it has none. @thread any. @since 0.1 */
+EVL_API int32_t evl_err_to_errno(int32_t code);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
