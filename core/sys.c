@@ -1,4 +1,4 @@
-#if defined(__linux__)
+#if defined(__linux__) && !defined(_GNU_SOURCE)
 #define _GNU_SOURCE /* pipe2, epoll_pwait2 */
 #endif
 #include "sys.h"
@@ -64,6 +64,7 @@ evl_sys_table evl_sys = {
     .eventfd = eventfd,
     .timerfd_create = timerfd_create,
     .timerfd_settime = timerfd_settime,
+    .dup3 = dup3,
 #endif
 #if EVL_HAVE_KQUEUE
     .kqueue = kqueue,

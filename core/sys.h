@@ -49,7 +49,8 @@
     X(int, eventfd, (unsigned count, int flags), (count, flags))                                                 \
     X(int, timerfd_create, (int clock, int flags), (clock, flags))                                               \
     X(int, timerfd_settime, (int fd, int flags, const struct itimerspec *now, struct itimerspec *old),           \
-      (fd, flags, now, old))
+      (fd, flags, now, old))                                                                                     \
+    X(int, dup3, (int from, int to, int flags), (from, to, flags))
 #else
 #define EVL_SYSCALLS_EPOLL(X)
 #endif

@@ -56,7 +56,8 @@ typedef struct evl_backend {
     void (*close)(void *state, int forked);
 
     /* After a fork, or when an entry that cannot be deleted haunts the queue: a fresh queue and a fresh wake,
-     * with nothing added. The old fds are closed unless `forked`. On an error the old queue is as it was. */
+     * with nothing added. The old fds are closed where they still are this process's (a kqueue is not
+     * inherited by a child, an epoll and a pipe are). On an error the old queue is as it was. */
     int (*reopen)(void *state, int forked);
 
     /* Tells the kernel of a new fd at once. mask is not 0. EVL_EBADF, EVL_EPERM for what cannot be waited on

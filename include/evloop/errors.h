@@ -90,10 +90,11 @@ enum {
     EVL_EUSER = -1004     /* never answered by evloop: for bindings to pass through evl_stop */
 };
 
-/* What a code means, in a few words of English; static. "unknown error" for what is none. @thread any. @since 0.1 */
+/* What a code means, in a few words of English; static. "unknown error" for what is none, "success" for 0
+ * and above. @thread any. @since 0.1 */
 EVL_API const char *evl_strerror(int32_t code);
 
-/* The constant's name, "EVL_ENOMEM"; static. "EVL_E?" for what has none. @thread any. @since 0.1 */
+/* The constant's name, "EVL_ENOMEM"; static. "EVL_E?" for what has none, "EVL_OK" for 0 and above. @thread any. @since 0.1 */
 EVL_API const char *evl_err_name(int32_t code);
 
 /* The code of an errno value of this platform; 0 for 0. @thread any. @since 0.1 */

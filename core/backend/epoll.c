@@ -1,0 +1,193 @@
+/* epoll.c - the backend for Linux. Its rows are the loop's rows and its masks are poll's, so nothing is
+ * translated on the way. */
+#include "backend.h"
+
+#if EVL_HAVE_EPOLL
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+_Static_assert(EPOLLIN == EVL_READ && EPOLLPRI == EVL_PRI && EPOLLOUT == EVL_WRITE && EPOLLERR == EVL_ERR &&
+                   EPOLLHUP == EVL_HUP && (uint32_t)EPOLLET == EVL_MASK_EDGE,
+               "a mask goes to the kernel as it is");
+
+typedef struct epoll_state {
+    int ep;
+    int wake_fd;
+    int timer_fd; /* -1 until armed for the first time */
+    bool no_pwait2;
+    uint64_t wake_tag;
+} epoll_state;
+
+static int control(const epoll_state *s, int op, int fd, uint32_t mask, uint64_t tag) {
+    struct epoll_event ev = {.events = mask, .data.u64 = tag};
+    return evl_sys.epoll_ctl(s->ep, op, fd, &ev) == 0 ? 0 : evl_err_from_errno(errno);
+}
+
+/* Wakes and alarms are edge-triggered and never read: every write and every expiry is a new edge. */
+static int add_internal(const epoll_state *s, int fd) {
+    return control(s, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLET, s->wake_tag);
+}
+
+static void close_all(epoll_state *s) {
+    int *fds[] = {&s->ep, &s->wake_fd, &s->timer_fd};
+    for (int i = 0; i < 3; i++) {
+        if (*fds[i] >= 0)
+            (void)evl_sys.close(*fds[i]);
+        *fds[i] = -1;
+    }
+}
+
+static int open_all(epoll_state *s) {
+    int rc = 0;
+    s->ep = s->wake_fd = s->timer_fd = -1;
+    s->ep = evl_sys.epoll_create1(EPOLL_CLOEXEC);
+    if (s->ep >= 0)
+        s->wake_fd = evl_sys.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (s->wake_fd < 0)
+        rc = evl_err_from_errno(errno);
+    if (rc == 0)
+        rc = add_internal(s, s->wake_fd);
+    if (rc != 0)
+        close_all(s);
+    return rc;
+}
+
+static int epoll_open(void *state, evl_mem *mem, uint64_t wake_tag) {
+    epoll_state *s = state;
+    (void)mem;
+    s->wake_tag = wake_tag;
+    return open_all(s);
+}
+
+static void epoll_close(void *state, int forked) {
+    if (!forked)
+        close_all(state);
+}
+
+/* A child needs a wake of its own: the eventfd it inherited wakes the parent. Otherwise only the set itself is
+ * new, under its old number, since other threads may be writing to the eventfd and a host polling the number. */
+static int epoll_reopen(void *state, int forked) {
+    epoll_state *s = state;
+    if (forked) {
+        epoll_state fresh = *s;
+        int rc = open_all(&fresh);
+        if (rc != 0)
+            return rc;
+        close_all(s);
+        *s = fresh;
+        return 0;
+    }
+    epoll_state fresh = *s;
+    fresh.ep = evl_sys.epoll_create1(EPOLL_CLOEXEC);
+    if (fresh.ep < 0)
+        return evl_err_from_errno(errno);
+    int rc = add_internal(&fresh, s->wake_fd);
+    if (rc == 0 && s->timer_fd >= 0)
+        rc = add_internal(&fresh, s->timer_fd);
+    if (rc == 0 && evl_sys.dup3(fresh.ep, s->ep, O_CLOEXEC) < 0)
+        rc = evl_err_from_errno(errno);
+    (void)evl_sys.close(fresh.ep);
+    return rc;
+}
+
+/* EEXIST: the same file was left in the set under this number, by a duplicate of an fd that was closed. */
+static int epoll_add(void *state, int fd, uint32_t mask, uint64_t tag) {
+    int rc = control(state, EPOLL_CTL_ADD, fd, mask, tag);
+    return rc == EVL_EEXIST ? control(state, EPOLL_CTL_MOD, fd, mask, tag) : rc;
+}
+
+static int epoll_change(void *state, int fd, uint32_t old, uint32_t mask, uint64_t tag) {
+    if (old == 0)
+        return mask == 0 ? 0 : epoll_add(state, fd, mask, tag);
+    /* An entry without interest would go on reporting hangups, so it has to go. */
+    return control(state, mask == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD, fd, mask, tag);
+}
+
+static int epoll_prove(void *state, int fd, uint32_t old, uint32_t mask, uint64_t tag) {
+    (void)old;
+    return control(state, EPOLL_CTL_MOD, fd, mask, tag);
+}
+
+static void epoll_remove(void *state, int fd, uint32_t mask) {
+    (void)mask;
+    (void)control(state, EPOLL_CTL_DEL, fd, 0, 0);
+}
+
+static int milliseconds(int64_t ns) {
+    if (ns < 0)
+        return -1;
+    int64_t ms = ns / 1000000 + (ns % 1000000 != 0);
+    return ms > INT_MAX ? INT_MAX : (int)ms;
+}
+
+static int epoll_wait_rows(void *state, evl_event *out, int cap, int64_t timeout_ns) {
+    epoll_state *s = state;
+    int n = -1;
+    bool done = false;
+    if (timeout_ns > 0 && !s->no_pwait2) {
+        struct timespec ts = evl_timespec(timeout_ns);
+        n = evl_sys.epoll_pwait2(s->ep, out, cap, &ts);
+        /* ENOSYS from an older kernel, EPERM from a filter that has not heard of the call. */
+        s->no_pwait2 = n < 0 && (errno == ENOSYS || errno == EPERM);
+        done = !s->no_pwait2;
+    }
+    if (!done)
+        n = evl_sys.epoll_wait(s->ep, out, cap, milliseconds(timeout_ns));
+    return n >= 0 ? n : evl_err_from_errno(errno);
+}
+
+static void epoll_wake(void *state) {
+    const epoll_state *s = state;
+    int saved = errno;
+    uint64_t one = 1;
+    (void)!evl_sys.write(s->wake_fd, &one, sizeof one); /* EAGAIN: a wake is there already */
+    errno = saved;
+}
+
+static int epoll_fd(void *state) { return ((epoll_state *)state)->ep; }
+
+static int epoll_arm(void *state, int64_t deadline_ns) {
+    epoll_state *s = state;
+    if (s->timer_fd < 0) {
+        int fd = evl_sys.timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+        if (fd < 0)
+            return evl_err_from_errno(errno);
+        int rc = add_internal(s, fd);
+        if (rc != 0) {
+            (void)evl_sys.close(fd);
+            return rc;
+        }
+        s->timer_fd = fd;
+    }
+    struct itimerspec at = {{0, 0}, {0, 0}}; /* all 0: disarmed */
+    if (deadline_ns != EVL_NEVER)
+        at.it_value = evl_timespec(deadline_ns > 0 ? deadline_ns : 1);
+    return evl_sys.timerfd_settime(s->timer_fd, TFD_TIMER_ABSTIME, &at, NULL) == 0 ? 0
+                                                                                   : evl_err_from_errno(errno);
+}
+
+const evl_backend evl_backend_epoll = {
+    .name = "epoll",
+    .caps = EVL_CAP_EDGE | EVL_CAP_PRI | EVL_CAP_HUP | EVL_CAP_LOOP_FD | EVL_CAP_MANY,
+    .state_size = sizeof(epoll_state),
+    .open = epoll_open,
+    .close = epoll_close,
+    .reopen = epoll_reopen,
+    .add = epoll_add,
+    .change = epoll_change,
+    .prove = epoll_prove,
+    .remove = epoll_remove,
+    .wait = epoll_wait_rows,
+    .wake = epoll_wake,
+    .fd = epoll_fd,
+    .arm = epoll_arm,
+};
+
+#else
+typedef int evl_no_epoll; /* a translation unit may not be empty */
+#endif

@@ -1,0 +1,20 @@
+/* fork.h - noticing, at the price of a load, that this process is a forked child.
+ *
+ * One word of the process lives in a page that the kernel wipes in a child. It holds the generation of this
+ * process's loops, and 0 means: forked since. */
+#ifndef EVL_CORE_FORK_H
+#define EVL_CORE_FORK_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+extern atomic_uint *evl_fork_word;
+
+/* Makes the word valid for this process and answers its generation, never 0. EVL_ENOMEM if it cannot be had. */
+int evl_fork_generation(uint32_t *out);
+
+static inline uint32_t evl_fork_now(void) {
+    return atomic_load_explicit(evl_fork_word, memory_order_relaxed);
+}
+
+#endif
