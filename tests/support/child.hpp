@@ -1,0 +1,24 @@
+// child.hpp - running part of a test in a forked child, whose failed assertions fail the test.
+#pragma once
+
+#include <functional>
+#include <sys/types.h>
+
+namespace support {
+
+class Child {
+  public:
+    explicit Child(const std::function<void()> &body); // forks; the child runs body and exits
+    Child(const Child &) = delete;
+    ~Child() { join(); }
+    void join(); // a test failure when an assertion failed in the child, or when it died of a signal
+
+  private:
+    pid_t pid_;
+};
+
+inline void in_child(const std::function<void()> &body) {
+    Child child(body);
+}
+
+} // namespace support
