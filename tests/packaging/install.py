@@ -1,0 +1,26 @@
+"""install.py <scratch>: installs evloop with CMake and with Meson, for the other scripts to look at.
+
+Both are installed in one place and then moved to another, so that whatever works afterwards is relocatable."""
+import pathlib
+import sys
+
+from common import CC, ROOT, fresh, prefix, run
+
+scratch = pathlib.Path(sys.argv[1]).resolve()
+build = fresh(scratch / "build")
+first = fresh(scratch / "first")
+fresh(scratch / "prefix")
+
+run("cmake", "-S", ROOT, "-B", build / "cmake", "-G", "Ninja", f"-DCMAKE_C_COMPILER={CC}",
+    "-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DCMAKE_INSTALL_LIBDIR=lib", f"-DCMAKE_INSTALL_PREFIX={first}/cmake",
+    "-DEVLOOP_BUILD_TESTS=OFF", "-DEVLOOP_BUILD_EXAMPLES=OFF", "-DEVLOOP_WERROR=ON")
+run("cmake", "--build", build / "cmake")
+run("cmake", "--install", build / "cmake")
+
+run("meson", "setup", build / "meson", ROOT, "--prefix", first / "meson", "--libdir", "lib", "--werror",
+    "--fatal-meson-warnings", env={"CC": CC})
+run("meson", "test", "-C", build / "meson")
+run("meson", "install", "-C", build / "meson", "--quiet")
+
+for builder in "cmake", "meson":
+    (first / builder).rename(prefix(scratch, builder))
