@@ -1,0 +1,57 @@
+#!/bin/sh
+# setup.sh [demo] - installs what building and testing evloop needs on Debian or Ubuntu, with apt-get; "demo" is the
+# little that the examples need. Does nothing, and needs no network, when everything is there.
+set -eu
+
+missing=
+
+# wants <command> <package>
+wants() {
+    command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+
+wants cc gcc
+wants c++ g++
+wants cmake cmake
+wants ninja ninja-build
+if [ "${1:-all}" != demo ]; then
+    wants nm binutils
+    wants clang-19 clang-19
+    wants clang-format-19 clang-format-19
+    wants git git
+    wants meson meson
+    wants nc netcat-openbsd
+    wants pkg-config pkg-config
+    wants python3 python3
+    wants strace strace
+    wants valgrind valgrind
+    [ -e /usr/include/gtest/gtest.h ] || missing="$missing libgtest-dev"
+    [ -e /usr/include/gmock/gmock.h ] || missing="$missing libgmock-dev"
+    /usr/bin/python3 -c 'import pycparser' 2>/dev/null || missing="$missing python3-pycparser"
+fi
+
+if [ -n "$missing" ]; then
+    if ! command -v apt-get >/dev/null; then
+        echo "setup.sh: no apt-get here; please install:$missing" >&2
+        exit 1
+    fi
+    sudo=
+    [ "$(id -u)" -eq 0 ] || sudo=sudo
+    echo "setup.sh: installing$missing"
+    $sudo apt-get update -qq
+    # An older distribution may not have this clang; then the newest that it has.
+    for tool in clang clang-format; do
+        case "$missing " in
+        *" $tool-19 "*)
+            apt-cache show $tool-19 >/dev/null 2>&1 || missing=$(echo "$missing" | sed "s/ $tool-19/ $tool/") ;;
+        esac
+    done
+    # shellcheck disable=SC2086 # a list of packages
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+fi
+
+have=$(cmake --version | sed -n '1s/[^0-9]*//p')
+if [ "$(printf '%s\n' 3.25 "$have" | sort -V | head -n 1)" != 3.25 ]; then
+    echo "setup.sh: evloop wants CMake 3.25 or newer; this is $have" >&2
+    exit 1
+fi
