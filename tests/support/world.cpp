@@ -22,6 +22,14 @@ bool records() {
     return answer;
 }
 
+bool slow() {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return true;
+#else
+    return std::getenv("EVLOOP_TEST_SLOW") != nullptr;
+#endif
+}
+
 World::World(Options o) : cap(o.cap) {
     evl_options options{};
     options.struct_size = sizeof options;

@@ -29,14 +29,8 @@ constexpr int64_t sec = 1000 * ms;
 // Which sink this process tests.
 bool records();
 
-// The sanitizers and Valgrind make some loops shorter.
-constexpr bool slow_build() {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return true;
-#else
-    return false;
-#endif
-}
+// Whether long loops should be shorter: under a sanitizer, or with EVLOOP_TEST_SLOW set (Valgrind).
+bool slow();
 
 // What happens: a function of the result, or of nothing.
 class Action {

@@ -1,0 +1,441 @@
+// timer_test.cpp - timers: starting, moving, stopping, repeating, and a million random steps.
+#include "world.hpp"
+
+#include <random>
+#include <set>
+
+using namespace support;
+
+namespace {
+
+TEST(Timer, StartsOnceStopsAndTellsItsDeadline) {
+    World w;
+    evl_timer *timer = w.timer([&](int64_t n) { w.note("fired" + std::to_string(n)); });
+    EXPECT_EQ(evl_active(timer), 0);
+    EXPECT_EQ(evl_timer_deadline(timer), EVL_NEVER);
+    EXPECT_EQ(evl_timer_stop(timer), 0); // also when it was not started
+    int64_t at = evl_now(w.loop) + 5 * ms;
+    EXPECT_EQ(evl_timer_start(timer, at, 0), 0);
+    EXPECT_EQ(evl_active(timer), 1);
+    EXPECT_EQ(evl_timer_deadline(timer), at);
+    EXPECT_EQ(w.run(), EVL_RUN_DONE);
+    EXPECT_EQ(w.log(), "fired1");
+    EXPECT_EQ(evl_active(timer), 0);
+    EXPECT_EQ(evl_timer_deadline(timer), EVL_NEVER);
+    EXPECT_EQ(evl_timer_start_in(timer, 5 * ms, 0), 0); // and again
+    EXPECT_EQ(evl_timer_stop(timer), 0);
+    EXPECT_EQ(w.run(), EVL_RUN_DONE);
+    EXPECT_EQ(w.log(), "fired1");
+}
+
+TEST(Timer, RepeatsWithoutDrift) {
+    Sys sys;
+    World w({.clock = EVL_CLOCK_REAL});
+    sys.freeze_time();
+    int64_t start = sys.now();
+    std::vector<int64_t> at;
+    evl_timer *timer = w.timer_in(
+        10 * ms,
+        [&](int64_t n) {
+            EXPECT_EQ(n, 1);
+            at.push_back((evl_now(w.loop) - start) / us);
+            sys.advance(3 * ms); // the callback takes time
+            EXPECT_EQ(evl_timer_deadline(timer), start + static_cast<int64_t>(at.size() + 1) * 10 * ms);
+            EXPECT_EQ(evl_active(timer), 1);
+            if (at.size() == 5)
+                evl_timer_stop(timer);
+        },
+        10 * ms);
+    w.run();
+    EXPECT_EQ(at, (std::vector<int64_t>{10'000, 20'000, 30'000, 40'000, 50'000}));
+}
+
+void one_expiration_after_a_stall() {
+    World w({.clock = EVL_CLOCK_MANUAL});
+    int64_t start = evl_now(w.loop);
+    evl_timer *timer = w.timer_in(10, [&](int64_t n) { w.note(std::to_string(n)); }, 10);
+    evl_clock_advance(w.loop, 10);
+    w.nowait();
+    evl_clock_advance(w.loop, 35); // 20, 30 and 40 are missed
+    w.nowait();
+    w.nowait();
+    EXPECT_EQ(w.log(), "1 3");
+    EXPECT_EQ(evl_timer_deadline(timer), start + 50); // still on the grid
+    evl_clock_advance(w.loop, 5);
+    w.nowait();
+    EXPECT_EQ(w.log(), "1 3 1");
+    evl_clock_advance(w.loop, 3600 * sec);
+    w.nowait();
+    EXPECT_EQ(w.log(), "1 3 1 360000000000");
+}
+
+TEST(Timer, AStallIsOneCallWithTheNumberOfExpirations) {
+    one_expiration_after_a_stall();
+}
+
+TEST(Timer, RepeatIsCountedFromADeadlineInThePast) {
+    World w({.clock = EVL_CLOCK_MANUAL});
+    int64_t now = evl_now(w.loop);
+    evl_timer *timer = w.timer_at(now - 25, [&](int64_t n) { w.note(std::to_string(n)); }, 10);
+    w.nowait();
+    EXPECT_EQ(w.log(), "3"); // at -25, -15 and -5
+    EXPECT_EQ(evl_timer_deadline(timer), now + 5);
+}
+
+// What is already due in this pass is taken back by a move or a stop.
+TEST(Timer, MovingOrStoppingTakesBackWhatIsDue) {
+    World w;
+    evl_timer *moved = nullptr, *stopped = nullptr;
+    int64_t now = evl_now(w.loop);
+    w.timer_at(now - 3, [&] {
+        evl_timer_start(moved, now + 1 * sec, 0);
+        evl_timer_stop(stopped);
+        w.note("first");
+    });
+    moved = w.timer_at(now - 2, w.says("moved"));
+    stopped = w.timer_at(now - 1, w.says("stopped"));
+    w.nowait();
+    EXPECT_EQ(w.log(), "first");
+    EXPECT_EQ(evl_active(stopped), 0);
+    EXPECT_EQ(evl_timer_deadline(moved), now + 1 * sec);
+    w.run();
+    EXPECT_EQ(w.log(), "first moved");
+}
+
+TEST(Timer, MovedEarlierAndLaterManyTimes) {
+    World w;
+    int64_t now = evl_now(w.loop);
+    evl_timer *timer = w.timer([&] { EXPECT_EQ(evl_now(w.loop), now + 77), w.note("fired"); });
+    for (int i = 0; i < 1000; i++)
+        evl_timer_start(timer, now + (i * 7919) % 1000, 0);
+    evl_timer_start(timer, now + 77, 0);
+    w.run();
+    EXPECT_EQ(w.log(), "fired");
+}
+
+// A timer that restarts itself for now, or for the past, runs once a pass and lets others in.
+void restart_in_own_callback() {
+    World w;
+    int fired = 0;
+    evl_timer *timer = nullptr;
+    timer = w.timer([&] {
+        fired++;
+        evl_timer_start(timer, evl_now(w.loop) - 1, 0);
+    });
+    evl_timer_start(timer, evl_now(w.loop) - 1, 0);
+    for (int i = 1; i <= 5; i++) {
+        w.nowait();
+        EXPECT_EQ(fired, i);
+    }
+    evl_timer_stop(timer);
+    w.nowait();
+    EXPECT_EQ(fired, 5);
+}
+
+TEST(Timer, ZeroDelayInOwnCallbackWaitsForTheNextPass) {
+    restart_in_own_callback();
+}
+
+TEST(Timer, BadInput) {
+    World w;
+    Pipe p;
+    evl_timer *timer = w.timer([] {});
+    evl_io *io = w.io(p.r, EVL_READ, [] {});
+    evl_timer *out = nullptr;
+    EXPECT_EQ(evl_timer_new(nullptr, nullptr, nullptr, &out), EVL_EINVAL);
+    EXPECT_EQ(evl_timer_new(w.loop, nullptr, nullptr, nullptr), EVL_EINVAL);
+    EXPECT_EQ(evl_timer_start(timer, 0, -1), EVL_EINVAL);
+    EXPECT_EQ(evl_timer_start_in(timer, 0, INT64_MIN), EVL_EINVAL);
+    EXPECT_EQ(evl_active(timer), 0); // nothing changed
+    for (evl_timer *wrong : {static_cast<evl_timer *>(nullptr), io}) {
+        EXPECT_EQ(evl_timer_start(wrong, 0, 0), EVL_EINVAL);
+        EXPECT_EQ(evl_timer_start_in(wrong, 0, 0), EVL_EINVAL);
+        EXPECT_EQ(evl_timer_stop(wrong), EVL_EINVAL);
+        EXPECT_EQ(evl_timer_deadline(wrong), EVL_NEVER);
+    }
+}
+
+void never_allocates_after_new() {
+    World w;
+    std::vector<evl_timer *> timers;
+    for (int i = 0; i < 1000; i++)
+        timers.push_back(w.timer([] {}));
+    w.memory.fail(1, UINT64_MAX / 2);
+    int64_t now = evl_now(w.loop);
+    std::mt19937 random(1);
+    for (int i = 0; i < 20'000; i++) {
+        evl_timer *timer = timers[random() % timers.size()];
+        int64_t at = now + random() % 1000;
+        EXPECT_EQ(i % 3 ? evl_timer_start(timer, at, 0) : evl_timer_stop(timer), 0);
+    }
+    EXPECT_EQ(w.run(), EVL_RUN_DONE);
+    for (evl_timer *timer : timers)
+        EXPECT_EQ(evl_close(timer), 0);
+    EXPECT_FALSE(w.memory.failed());
+    w.memory.fail(0);
+}
+
+TEST(Timer, Contract_13_StartMoveStopAndCloseCannotRunOutOfMemory) {
+    never_allocates_after_new();
+}
+
+TEST(Timer, Contract_16_AWarmTimerStormAllocatesNothing) {
+    World w({.cap = 256});
+    std::vector<evl_timer *> timers;
+    for (int i = 0; i < 5000; i++)
+        timers.push_back(w.timer([] {}));
+    uint64_t before = 0;
+    for (int round = 0; round < 4; round++) {
+        if (round == 1)
+            before = w.memory.calls();
+        for (size_t i = 0; i < timers.size(); i++)
+            evl_timer_start_in(timers[i], static_cast<int64_t>((i * 7919) % 5000) * us, 0);
+        w.run();
+    }
+    EXPECT_EQ(w.memory.calls(), before);
+}
+
+// Against the simplest model there is: a set of (deadline, order of start). Timers act on others and on
+// themselves from their callbacks, and the order of firing is compared exactly.
+class Storm {
+  public:
+    explicit Storm(uint64_t seed) : random_(seed), w_({.clock = EVL_CLOCK_MANUAL}), now_(evl_now(w_.loop)) {
+        for (size_t i = 0; i < kTimers; i++)
+            make(i);
+    }
+
+    void run(int steps) {
+        for (steps_ = steps; steps_ > 0 && !::testing::Test::HasFailure(); steps_--) {
+            size_t n = random_() % 40;
+            for (size_t i = 0; i < n; i++)
+                step();
+            int64_t by = static_cast<int64_t>(random_() % 60);
+            evl_clock_advance(w_.loop, by);
+            now_ += by;
+            while (!due_.empty() || (!model_.empty() && std::get<0>(*model_.begin()) <= now_)) {
+                take_due();
+                w_.nowait();
+                EXPECT_TRUE(due_.empty()) << "did not fire";
+                if (::testing::Test::HasFailure())
+                    return;
+            }
+            w_.nowait();
+            steps_ -= static_cast<int>(n);
+        }
+    }
+
+  private:
+    static constexpr size_t kTimers = 500;
+    struct Timer {
+        evl_timer *handle = nullptr;
+        int64_t deadline = EVL_NEVER;
+        int64_t repeat = 0;
+        uint64_t order = 0;
+    };
+    using Entry = std::tuple<int64_t, uint64_t, size_t>;
+
+    void make(size_t i) {
+        t_[i] = Timer{};
+        t_[i].handle = w_.timer([this, i](int64_t n) { fired(i, n); });
+    }
+
+    void forget(size_t i) {
+        model_.erase({t_[i].deadline, t_[i].order, i});
+        std::erase_if(due_, [i](auto &d) { return d.first == i; });
+    }
+
+    void start(size_t i, int64_t deadline, int64_t repeat) {
+        forget(i);
+        EXPECT_EQ(evl_timer_start(t_[i].handle, deadline, repeat), 0);
+        t_[i].deadline = deadline;
+        t_[i].repeat = repeat;
+        t_[i].order = ++order_;
+        model_.insert({deadline, t_[i].order, i});
+    }
+
+    void stop(size_t i) {
+        forget(i);
+        EXPECT_EQ(evl_timer_stop(t_[i].handle), 0);
+        t_[i].deadline = EVL_NEVER;
+    }
+
+    // What one pass may queue: the first 256 that are due at this moment.
+    void take_due() {
+        while (due_.size() < 256 && !model_.empty() && std::get<0>(*model_.begin()) <= now_) {
+            size_t i = std::get<2>(*model_.begin());
+            model_.erase(model_.begin());
+            int64_t n = 1;
+            if (t_[i].repeat > 0) {
+                n += (now_ - t_[i].deadline) / t_[i].repeat;
+                t_[i].deadline += n * t_[i].repeat;
+                t_[i].order = ++order_;
+                model_.insert({t_[i].deadline, t_[i].order, i});
+            } else {
+                t_[i].deadline = EVL_NEVER;
+            }
+            due_.push_back({i, n});
+        }
+    }
+
+    void fired(size_t i, int64_t n) {
+        if (due_.empty() || due_.front() != std::pair{i, n}) {
+            ADD_FAILURE() << "fired " << i << " x" << n << ", expected "
+                          << (due_.empty() ? "none" : std::to_string(due_.front().first)) << ", steps left "
+                          << steps_;
+            return;
+        }
+        due_.pop_front();
+        EXPECT_EQ(evl_timer_deadline(t_[i].handle), t_[i].deadline);
+        for (size_t k = random_() % 3; k > 0; k--)
+            step();
+        if (random_() % 4 == 0)
+            close(i);
+    }
+
+    void close(size_t i) {
+        forget(i);
+        EXPECT_EQ(evl_close(t_[i].handle), 0);
+        make(i);
+    }
+
+    void step() {
+        size_t i = random_() % kTimers;
+        int64_t at = now_ + static_cast<int64_t>(random_() % 300) - 20;
+        switch (random_() % 8) {
+        case 0:
+            stop(i);
+            break;
+        case 1:
+            close(i);
+            break;
+        case 2:
+            start(i, at, static_cast<int64_t>(random_() % 50) + 1);
+            break;
+        case 3: // idle timeouts, pushed back
+            start(i, t_[i].deadline == EVL_NEVER ? at : t_[i].deadline + 40, 0);
+            break;
+        default:
+            start(i, at, 0);
+        }
+        EXPECT_EQ(evl_timer_deadline(t_[i].handle), t_[i].deadline);
+    }
+
+    std::mt19937_64 random_;
+    World w_;
+    int64_t now_;
+    uint64_t order_ = 0;
+    int steps_ = 0;
+    Timer t_[kTimers];
+    std::set<Entry> model_;
+    std::deque<std::pair<size_t, int64_t>> due_;
+};
+
+TEST(Timer, AMillionRandomStepsAgainstASortedList) {
+    uint64_t seed = std::random_device{}();
+    if (const char *again = std::getenv("EVLOOP_TEST_SEED"))
+        seed = std::strtoull(again, nullptr, 10);
+    std::printf("EVLOOP_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
+    Storm(seed).run(slow() ? 50'000 : 1'000'000);
+}
+
+TEST(Timer, AHundredThousandWithTheSameDeadline) {
+    World w({.cap = 1024});
+    const size_t n = slow() ? 10'000 : 100'000;
+    int64_t at = evl_now(w.loop) + 1 * sec;
+    size_t next = 0;
+    for (size_t i = 0; i < n; i++)
+        w.timer_at(at, [&, i] { EXPECT_EQ(i, next++); });
+    w.run();
+    EXPECT_EQ(next, n);
+}
+
+// Storms that are taken in bulk keep order and ties, and what is stopped or moved while they are taken.
+TEST(Timer, AStormInRandomOrderFiresInOrder) {
+    World w({.clock = EVL_CLOCK_MANUAL, .cap = 1024});
+    const size_t n = slow() ? 70'000 : 200'000;
+    int64_t now = evl_now(w.loop);
+    std::mt19937_64 random(7);
+    std::vector<int64_t> deadline(n);
+    std::vector<evl_timer *> timers(n);
+    int64_t last = 0;
+    size_t last_index = 0, fired = 0, gone = 0;
+    for (size_t i = 0; i < n; i++) {
+        deadline[i] = now + static_cast<int64_t>(random() % 50'000);
+        timers[i] = w.timer_at(deadline[i], [&, i] {
+            EXPECT_LE(last, deadline[i]);
+            EXPECT_TRUE(last != deadline[i] || last_index < i);
+            last = deadline[i];
+            last_index = i;
+            timers[i] = nullptr;
+            fired++;
+            size_t other = random() % n;
+            if (fired % 100 == 0 && timers[other] && evl_active(timers[other])) {
+                fired % 200 ? evl_timer_stop(timers[other]) : evl_close(timers[other]);
+                timers[other] = nullptr;
+                gone++;
+            }
+        });
+    }
+    evl_clock_advance(w.loop, 100'000);
+    EXPECT_EQ(w.run(), EVL_RUN_DONE);
+    EXPECT_EQ(fired + gone, n);
+}
+
+// --- traps and asyncio
+// ----------------------------------------------------------------------------------------------
+
+TEST(Trap, Trap_06_RestartInOwnCallbackWaitsATurnAndStopTakesBackWhatIsDue) {
+    restart_in_own_callback();
+}
+
+TEST(Trap, Trap_07_NeitherDriftNorBurst) {
+    one_expiration_after_a_stall();
+}
+
+TEST(Asyncio, Asyncio_006_NegativeDelaysAreNotClamped) {
+    World w;
+    w.timer_in(-1 * sec, w.says("a"));
+    w.timer_in(-2 * sec, w.says("b"));
+    w.timer_in(-2 * sec, w.says("c")); // a tie: fifo, which asyncio leaves open
+    w.run();
+    EXPECT_EQ(w.log(), "b c a");
+}
+
+// asyncio's None has no counterpart; what is no deadline here is a negative repeat, and EVL_NEVER is an
+// answer.
+TEST(Asyncio, Asyncio_007_AbsoluteDeadlinesAreOnTheLoopsClock) {
+    World w;
+    evl_clock_advance(w.loop, 12345);
+    int64_t at = evl_time(w.loop) + 100;
+    evl_timer *timer = w.timer_at(at, [&] { EXPECT_EQ(evl_time(w.loop), at), w.note("fired"); });
+    EXPECT_EQ(evl_timer_deadline(timer), at);
+    EXPECT_EQ(evl_timer_start(timer, at, -1), EVL_EINVAL);
+    EXPECT_EQ(evl_timer_deadline(timer), at); // nothing changed
+    w.run();
+    EXPECT_EQ(w.log(), "fired");
+}
+
+TEST(Asyncio, Asyncio_008_StoppedTimersNeverFireAndMemoryStaysBounded) {
+    World w;
+    w.timer_in(3600 * sec, [] {});
+    size_t peak = 0;
+    int64_t now = evl_now(w.loop);
+    evl_timer *churned = w.timer(w.says("stopped"));
+    for (int i = 0; i < 200'000; i++) {
+        evl_timer_start(churned, now + 1'000'000 - i, 0); // ever earlier
+        evl_timer_stop(churned);
+        if (i == 100)
+            peak = w.memory.bytes();
+    }
+    for (int i = 0; i < 20'000; i++) {
+        evl_timer *timer = nullptr;
+        ASSERT_EQ(evl_timer_new(w.loop, nullptr, nullptr, &timer), 0);
+        evl_timer_start_in(timer, 10 * sec, 0);
+        evl_close(timer);
+    }
+    EXPECT_LE(w.memory.bytes(), peak + 4096);
+    w.run();
+    EXPECT_EQ(w.log(), "");
+}
+
+} // namespace
