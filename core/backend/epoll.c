@@ -11,8 +11,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-_Static_assert(EPOLLIN == EVL_READ && EPOLLPRI == EVL_PRI && EPOLLOUT == EVL_WRITE && EPOLLERR == EVL_ERR &&
-                   EPOLLHUP == EVL_HUP && (uint32_t)EPOLLET == EVL_MASK_EDGE,
+#define SAME(kernel, ours) ((uint32_t)(kernel) == (uint32_t)(ours))
+_Static_assert(SAME(EPOLLIN, EVL_READ) && SAME(EPOLLPRI, EVL_PRI) && SAME(EPOLLOUT, EVL_WRITE) &&
+                   SAME(EPOLLERR, EVL_ERR) && SAME(EPOLLHUP, EVL_HUP) && SAME(EPOLLET, EVL_MASK_EDGE),
                "a mask goes to the kernel as it is");
 
 typedef struct epoll_state {

@@ -1,0 +1,49 @@
+/* call.c - deferred calls. Their nodes come from a slab and go back to it before the function runs, so that a
+ * chain of calls uses one node. */
+#include "loop.h"
+
+static int call(evl_loop *loop, evl_fn *fn, void *arg, evl_fn *drop) {
+    int rc = evl_enter(loop);
+    if (EVL_UNLIKELY(rc != 0))
+        return rc;
+    evl_node *node = evl_slab_take(&loop->calls, &loop->mem);
+    if (EVL_UNLIKELY(!node))
+        return EVL_ENOMEM;
+    node->fn.plain = fn;
+    node->arg = arg;
+    node->u.drop = drop;
+    node->kind = EVL_KIND_CALL;
+    node->sink = fn ? EVL_SINK_CALL : EVL_SINK_RECORD;
+    node->call = EVL_CALL_ONCE;
+    evl_ready(loop, node);
+    evl_touch(loop);
+    return 0;
+}
+
+int32_t evl_call_soon(evl_loop *loop, evl_fn *fn, void *arg) { return call(loop, fn, arg, NULL); }
+
+int32_t evl_call_soon_owned(evl_loop *loop, evl_fn *fn, void *arg, evl_fn *drop) {
+    return call(loop, fn, arg, drop);
+}
+
+static evl_slab *home_of(evl_loop *loop, const evl_node *node) {
+    return node->kind == EVL_KIND_DROP ? &loop->extras : &loop->calls;
+}
+
+/* The loop may be gone after fn, so nothing of it is needed then. */
+void evl_call_run(evl_loop *loop, evl_node *node) {
+    evl_fn *fn = node->fn.plain, *drop = node->u.drop;
+    void *arg = node->arg;
+    evl_slab_give(home_of(loop, node), node);
+    fn(arg);
+    if (drop)
+        drop(arg);
+}
+
+void evl_call_drop(evl_loop *loop, evl_node *node) {
+    evl_fn *drop = node->kind == EVL_KIND_DROP ? node->fn.plain : node->u.drop;
+    void *arg = node->arg;
+    evl_slab_give(home_of(loop, node), node);
+    if (drop)
+        drop(arg);
+}

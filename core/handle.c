@@ -1,0 +1,189 @@
+/* handle.c - what all handles have in common: slots, ids, names, drops, closing. */
+#include "loop.h"
+
+/* An id: generation 32 bits, kind 4, slot 28. The generation makes it unique for the loop's life. */
+#define ID_SLOT_BITS 28
+
+uint64_t evl_handle_id(const evl_handle *handle) {
+    return (uint64_t)handle->gen << 32 | (uint64_t)handle->node.kind << ID_SLOT_BITS | handle->node.slot;
+}
+
+evl_handle *evl_handle_find(const evl_loop *loop, uint64_t id) {
+    uint32_t kind = (uint32_t)id >> ID_SLOT_BITS;
+    uint32_t slot = (uint32_t)id & ((UINT32_C(1) << ID_SLOT_BITS) - 1);
+    if (kind == 0 || kind >= EVL_HANDLES || slot >= evl_slab_slots(&loop->handles[kind]))
+        return NULL;
+    evl_handle *handle = evl_slab_at(&loop->handles[kind], slot);
+    return handle->node.kind == kind && handle->gen == id >> 32 ? handle : NULL;
+}
+
+evl_handle *evl_handle_take(evl_loop *loop, int kind, evl_done_fn *fn, void *arg) {
+    evl_node *node = evl_slab_take(&loop->handles[kind], &loop->mem);
+    if (!node)
+        return NULL;
+    evl_handle *handle = EVL_OWNER(node, evl_handle, node);
+    evl_node_set(node, kind, fn, arg);
+    node->flags = EVL_F_KEEP;
+    node->u.result = 0;
+    handle->loop = loop;
+    handle->extra = NULL;
+    return handle;
+}
+
+/* The drop runs later, as a deferred call whose node is the extra's own, so that nothing can fail here. */
+static void give_extra(evl_loop *loop, evl_extra *extra, void *arg) {
+    if (!extra->drop) {
+        evl_slab_give(&loop->extras, &extra->node);
+        return;
+    }
+    evl_node_set(&extra->node, EVL_KIND_DROP, NULL, arg);
+    extra->node.fn.plain = extra->drop;
+    extra->node.u.drop = NULL;
+    extra->node.sink = EVL_SINK_CALL;
+    extra->node.call = EVL_CALL_ONCE;
+    evl_ready(loop, &extra->node);
+}
+
+void evl_handle_give(evl_handle *handle) {
+    evl_loop *loop = handle->loop;
+    evl_slab *slab = &loop->handles[handle->node.kind];
+    evl_handle_set_active(handle, false);
+    evl_list_unlink(&handle->node.link);
+    if (handle->extra)
+        give_extra(loop, handle->extra, handle->node.arg);
+    handle->extra = NULL;
+#if defined(EVLOOP_CHECKS)
+    handle->node.kind = 0; /* never used again, so that a stale pointer is always told */
+    handle->gen++;
+    slab->live--;
+#else
+    if (++handle->gen != 0)
+        evl_slab_give(slab, &handle->node);
+    else { /* its next id would be an old one: the slot is retired */
+        handle->node.kind = 0;
+        slab->live--;
+    }
+#endif
+}
+
+void evl_handle_set_active(evl_handle *handle, bool on) {
+    evl_node *node = &handle->node;
+    if (((node->flags & EVL_F_ACTIVE) != 0) == on)
+        return;
+    node->flags ^= EVL_F_ACTIVE;
+    if (!(node->flags & EVL_F_KEEP))
+        return;
+    handle->loop->alive += on ? 1 : -1;
+    if (node->kind == EVL_KIND_TIMER)
+        handle->loop->alive_timers += on ? 1 : -1;
+}
+
+void evl_handle_detach(evl_handle *handle) {
+    switch (handle->node.kind) {
+    case EVL_KIND_IO:
+        evl_io_detach((evl_watcher *)handle);
+        break;
+    case EVL_KIND_TIMER:
+        evl_timer_detach((evl_timer_handle *)handle);
+        break;
+    case EVL_KIND_SIGNAL:
+        evl_signal_detach((evl_signal_handle *)handle);
+        break;
+    default:
+        evl_hook_detach((evl_hook_handle *)handle);
+        break;
+    }
+}
+
+int32_t evl_close(evl_handle *handle) {
+    if (!handle)
+        return 0;
+    evl_loop *loop = handle->loop;
+    if (evl_is_closed(loop))
+        return 0;
+    int rc = evl_check_kind(handle, 0);
+    if (rc == 0)
+        rc = evl_enter_child(loop);
+    if (rc != 0)
+        return rc;
+    evl_handle_detach(handle);
+    evl_handle_give(handle);
+    evl_touch(loop);
+    return 0;
+}
+
+uint64_t evl_id(const evl_handle *handle) {
+    return evl_check_kind(handle, 0) == 0 ? evl_handle_id(handle) : 0;
+}
+
+evl_handle *evl_lookup(evl_loop *loop, uint64_t id) {
+    return evl_enter(loop) == 0 ? evl_handle_find(loop, id) : NULL;
+}
+
+int32_t evl_kind(const evl_handle *handle) {
+    int rc = evl_check_kind(handle, 0);
+    return rc != 0 ? rc : handle->node.kind;
+}
+
+evl_loop *evl_loop_of(const evl_handle *handle) {
+    return evl_check_kind(handle, 0) == 0 ? handle->loop : NULL;
+}
+
+void *evl_arg(const evl_handle *handle) {
+    return evl_check_kind(handle, 0) == 0 ? handle->node.arg : NULL;
+}
+
+static evl_extra *extra_of(evl_handle *handle) {
+    if (!handle->extra) {
+        evl_node *node = evl_slab_take(&handle->loop->extras, &handle->loop->mem);
+        if (!node)
+            return NULL;
+        handle->extra = EVL_OWNER(node, evl_extra, node);
+        handle->extra->drop = NULL;
+        handle->extra->name[0] = '\0';
+        node->kind = EVL_KIND_DROP;
+    }
+    return handle->extra;
+}
+
+int32_t evl_set_name(evl_handle *handle, const char *name) {
+    int rc = evl_enter_handle(handle, 0);
+    if (rc != 0 || (!name && !handle->extra))
+        return rc;
+    evl_extra *extra = extra_of(handle);
+    if (!extra)
+        return EVL_ENOMEM;
+    evl_copy_name(extra->name, name);
+    return 0;
+}
+
+const char *evl_name(const evl_handle *handle) {
+    return evl_check_kind(handle, 0) == 0 && handle->extra ? handle->extra->name : "";
+}
+
+int32_t evl_set_drop(evl_handle *handle, evl_fn *drop) {
+    int rc = evl_enter_handle(handle, 0);
+    if (rc != 0 || (!drop && !handle->extra))
+        return rc;
+    evl_extra *extra = extra_of(handle);
+    if (!extra)
+        return EVL_ENOMEM;
+    extra->drop = drop;
+    return 0;
+}
+
+int32_t evl_keep_alive(evl_handle *handle, int32_t on) {
+    int rc = evl_enter_handle(handle, 0);
+    if (rc != 0)
+        return rc;
+    bool active = (handle->node.flags & EVL_F_ACTIVE) != 0;
+    evl_handle_set_active(handle, false);
+    handle->node.flags = (uint8_t)(on ? handle->node.flags | EVL_F_KEEP : handle->node.flags & ~EVL_F_KEEP);
+    evl_handle_set_active(handle, active);
+    return 0;
+}
+
+int32_t evl_active(const evl_handle *handle) {
+    int rc = evl_check_kind(handle, 0);
+    return rc != 0 ? rc : (handle->node.flags & EVL_F_ACTIVE) != 0;
+}

@@ -1,0 +1,39 @@
+/* hook.c - functions around the loop's polls. */
+#include "loop.h"
+
+/* Hooks have no result, and so they use the other callback type; a node keeps either. */
+int32_t evl_hook_new(evl_loop *loop, int32_t when, evl_fn *fn, void *arg, evl_hook **out) {
+    int rc = evl_enter(loop);
+    if (rc != 0)
+        return rc;
+    if (!fn || !out || when < EVL_HOOK_BEFORE_POLL || when > EVL_HOOK_IDLE)
+        return EVL_EINVAL;
+    evl_handle *handle = evl_handle_take(loop, EVL_KIND_HOOK, NULL, arg);
+    if (!handle)
+        return EVL_ENOMEM;
+    handle->node.fn.plain = fn;
+    handle->node.sink = EVL_SINK_CALL;
+    handle->node.flags = 0;
+    ((evl_hook_handle *)handle)->when = when;
+    evl_handle_set_active(handle, true);
+    evl_list_append(&loop->hooks[when], &handle->node.link);
+    *out = handle;
+    return 0;
+}
+
+void evl_hook_detach(evl_hook_handle *hook) { evl_list_unlink(&hook->base.node.link); }
+
+/* Each hook goes back to the list before it runs, so that it may close itself or any other. Hooks made
+ * meanwhile run from the next poll on. */
+void evl_hooks_run(evl_loop *loop, int when) {
+    evl_link turn;
+    evl_list_init(&turn);
+    evl_list_splice(&turn, &loop->hooks[when]);
+    while (!evl_list_empty(&turn)) {
+        evl_link *link = turn.next;
+        evl_node *node = evl_node_of(link);
+        evl_list_remove(link);
+        evl_list_append(&loop->hooks[when], link);
+        node->fn.plain(node->arg);
+    }
+}

@@ -1,0 +1,201 @@
+/* inspect.c - what is open and queued: for people who ask why a loop does not end or close. */
+#include "loop.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+typedef struct list {
+    evl_blocker *out;
+    int32_t cap;
+    int32_t count;
+} list;
+
+static void add(list *l, evl_blocker blocker, const char *name) {
+    evl_copy_name(blocker.name, name);
+    if (l->count < l->cap)
+        l->out[l->count] = blocker;
+    l->count++;
+}
+
+static void add_count(list *l, int kind, uint32_t count) {
+    if (count != 0)
+        add(l, (evl_blocker){.kind = kind, .count = (int32_t)count}, NULL);
+}
+
+static void add_handles(const evl_loop *loop, list *l) {
+    for (int kind = EVL_KIND_IO; kind < EVL_HANDLES; kind++) {
+        const evl_slab *slab = &loop->handles[kind];
+        for (uint32_t slot = 0; slot < evl_slab_slots(slab); slot++) {
+            const evl_handle *handle = evl_slab_at(slab, slot);
+            if (handle->node.kind != 0)
+                add(l, (evl_blocker){.id = evl_handle_id(handle), .kind = kind, .count = 1},
+                    handle->extra ? handle->extra->name : NULL);
+        }
+    }
+}
+
+/* What waits in a ready list, by kind; handles were listed already and posts are counted by their queues. */
+static void count_nodes(const evl_link *head, uint32_t *calls, uint32_t *drops) {
+    for (const evl_link *link = head->next; link != head; link = link->next) {
+        const evl_node *node = EVL_OWNER(link, evl_node, link);
+        *calls += node->kind == EVL_KIND_CALL;
+        *drops += node->kind == EVL_KIND_DROP;
+    }
+}
+
+static uint32_t active_ops(const evl_loop *loop) {
+    int32_t handles = 0;
+    for (int kind = EVL_KIND_IO; kind < EVL_HANDLES; kind++) {
+        const evl_slab *slab = &loop->handles[kind];
+        for (uint32_t slot = 0; slot < evl_slab_slots(slab); slot++) {
+            const evl_node *node = evl_slab_at(slab, slot);
+            const int both = EVL_F_ACTIVE | EVL_F_KEEP;
+            handles += node->kind != 0 && (node->flags & both) == both;
+        }
+    }
+    return (uint32_t)(loop->alive - handles);
+}
+
+/* What is queued or held, one row per kind. */
+static void add_counts(const evl_loop *loop, list *l) {
+    uint32_t calls = 0, drops = 0;
+    for (int sink = 0; sink < 2; sink++)
+        count_nodes(&loop->sinks[sink], &calls, &drops);
+    count_nodes(&loop->running, &calls, &drops);
+    add_count(l, EVL_KIND_CALL, calls);
+    add_count(l, EVL_KIND_POST, evl_posts_left((evl_loop *)(uintptr_t)loop));
+    add_count(l, EVL_KIND_OP, active_ops(loop));
+    add_count(l, EVL_KIND_HOLD, (uint32_t)atomic_load(&loop->holds));
+    add_count(l, EVL_KIND_DROP, drops);
+}
+
+static int32_t list_all(const evl_loop *loop, evl_blocker *out, int32_t cap) {
+    list l = {out, cap, 0};
+    add_handles(loop, &l);
+    add_counts(loop, &l);
+    return l.count;
+}
+
+int32_t evl_count_blockers(const evl_loop *loop) { return list_all(loop, NULL, 0); }
+
+int32_t evl_loop_blockers(const evl_loop *loop, evl_blocker *out, int32_t cap) {
+    int rc = evl_enter(loop);
+    if (rc != 0)
+        return rc;
+    if (cap < 0 || (cap > 0 && !out))
+        return EVL_EINVAL;
+    return list_all(loop, out, cap);
+}
+
+int32_t evl_loop_walk(const evl_loop *loop, uint64_t *ids, int32_t cap) {
+    int rc = evl_enter(loop);
+    if (rc != 0)
+        return rc;
+    if (cap < 0 || (cap > 0 && !ids))
+        return EVL_EINVAL;
+    int32_t count = 0;
+    for (int kind = EVL_KIND_IO; kind < EVL_HANDLES; kind++) {
+        const evl_slab *slab = &loop->handles[kind];
+        for (uint32_t slot = 0; slot < evl_slab_slots(slab); slot++) {
+            const evl_handle *handle = evl_slab_at(slab, slot);
+            if (handle->node.kind == 0)
+                continue;
+            if (count < cap)
+                ids[count] = evl_handle_id(handle);
+            count++;
+        }
+    }
+    return count;
+}
+
+/* --- the dump ----------------------------------------------------------------------------------------------- */
+
+typedef struct text {
+    char *buf;
+    size_t cap, len;
+} text;
+
+#if defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
+static void print(text *t, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    size_t room = t->len < t->cap ? t->cap - t->len : 0;
+    int n = vsnprintf(room ? t->buf + t->len : NULL, room, format, args);
+    va_end(args);
+    t->len += n > 0 ? (size_t)n : 0;
+}
+
+/* Names are the user's: whatever could be taken for the dump's own syntax is shown as a dot. */
+static void print_name(text *t, const char *name) {
+    if (!name || name[0] == '\0')
+        return;
+    print(t, " name=\"");
+    for (; *name; name++)
+        print(t, "%c", *name < ' ' || *name == '"' || *name == '\\' || *name == 127 ? '.' : *name);
+    print(t, "\"");
+}
+
+static void print_mask(text *t, uint32_t mask) {
+    print(t, "%s%s%s%s", mask & EVL_READ ? "r" : "", mask & EVL_WRITE ? "w" : "", mask & EVL_PRI ? "p" : "",
+          mask == 0 ? "-" : "");
+}
+
+static void print_kind(text *t, const evl_loop *loop, const evl_handle *handle) {
+    switch (handle->node.kind) {
+    case EVL_KIND_IO:
+        print(t, "io id=%llu fd=%d mask=", (unsigned long long)evl_handle_id(handle), evl_io_fd(handle));
+        print_mask(t, ((const evl_watcher *)handle)->mask);
+        break;
+    case EVL_KIND_TIMER:
+        print(t, "timer id=%llu", (unsigned long long)evl_handle_id(handle));
+        if (evl_timer_deadline(handle) != EVL_NEVER)
+            print(t, " in=%lldns", (long long)(evl_timer_deadline(handle) - evl_clock_read(&loop->clock)));
+        break;
+    case EVL_KIND_SIGNAL:
+        print(t, "signal id=%llu signo=%d", (unsigned long long)evl_handle_id(handle), evl_signal_number(handle));
+        break;
+    default:
+        print(t, "hook id=%llu when=%d", (unsigned long long)evl_handle_id(handle),
+              ((const evl_hook_handle *)handle)->when);
+    }
+}
+
+static void print_handle(text *t, const evl_loop *loop, const evl_handle *handle) {
+    print_kind(t, loop, handle);
+    print(t, "%s%s%s", handle->node.flags & EVL_F_ACTIVE ? " active" : "",
+          handle->node.flags & EVL_F_KEEP ? " keep" : "",
+          handle->node.kind != EVL_KIND_HOOK && evl_linked(&handle->node.link) ? " due" : "");
+    print_name(t, handle->extra ? handle->extra->name : NULL);
+    print(t, "\n");
+}
+
+int32_t evl_loop_dump(const evl_loop *loop, char *buf, size_t cap) {
+    static const char *const names[] = {[EVL_KIND_CALL] = "calls",
+                                        [EVL_KIND_POST] = "posts",
+                                        [EVL_KIND_OP] = "ops",
+                                        [EVL_KIND_HOLD] = "holds",
+                                        [EVL_KIND_DROP] = "drops"};
+    int rc = evl_enter(loop);
+    if (rc != 0)
+        return rc;
+    if (cap > 0 && !buf)
+        return EVL_EINVAL;
+    text t = {buf, cap, 0};
+    print(&t, "loop backend=%s alive=%d", loop->backend->name, evl_is_alive(loop));
+    print_name(&t, loop->name);
+    print(&t, "\n");
+    for (int kind = EVL_KIND_IO; kind < EVL_HANDLES; kind++)
+        for (uint32_t slot = 0; slot < evl_slab_slots(&loop->handles[kind]); slot++) {
+            const evl_handle *handle = evl_slab_at(&loop->handles[kind], slot);
+            if (handle->node.kind != 0)
+                print_handle(&t, loop, handle);
+        }
+    evl_blocker counts[8];
+    list l = {counts, 8, 0};
+    add_counts(loop, &l);
+    for (int32_t i = 0; i < l.count; i++)
+        print(&t, "%s count=%d\n", names[counts[i].kind], counts[i].count);
+    return (int32_t)t.len;
+}

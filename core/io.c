@@ -1,0 +1,410 @@
+/* io.c - fd watchers. The watchers of an fd form a chain; the first stands for the fd in the kernel: its address
+ * and generation are the tag, and it remembers what the kernel was last told. */
+#include "loop.h"
+
+#define MASK_WANTED  (EVL_READ | EVL_PRI | EVL_WRITE)
+#define MASK_TROUBLE (EVL_ERR | EVL_HUP)
+
+/* --- tags ------------------------------------------------------------------------------------------------- */
+
+/* 48 bits of address and 16 of the generation; user addresses have no more than 48 bits unless a program asks
+ * for higher ones by hand, and evl_io_new refuses those. */
+#if UINTPTR_MAX > UINT32_MAX
+#define TAG_SHIFT 48
+#else
+#define TAG_SHIFT 32
+#endif
+
+uint64_t evl_io_tag(const evl_watcher *io) {
+    return (uint64_t)(uintptr_t)io | (uint64_t)(uint16_t)io->base.gen << TAG_SHIFT;
+}
+
+static inline evl_watcher *tag_watcher(uint64_t tag) {
+    return (evl_watcher *)(uintptr_t)(tag & ((UINT64_C(1) << TAG_SHIFT) - 1));
+}
+
+static inline bool tag_is_stale(uint64_t tag, const evl_watcher *io) {
+    return (uint16_t)(tag >> TAG_SHIFT) != (uint16_t)io->base.gen;
+}
+
+/* --- the chain of an fd ------------------------------------------------------------------------------------- */
+
+static evl_watcher *by_link(const evl_loop *loop, uint32_t link) {
+    return link == 0 ? NULL : evl_slab_at(&loop->handles[EVL_KIND_IO], link - 1);
+}
+
+static uint32_t link_to(const evl_watcher *io) { return io->base.node.slot + 1; }
+
+static evl_watcher *first_of(const evl_loop *loop, int fd) {
+    return (uint32_t)fd < loop->fds_cap ? by_link(loop, loop->fds[fd]) : NULL;
+}
+
+static bool has_flag(const evl_watcher *io, int flag) { return (io->base.node.flags & flag) != 0; }
+
+static void set_flag(evl_watcher *io, int flag, bool on) {
+    io->base.node.flags = (uint8_t)(on ? io->base.node.flags | flag : io->base.node.flags & ~flag);
+}
+
+/* The masks of all watchers of an fd. */
+static uint32_t wanted(const evl_loop *loop, const evl_watcher *first) {
+    uint32_t mask = 0;
+    for (const evl_watcher *io = first; io; io = by_link(loop, io->next))
+        mask |= io->mask;
+    return mask;
+}
+
+static uint32_t with_edge(const evl_watcher *first, uint32_t mask) {
+    return mask != 0 && has_flag(first, EVL_F_EDGE) ? mask | EVL_MASK_EDGE : mask;
+}
+
+static void append(evl_loop *loop, evl_watcher *first, evl_watcher *io) {
+    evl_watcher *last = first;
+    while (last->next != 0)
+        last = by_link(loop, last->next);
+    last->next = link_to(io);
+    set_flag(first, EVL_F_SHARED, true);
+}
+
+static void set_mask(evl_watcher *io, uint32_t mask) {
+    io->mask = (uint8_t)mask;
+    evl_handle_set_active(&io->base, mask != 0);
+}
+
+/* --- reports ------------------------------------------------------------------------------------------------ */
+
+static inline void report(evl_loop *loop, evl_watcher *io, uint32_t mask) {
+    evl_node *node = &io->base.node;
+    if (EVL_UNLIKELY(evl_linked(&node->link))) {
+        node->u.result |= mask;
+        return;
+    }
+    node->u.result = mask;
+    evl_ready(loop, node);
+}
+
+/* Ends every watcher of an fd: each hears `error`, and then nothing more. */
+static int end_watchers(evl_loop *loop, int fd, int error) {
+    int count = 0;
+    evl_watcher *io = first_of(loop, fd);
+    if (!io)
+        return 0;
+    loop->fds[fd] = 0;
+    for (evl_watcher *next; io; io = next, count++) {
+        next = by_link(loop, io->next);
+        io->fd = -1;
+        io->next = 0;
+        set_mask(io, 0);
+        set_flag(io, EVL_F_DIRTY | EVL_F_SHARED, false);
+        io->base.node.u.result = error;
+        if (!evl_linked(&io->base.node.link))
+            evl_ready(loop, &io->base.node);
+    }
+    return count;
+}
+
+/* --- telling the kernel ------------------------------------------------------------------------------------- */
+
+static void flush_fd(evl_loop *loop, int fd) {
+    evl_watcher *first = first_of(loop, fd);
+    if (!first || !has_flag(first, EVL_F_DIRTY))
+        return;
+    set_flag(first, EVL_F_DIRTY, false);
+    uint32_t mask = wanted(loop, first);
+    if (mask == first->armed)
+        return;
+    int rc = loop->backend->change(loop->state, fd, with_edge(first, first->armed), with_edge(first, mask),
+                                   evl_io_tag(first));
+    if (rc == 0) {
+        first->armed = (uint8_t)mask;
+        return;
+    }
+    if (rc != EVL_ENOENT && rc != EVL_EBADF) {
+        if (first->armed != 0)
+            loop->backend->remove(loop->state, fd, with_edge(first, first->armed));
+        end_watchers(loop, fd, rc);
+        return;
+    }
+    end_watchers(loop, fd, EVL_EBADF); /* the number was closed behind our back */
+}
+
+void evl_io_flush(evl_loop *loop) {
+    for (uint32_t i = 0; i < loop->dirty_len; i++)
+        flush_fd(loop, loop->dirty[i]);
+    loop->dirty_len = 0;
+}
+
+/* Notes that the kernel has to hear about an fd before the next poll. An fd may stand in the list twice; the
+ * flag of its first watcher says whether anything is left to do. */
+static void mark_dirty(evl_loop *loop, evl_watcher *first) {
+    if (has_flag(first, EVL_F_DIRTY) || evl_is_forked(loop))
+        return;
+    if (loop->dirty_len == EVL_DIRTY_MAX)
+        evl_io_flush(loop);
+    if (first->fd < 0)
+        return; /* the flush has just ended it */
+    set_flag(first, EVL_F_DIRTY, true);
+    loop->dirty[loop->dirty_len++] = first->fd;
+}
+
+/* --- adding ------------------------------------------------------------------------------------------------- */
+
+/* An fd that is not wanted yet is added and removed again, so that a bad one fails here. */
+static int add_first(evl_loop *loop, evl_watcher *io) {
+    uint32_t mask = with_edge(io, io->mask ? io->mask : EVL_READ);
+    int rc = loop->backend->add(loop->state, io->fd, mask, evl_io_tag(io));
+    if (rc != 0)
+        return rc;
+    if (io->mask == 0)
+        loop->backend->remove(loop->state, io->fd, mask);
+    rc = evl_mem_reserve(&loop->mem, (void **)&loop->fds, &loop->fds_cap, (uint32_t)io->fd + 1,
+                         sizeof *loop->fds);
+    if (rc != 0) {
+        if (io->mask != 0)
+            loop->backend->remove(loop->state, io->fd, mask);
+        return rc;
+    }
+    io->armed = io->mask;
+    loop->fds[io->fd] = link_to(io);
+    return 0;
+}
+
+/* A second watcher always makes one kernel call, so that a number closed and used again behind our back is
+ * found: then the old watchers end, and this one is the first. */
+static int add_another(evl_loop *loop, evl_watcher *first, evl_watcher *io) {
+    if (has_flag(first, EVL_F_EDGE) != has_flag(io, EVL_F_EDGE))
+        return EVL_EEXIST;
+    uint32_t mask = wanted(loop, first) | io->mask;
+    uint32_t proof = mask ? mask : first->armed;
+    int rc;
+    if (first->armed == 0)
+        rc = loop->backend->add(loop->state, io->fd, with_edge(first, mask ? mask : EVL_READ), evl_io_tag(first));
+    else
+        rc = loop->backend->prove(loop->state, io->fd, with_edge(first, first->armed), with_edge(first, proof),
+                                  evl_io_tag(first));
+    if (rc == EVL_ENOENT || rc == EVL_EBADF) {
+        end_watchers(loop, io->fd, EVL_EBADF);
+        return add_first(loop, io);
+    }
+    if (rc != 0)
+        return rc;
+    if (first->armed == 0 && mask == 0)
+        loop->backend->remove(loop->state, io->fd, with_edge(first, EVL_READ));
+    else
+        first->armed = (uint8_t)proof;
+    append(loop, first, io);
+    if (proof != mask && first->armed != 0)
+        mark_dirty(loop, first);
+    return 0;
+}
+
+static int check_wishes(const evl_loop *loop, uint32_t mask, uint32_t flags) {
+    if ((mask & ~(uint32_t)MASK_WANTED) != 0 || (flags & ~(uint32_t)(EVL_IO_ONESHOT | EVL_IO_EDGE)) != 0)
+        return EVL_EINVAL;
+    uint32_t caps = loop->backend->caps;
+    if (((mask & EVL_PRI) && !(caps & EVL_CAP_PRI)) || ((flags & EVL_IO_EDGE) && !(caps & EVL_CAP_EDGE)))
+        return EVL_ENOTSUP;
+    return 0;
+}
+
+int32_t evl_io_new(evl_loop *loop, evl_fd fd, uint32_t mask, uint32_t flags, evl_done_fn *fn, void *arg,
+                   evl_io **out) {
+    int rc = evl_enter(loop);
+    if (rc == 0)
+        rc = !out ? EVL_EINVAL : fd < 0 ? EVL_EBADF : check_wishes(loop, mask, flags);
+    if (rc != 0)
+        return rc;
+    evl_watcher *io = (evl_watcher *)evl_handle_take(loop, EVL_KIND_IO, fn, arg);
+    if (!io)
+        return EVL_ENOMEM;
+    io->fd = fd;
+    io->next = 0;
+    io->armed = 0;
+    io->mask = (uint8_t)mask;
+    set_flag(io, EVL_F_ONESHOT, (flags & EVL_IO_ONESHOT) != 0);
+    set_flag(io, EVL_F_EDGE, (flags & EVL_IO_EDGE) != 0);
+    evl_watcher *first = first_of(loop, fd);
+    if (tag_watcher(evl_io_tag(io)) != io)
+        rc = EVL_ENOTSUP;
+    else
+        rc = first ? add_another(loop, first, io) : add_first(loop, io);
+    if (rc != 0) {
+        evl_handle_give(&io->base);
+        return rc;
+    }
+    set_mask(io, mask);
+    *out = &io->base;
+    evl_touch(loop);
+    return 0;
+}
+
+/* --- changing and ending ------------------------------------------------------------------------------------ */
+
+/* Why a watcher takes no mask any more. */
+static int ended(const evl_watcher *io) { return (int)io->base.node.u.result; }
+
+int32_t evl_io_set(evl_io *handle, uint32_t mask) {
+    int rc = evl_check_kind(handle, EVL_KIND_IO);
+    if (rc == 0) /* 0 stops it, and stopping also works in a forked child */
+        rc = mask == 0 ? evl_enter_child(handle->loop) : evl_enter(handle->loop);
+    if (rc != 0)
+        return rc;
+    evl_watcher *io = (evl_watcher *)handle;
+    evl_loop *loop = handle->loop;
+    rc = check_wishes(loop, mask, 0);
+    if (rc != 0 || io->fd < 0)
+        return rc != 0 ? rc : mask == 0 ? 0 : ended(io);
+    evl_node *node = &handle->node;
+    if (evl_linked(&node->link)) {
+        node->u.result &= mask | MASK_TROUBLE;
+        if (mask == 0 || (node->u.result & MASK_WANTED) == 0)
+            evl_list_remove(&node->link);
+    }
+    if (mask == io->mask)
+        return 0;
+    set_mask(io, mask);
+    mark_dirty(loop, first_of(loop, io->fd));
+    evl_touch(loop);
+    return 0;
+}
+
+/* Takes a watcher off its fd. The last one takes the fd off the kernel at once: the number may be closed and
+ * used again before the next poll. The next one in line otherwise stands for the fd from now on. */
+void evl_io_detach(evl_watcher *io) {
+    evl_loop *loop = io->base.loop;
+    if (io->fd < 0)
+        return;
+    evl_watcher *first = first_of(loop, io->fd);
+    if (first != io) {
+        evl_watcher *prev = first;
+        while (prev->next != link_to(io))
+            prev = by_link(loop, prev->next);
+        prev->next = io->next;
+        set_flag(first, EVL_F_SHARED, first->next != 0);
+        mark_dirty(loop, first);
+        return;
+    }
+    loop->fds[io->fd] = io->next;
+    evl_watcher *next = by_link(loop, io->next);
+    if (!next) {
+        if (io->armed != 0 && !evl_is_forked(loop))
+            loop->backend->remove(loop->state, io->fd, with_edge(io, io->armed));
+        return;
+    }
+    set_flag(next, EVL_F_SHARED, next->next != 0);
+    next->armed = io->armed;
+    if (io->armed == 0 || evl_is_forked(loop)) {
+        mark_dirty(loop, next);
+        return;
+    }
+    /* The kernel knows the fd by the closed watcher's tag. */
+    uint32_t mask = wanted(loop, next);
+    int fd = io->fd;
+    int rc = loop->backend->change(loop->state, fd, with_edge(next, next->armed), with_edge(next, mask),
+                                   evl_io_tag(next));
+    next->armed = (uint8_t)mask;
+    if (rc != 0)
+        end_watchers(loop, fd, rc == EVL_ENOENT ? EVL_EBADF : rc);
+}
+
+evl_fd evl_io_fd(const evl_io *handle) {
+    int rc = evl_check_kind(handle, EVL_KIND_IO);
+    return rc != 0 ? rc : ((const evl_watcher *)handle)->fd;
+}
+
+int32_t evl_io_mask(const evl_io *handle) {
+    int rc = evl_check_kind(handle, EVL_KIND_IO);
+    return rc != 0 ? rc : ((const evl_watcher *)handle)->mask;
+}
+
+int32_t evl_fd_closing(evl_loop *loop, evl_fd fd) {
+    int rc = evl_enter(loop);
+    if (rc != 0)
+        return rc;
+    if (fd < 0)
+        return EVL_EBADF;
+    evl_watcher *first = first_of(loop, fd);
+    if (!first)
+        return 0;
+    if (first->armed != 0)
+        loop->backend->remove(loop->state, fd, with_edge(first, first->armed));
+    int count = end_watchers(loop, fd, EVL_ECLOSED);
+    evl_touch(loop);
+    return count;
+}
+
+/* --- what the kernel reports ---------------------------------------------------------------------------------- */
+
+/* What of a report concerns a watcher. Trouble comes with whatever the watcher wants, so that a callback which
+ * only reads or only writes gets to see it. */
+static uint32_t share_of(const evl_watcher *io, uint32_t mask) {
+    if (io->mask == 0)
+        return 0;
+    uint32_t share = mask & io->mask;
+    if (mask & MASK_TROUBLE)
+        share |= (io->mask & (EVL_READ | EVL_WRITE)) | (mask & MASK_TROUBLE);
+    return share;
+}
+
+static void report_share(evl_loop *loop, evl_watcher *io, uint32_t share) {
+    report(loop, io, share);
+    if (has_flag(io, EVL_F_ONESHOT)) {
+        set_mask(io, 0);
+        mark_dirty(loop, first_of(loop, io->fd));
+    }
+}
+
+/* Several watchers, one-shots, trouble. Readers are queued before those that only write. */
+static void report_chain(evl_loop *loop, evl_watcher *first, uint32_t mask) {
+    if (has_flag(first, EVL_F_WAKE))
+        return;
+    if (mask & EVL_MASK_GONE) {
+        end_watchers(loop, first->fd, EVL_EBADF);
+        return;
+    }
+    for (int reading = 1; reading >= 0; reading--)
+        for (evl_watcher *io = first; io; io = by_link(loop, io->next)) {
+            uint32_t share = share_of(io, mask);
+            if (share != 0 && ((share & (EVL_READ | EVL_PRI)) != 0) == reading)
+                report_share(loop, io, share);
+        }
+}
+
+void evl_io_events(evl_loop *loop, const evl_event *events, int n) {
+    const int special = EVL_F_ONESHOT | EVL_F_SHARED | EVL_F_WAKE;
+    for (int i = 0; i < n; i++) {
+        uint64_t tag = EVL_EVENT_TAG(&events[i]);
+        uint32_t mask = EVL_EVENT_MASK(&events[i]);
+        evl_watcher *io = tag_watcher(tag);
+        if (EVL_UNLIKELY(tag_is_stale(tag, io)))
+            loop->haunted = true;
+        else if (EVL_LIKELY(!has_flag(io, special) && (mask & ~(uint32_t)MASK_WANTED) == 0)) {
+            if (EVL_LIKELY((mask &= io->mask) != 0))
+                report(loop, io, mask);
+        } else
+            report_chain(loop, io, mask);
+    }
+}
+
+/* --- a new kernel queue ----------------------------------------------------------------------------------------- */
+
+int evl_io_requeue(evl_loop *loop, bool forked) {
+    int rc = loop->backend->reopen(loop->state, forked);
+    if (rc != 0)
+        return rc;
+    loop->haunted = false;
+    loop->dirty_len = 0;
+    for (uint32_t fd = 0; fd < loop->fds_cap; fd++) {
+        evl_watcher *first = by_link(loop, loop->fds[fd]);
+        if (!first)
+            continue;
+        set_flag(first, EVL_F_DIRTY, false);
+        uint32_t mask = wanted(loop, first);
+        first->armed = (uint8_t)mask;
+        if (mask == 0)
+            continue;
+        rc = loop->backend->add(loop->state, (int)fd, with_edge(first, mask), evl_io_tag(first));
+        if (rc != 0)
+            end_watchers(loop, (int)fd, rc);
+    }
+    return 0;
+}

@@ -1,0 +1,321 @@
+/* loop.c - making a loop, owning it, and taking it down in any order. */
+#if defined(__linux__) && !defined(_GNU_SOURCE)
+#define _GNU_SOURCE /* secure_getenv */
+#endif
+#include "loop.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define POLL_INTERVAL 64
+
+/* --- options ---------------------------------------------------------------------------------------------- */
+
+/* What an older program does not know of is 0; what a newer one asks for and this library does not know of is
+ * refused. */
+static int read_options(const evl_options *given, evl_options *out) {
+    memset(out, 0, sizeof *out);
+    if (!given)
+        return 0;
+    if (given->struct_size < sizeof given->struct_size)
+        return EVL_EINVAL;
+    size_t known = given->struct_size < sizeof *out ? given->struct_size : sizeof *out;
+    memcpy(out, given, known);
+    const unsigned char *rest = (const unsigned char *)given;
+    for (size_t i = sizeof *out; i < given->struct_size; i++)
+        if (rest[i] != 0)
+            return EVL_EINVAL;
+    if ((out->flags & ~(uint32_t)(EVL_LOOP_NOENV | EVL_LOOP_NOPOST)) != 0 || out->clock < EVL_CLOCK_REAL ||
+        out->clock > EVL_CLOCK_JUMP)
+        return EVL_EINVAL;
+    return 0;
+}
+
+/* The environment of a set-id program is its caller's. */
+static const char *safe_getenv(const char *name) {
+#if defined(__linux__)
+    return secure_getenv(name);
+#else
+    return issetugid() ? NULL : getenv(name);
+#endif
+}
+
+static const evl_backend *choose_backend(const evl_options *options) {
+    const char *name = options->backend;
+    if (!name && !(options->flags & EVL_LOOP_NOENV))
+        name = safe_getenv("EVLOOP_BACKEND");
+    return name ? evl_backend_named(name) : evl_backends[0];
+}
+
+/* --- making ------------------------------------------------------------------------------------------------- */
+
+static void init_slabs(evl_loop *loop) {
+    loop->handles[EVL_KIND_IO].size = sizeof(evl_watcher);
+    loop->handles[EVL_KIND_TIMER].size = sizeof(evl_timer_handle);
+    loop->handles[EVL_KIND_SIGNAL].size = sizeof(evl_signal_handle);
+    loop->handles[EVL_KIND_HOOK].size = sizeof(evl_hook_handle);
+    loop->calls.size = sizeof(evl_node);
+    loop->extras.size = sizeof(evl_extra);
+}
+
+static void init_parts(evl_loop *loop, const evl_options *options) {
+    for (int i = 0; i < 2; i++)
+        evl_list_init(&loop->sinks[i]);
+    evl_list_init(&loop->running);
+    for (int i = 0; i < 3; i++)
+        evl_list_init(&loop->hooks[i]);
+    evl_list_init(&loop->signals);
+    init_slabs(loop);
+    evl_tq_init(&loop->timers, evl_timer_key_of, loop);
+    loop->flags = options->flags;
+    loop->clock.mode = options->clock;
+    loop->poll_interval = options->poll_interval ? options->poll_interval : POLL_INTERVAL;
+    loop->wake_watcher.base.node.flags = EVL_F_WAKE;
+    loop->wake_watcher.fd = -1;
+    loop->armed = EVL_NEVER;
+    loop->slow_ns = -1;
+    evl_copy_name(loop->name, options->name);
+    atomic_init(&loop->refs, 1);
+}
+
+static int init_state(evl_loop *loop) {
+    int rc = evl_posts_init(loop);
+    if (rc != 0)
+        return rc;
+    loop->state = evl_mem_zalloc(&loop->mem, loop->backend->state_size);
+    rc = loop->state ? loop->backend->open(loop->state, &loop->mem, evl_io_tag(&loop->wake_watcher)) : EVL_ENOMEM;
+    if (rc == 0)
+        return 0;
+    evl_mem_free(&loop->mem, loop->state, loop->backend->state_size);
+    evl_posts_free(loop);
+    return rc;
+}
+
+int32_t evl_loop_new(evl_loop **out, const evl_options *given) {
+    evl_options options;
+    uint32_t generation;
+    if (!out)
+        return EVL_EINVAL;
+    int rc = read_options(given, &options);
+    if (rc == 0)
+        rc = evl_fork_generation(&generation);
+    if (rc != 0)
+        return rc;
+    const evl_backend *backend = choose_backend(&options);
+    if (!backend)
+        return EVL_ENOTSUP;
+    evl_mem mem;
+    evl_mem_init(&mem, options.alloc, options.alloc_ctx);
+    evl_loop *loop = evl_mem_zalloc(&mem, sizeof *loop);
+    if (!loop)
+        return EVL_ENOMEM;
+    loop->mem = mem;
+    loop->backend = backend;
+    loop->origin = generation;
+    atomic_init(&loop->gate, generation);
+    init_parts(loop, &options);
+    rc = init_state(loop);
+    if (rc != 0) {
+        evl_mem_free(&mem, loop, sizeof *loop);
+        return rc;
+    }
+    loop->now = evl_clock_read(&loop->clock);
+    *out = loop;
+    return 0;
+}
+
+/* --- references ------------------------------------------------------------------------------------------- */
+
+static void free_loop(evl_loop *loop) {
+    loop->backend->close(loop->state, evl_is_forked(loop));
+    evl_mem_free(&loop->mem, loop->state, loop->backend->state_size);
+    evl_posts_free(loop);
+    for (int kind = EVL_KIND_IO; kind < EVL_HANDLES; kind++)
+        evl_slab_free(&loop->handles[kind], &loop->mem);
+    evl_slab_free(&loop->calls, &loop->mem);
+    evl_slab_free(&loop->extras, &loop->mem);
+    evl_mem_free(&loop->mem, loop->fds, loop->fds_cap * sizeof *loop->fds);
+    evl_tq_free(&loop->timers, &loop->mem);
+    evl_mem mem;
+    evl_mem_init(&mem, loop->mem.fn, loop->mem.ctx);
+    evl_mem_free(&mem, loop, sizeof *loop);
+}
+
+evl_loop *evl_loop_ref(evl_loop *loop) {
+    if (loop)
+        atomic_fetch_add(&loop->refs, 1);
+    return loop;
+}
+
+void evl_loop_unref(evl_loop *loop) {
+    if (loop && atomic_fetch_sub(&loop->refs, 1) == 1)
+        free_loop(loop);
+}
+
+int32_t evl_loop_hold(evl_loop *loop) {
+    if (!loop)
+        return EVL_EINVAL;
+    atomic_fetch_add(&loop->holds, 1);
+    return 0;
+}
+
+/* The loop may be waiting only because of the hold: it has to look again. */
+int32_t evl_loop_unhold(evl_loop *loop) {
+    if (!loop)
+        return EVL_EINVAL;
+    int held = atomic_load(&loop->holds);
+    do {
+        if (held == 0)
+            return EVL_EINVAL;
+    } while (!atomic_compare_exchange_weak(&loop->holds, &held, held - 1));
+    if (!evl_is_forked(loop))
+        (void)evl_wake(loop);
+    return 0;
+}
+
+int32_t evl_loop_alive(const evl_loop *loop) {
+    int rc = evl_enter(loop);
+    return rc != 0 ? rc : evl_is_alive(loop);
+}
+
+const char *evl_loop_backend(const evl_loop *loop) { return loop ? loop->backend->name : NULL; }
+
+uint32_t evl_backend_caps(const evl_loop *loop) { return loop ? loop->backend->caps : 0; }
+
+/* --- owning ------------------------------------------------------------------------------------------------- */
+
+int evl_own(evl_loop *loop) {
+    int rc = evl_enter(loop);
+    if (rc != 0)
+        return rc;
+    uintptr_t nobody = 0;
+    if (!atomic_compare_exchange_strong(&loop->owner, &nobody, evl_self()))
+        return nobody == evl_self() ? EVL_ERUNNING : EVL_ETHREAD;
+    atomic_store(&loop->sleeping, false);
+    return 0;
+}
+
+static void bury(evl_loop *loop);
+
+void evl_disown(evl_loop *loop) {
+    if (evl_is_closed(loop)) { /* destroyed from inside */
+        bury(loop);
+        return;
+    }
+    atomic_store(&loop->owner, 0);
+    loop->busy_since = 0;
+    if (!loop->embedded)
+        return;
+    atomic_store(&loop->sleeping, true);
+    evl_embed_update(loop);
+}
+
+/* --- the end ------------------------------------------------------------------------------------------------ */
+
+/* Under the lock of the posts, unless a fork may have left it locked by a thread that is not here. */
+static void shut(evl_loop *loop) {
+    bool locked = !evl_is_forked(loop);
+    if (locked)
+        (void)pthread_mutex_lock(&loop->lock);
+    atomic_store(&loop->gate, EVL_GATE_SHUT);
+    if (locked)
+        (void)pthread_mutex_unlock(&loop->lock);
+}
+
+int32_t evl_loop_close(evl_loop *loop) {
+    if (!loop)
+        return 0;
+    int rc = evl_enter_child(loop);
+    if (rc != 0)
+        return rc;
+    if (atomic_load(&loop->owner) != 0)
+        return EVL_ERUNNING;
+    if (evl_count_blockers(loop) != 0)
+        return EVL_EBUSY;
+    shut(loop);
+    evl_loop_unref(loop);
+    return 0;
+}
+
+/* Nothing of what was queued runs: operations become inactive, and what has a drop keeps its node until bury. */
+static void empty_queues(evl_loop *loop) {
+    evl_link queued, *drops = &loop->sinks[EVL_SINK_CALL];
+    evl_list_init(&queued);
+    evl_list_splice(&queued, &loop->running);
+    evl_list_splice(&queued, drops);
+    evl_list_splice(&queued, &loop->sinks[EVL_SINK_RECORD]);
+    while (!evl_list_empty(&queued)) {
+        evl_node *node = evl_node_of(queued.next);
+        evl_list_remove(&node->link);
+        if (node->call == EVL_CALL_OP)
+            (void)evl_op_end(loop, node);
+        else if (node->call == EVL_CALL_ONCE)
+            evl_list_append(drops, &node->link);
+    }
+}
+
+static void close_handles(evl_loop *loop) {
+    for (int kind = EVL_KIND_IO; kind < EVL_HANDLES; kind++)
+        for (uint32_t slot = 0; slot < evl_slab_slots(&loop->handles[kind]); slot++) {
+            evl_handle *handle = evl_slab_at(&loop->handles[kind], slot);
+            if (handle->node.kind == 0)
+                continue;
+            evl_handle_detach(handle);
+            evl_handle_give(handle);
+        }
+}
+
+/* The drops, and the creator's reference. */
+static void bury(evl_loop *loop) {
+    evl_link *drops = &loop->sinks[EVL_SINK_CALL];
+    while (!evl_list_empty(drops)) {
+        evl_node *node = evl_node_of(drops->next);
+        evl_list_remove(&node->link);
+        evl_call_drop(loop, node);
+    }
+    evl_posts_drop(loop);
+    atomic_store(&loop->owner, 0);
+    evl_loop_unref(loop);
+}
+
+int32_t evl_loop_destroy(evl_loop *loop) {
+    if (!loop)
+        return 0;
+    int rc = evl_enter_child(loop);
+    if (rc != 0)
+        return rc;
+    close_handles(loop);
+    shut(loop);
+    empty_queues(loop);
+    if (atomic_load(&loop->owner) == 0)
+        bury(loop); /* else the run around us does it on its way out */
+    return 0;
+}
+
+/* --- after a fork ------------------------------------------------------------------------------------------- */
+
+int32_t evl_loop_fork(evl_loop *loop) {
+    uint32_t generation;
+    if (!loop)
+        return EVL_EINVAL;
+    if (evl_is_closed(loop))
+        return EVL_ECLOSED;
+    if (evl_is_foreign(loop))
+        return EVL_ETHREAD;
+    if (!evl_is_forked(loop))
+        return 0;
+    int rc = evl_io_requeue(loop, true);
+    if (rc == 0)
+        rc = evl_fork_generation(&generation);
+    if (rc != 0)
+        return rc;
+    (void)pthread_mutex_init(&loop->lock, NULL); /* a thread of the parent may have held the old one */
+    loop->origin = generation;
+    atomic_store(&loop->gate, generation);
+    if (loop->embedded) {
+        loop->armed = EVL_NEVER;
+        evl_touch(loop);
+    }
+    return 0;
+}

@@ -1,0 +1,324 @@
+/* loop.h - the loop and its handles from the inside. */
+#ifndef EVL_CORE_LOOP_H
+#define EVL_CORE_LOOP_H
+
+#include "backend/backend.h"
+#include "clock.h"
+#include "fork.h"
+#include "mem.h"
+#include "node.h"
+#include "slab.h"
+#include "timer_queue.h"
+#include <evloop.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#if defined(__GNUC__)
+#define EVL_LIKELY(x)   __builtin_expect(!!(x), 1)
+#define EVL_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define EVL_PREFETCH(p) __builtin_prefetch(p)
+#else
+#define EVL_LIKELY(x)   (x)
+#define EVL_UNLIKELY(x) (x)
+#define EVL_PREFETCH(p) ((void)(p))
+#endif
+
+#define EVL_NAME_SIZE  32  /* a name with its final 0 */
+#define EVL_DUE_MAX    256 /* due timers queued per pass */
+#define EVL_DIRTY_MAX  128 /* fds whose change waits for the next poll; one more sends them all at once */
+#define EVL_HANDLES    5   /* kinds of handles + 1: EVL_KIND_IO .. EVL_KIND_HOOK index loop->handles */
+#define EVL_GATE_SHUT  UINT32_MAX
+
+/* What few handles have: a drop and a name. The node carries the drop when the handle is gone. */
+typedef struct evl_extra {
+    evl_node node;
+    evl_fn *drop;
+    char name[EVL_NAME_SIZE];
+} evl_extra;
+
+struct evl_handle {
+    evl_node node;
+    evl_loop *loop;
+    evl_extra *extra; /* NULL: none */
+    uint32_t gen;     /* counts how often the slot was used */
+};
+
+/* --- the kinds of handles ------------------------------------------------------------------------------- */
+
+enum {
+    EVL_F_ONESHOT = EVL_F_OWN,     /* watcher: EVL_IO_ONESHOT */
+    EVL_F_EDGE = EVL_F_OWN << 1,   /* watcher: EVL_IO_EDGE */
+    EVL_F_SHARED = EVL_F_OWN << 2, /* first watcher of an fd: there are others */
+    EVL_F_DIRTY = EVL_F_OWN << 3,  /* first watcher of an fd: the kernel has to be told something */
+    EVL_F_WAKE = EVL_F_OWN << 4    /* not a watcher: what the backend's wake is tagged with */
+};
+
+/* The watchers of an fd form a chain, and the first one stands for the fd in the kernel. */
+typedef struct evl_watcher {
+    evl_handle base;
+    int32_t fd;    /* -1: it has ended, and base.node.u.result says why */
+    uint32_t next; /* slot + 1 of the next watcher of the fd, or 0 */
+    uint8_t mask;  /* wanted */
+    uint8_t armed; /* first watcher: what the kernel was last told */
+} evl_watcher;
+
+typedef struct evl_timer_handle {
+    evl_handle base;
+    int64_t repeat;
+    evl_timer_key key;
+} evl_timer_handle;
+
+typedef struct evl_signal_handle {
+    evl_handle base;
+    evl_link peers; /* in evl_signal_sub.watchers */
+    struct evl_signal_sub *sub; /* signal.c: this loop's interest in that signal */
+} evl_signal_handle;
+
+/* node.link is the hook's place among the hooks of its kind: hooks are never ready. */
+typedef struct evl_hook_handle {
+    evl_handle base;
+    int32_t when;
+} evl_hook_handle;
+
+/* --- the loop ------------------------------------------------------------------------------------------- */
+
+typedef struct evl_post_item {
+    evl_fn *fn;
+    union {
+        void *arg;
+        uint64_t id; /* EVL_POST_CLOSE: whom to close */
+    };
+    evl_fn *drop;
+} evl_post_item;
+
+/* Posters append to `in` under the loop's lock; the loop swaps it for an empty `batch` and works that off. The
+ * node stands for the batch on its sink. */
+typedef struct evl_post_queue {
+    evl_post_item *in;
+    uint32_t in_len, in_cap;
+    evl_post_item *batch;
+    uint32_t batch_pos, batch_len, batch_cap;
+    uint32_t dropped; /* record posts: up to here drops have run */
+    evl_node node;
+    evl_node drops; /* record posts: drops of what was handed out */
+} evl_post_queue;
+
+/* Who takes a post in. */
+enum { EVL_POST_CALL = EVL_SINK_CALL, EVL_POST_RECORD = EVL_SINK_RECORD, EVL_POST_CLOSE = 2, EVL_POSTS = 3 };
+
+struct evl_loop {
+    /* The pass. */
+    evl_link sinks[2]; /* EVL_SINK_*: what is ready */
+    evl_link running;  /* the snapshot that is being run */
+    const evl_backend *backend;
+    void *state;
+    int64_t now; /* cached per poll */
+    uint32_t since_poll;
+    uint32_t poll_interval;
+    int32_t alive;        /* active handles that keep alive, and active operations */
+    int32_t alive_timers; /* of these, timers */
+    bool timers_backlog;  /* the last pass left due timers behind */
+    bool woken;           /* the last poll was ended by a wake */
+
+    /* Who may. */
+    atomic_uintptr_t owner; /* the thread inside run, or 0 */
+    atomic_uint gate;       /* generation of the fork word, or EVL_GATE_SHUT: closed */
+    uint32_t origin;        /* the generation the kernel queue belongs to */
+    uint32_t flags;         /* EVL_LOOP_* */
+
+    evl_clock clock;
+    evl_mem mem;
+
+    evl_slab handles[EVL_HANDLES];
+    evl_slab calls;  /* evl_node */
+    evl_slab extras; /* evl_extra */
+
+    /* fd watchers. */
+    uint32_t *fds; /* slot + 1 of the first watcher of an fd, or 0 */
+    uint32_t fds_cap;
+    uint32_t dirty_len;
+    int32_t dirty[EVL_DIRTY_MAX];
+    bool haunted; /* the kernel reports an fd that nobody watches: make a new queue */
+    evl_watcher wake_watcher;
+
+    evl_timer_queue timers;
+    evl_link hooks[3];
+    evl_link signals; /* evl_signal_sub.link */
+
+    /* Other threads. */
+    atomic_int refs;
+    atomic_int holds;
+    atomic_bool sleeping;    /* in a wait, or outside where a host waits: whoever changes something wakes */
+    atomic_bool wake_asked;  /* evl_wake */
+    atomic_bool stop_asked;  /* evl_stop */
+    atomic_bool signal_seen; /* a signal handler counted something */
+    atomic_int stop_result;
+    atomic_uint posted; /* in all three `in` */
+    pthread_mutex_t lock;
+    evl_post_queue posts[EVL_POSTS];
+
+    /* A host waits on evl_loop_fd: what changes between dispatches must show there. */
+    bool embedded;
+    int64_t armed; /* what the backend's alarm is set to */
+
+    /* Watching the loop. */
+    evl_metrics metrics;
+    int64_t busy_since;
+    int64_t slow_ns; /* negative: callbacks are not timed */
+    evl_done_fn *slow_fn;
+    void *slow_arg;
+    evl_done_fn *error_fn;
+    void *error_arg;
+    int32_t error; /* the first unhandled one */
+    char name[EVL_NAME_SIZE];
+};
+
+/* --- who may ---------------------------------------------------------------------------------------------- */
+
+static inline uintptr_t evl_self(void) { return (uintptr_t)pthread_self(); }
+
+static inline bool evl_is_foreign(const evl_loop *loop) {
+    uintptr_t owner = atomic_load_explicit(&loop->owner, memory_order_relaxed);
+    return owner != 0 && owner != evl_self();
+}
+
+static inline uint32_t evl_gate(const evl_loop *loop) {
+    return atomic_load_explicit(&loop->gate, memory_order_relaxed);
+}
+
+static inline bool evl_is_closed(const evl_loop *loop) { return evl_gate(loop) == EVL_GATE_SHUT; }
+
+/* The kernel queue belongs to another process, this one's parent. */
+static inline bool evl_is_forked(const evl_loop *loop) { return loop->origin != evl_fork_now(); }
+
+/* 0, or why a call is refused: the first thing every call does. */
+static inline int evl_enter(const evl_loop *loop) {
+    if (EVL_UNLIKELY(!loop))
+        return EVL_EINVAL;
+    if (EVL_UNLIKELY(evl_gate(loop) != evl_fork_now()))
+        return evl_is_closed(loop) ? EVL_ECLOSED : EVL_EFORK;
+    return EVL_UNLIKELY(evl_is_foreign(loop)) ? EVL_ETHREAD : 0;
+}
+
+/* The same for what also works in a forked child: close, cancel, stop. */
+static inline int evl_enter_child(const evl_loop *loop) {
+    if (EVL_UNLIKELY(evl_is_closed(loop)))
+        return EVL_ECLOSED;
+    return EVL_UNLIKELY(evl_is_foreign(loop)) ? EVL_ETHREAD : 0;
+}
+
+/* Whether a handle is there and of this kind; 0 accepts any. */
+static inline int evl_check_kind(const evl_handle *handle, int kind) {
+    if (EVL_UNLIKELY(!handle))
+        return EVL_EINVAL;
+    if (EVL_UNLIKELY(handle->node.kind == 0))
+        return evl_is_closed(handle->loop) ? EVL_ECLOSED : EVL_ESTALE;
+    return kind == 0 || handle->node.kind == kind ? 0 : EVL_EINVAL;
+}
+
+static inline int evl_enter_handle(const evl_handle *handle, int kind) {
+    int rc = evl_check_kind(handle, kind);
+    return EVL_UNLIKELY(rc != 0) ? rc : evl_enter(handle->loop);
+}
+
+/* Takes the loop for this thread: EVL_ERUNNING, EVL_ETHREAD, EVL_ECLOSED, EVL_EFORK. */
+int evl_own(evl_loop *loop);
+void evl_disown(evl_loop *loop);
+
+/* --- ready ------------------------------------------------------------------------------------------------ */
+
+static inline void evl_ready(evl_loop *loop, evl_node *node) {
+    evl_list_append(&loop->sinks[node->sink], &node->link);
+}
+
+static inline bool evl_is_ready(const evl_loop *loop) {
+    return !evl_list_empty(&loop->sinks[EVL_SINK_CALL]) || !evl_list_empty(&loop->sinks[EVL_SINK_RECORD]);
+}
+
+/* Queues fn.done; fn NULL makes it a record. */
+static inline void evl_node_set(evl_node *node, int kind, evl_done_fn *fn, void *arg) {
+    node->fn.done = fn;
+    node->arg = arg;
+    node->kind = (uint8_t)kind;
+    node->sink = fn ? EVL_SINK_CALL : EVL_SINK_RECORD;
+    node->call = EVL_CALL_DONE;
+}
+
+/* --- the parts, each in the file of its name --------------------------------------------------------------- */
+
+/* pass.c */
+bool evl_is_alive(const evl_loop *loop);
+bool evl_is_asked(const evl_loop *loop);   /* somebody outside wants something: a post, wake, stop, signal */
+bool evl_time_is_up(const evl_loop *loop); /* only a manual clock's advance could go on from here */
+int64_t evl_wait_time(evl_loop *loop, int64_t now, int64_t limit);
+int evl_collect(evl_loop *loop, int64_t timeout_ns); /* a pass up to the point where the ready lists are complete */
+int evl_before_poll(evl_loop *loop, bool may_wait);  /* the steps of it: */
+int evl_glance(evl_loop *loop, evl_event *events);
+bool evl_jump(evl_loop *loop, int64_t limit);
+int evl_after_poll(evl_loop *loop, const evl_event *events, int n);
+void evl_run_ready(evl_loop *loop); /* and the rest of a pass */
+void evl_run_node(evl_loop *loop, evl_node *node);
+
+/* handle.c */
+evl_handle *evl_handle_take(evl_loop *loop, int kind, evl_done_fn *fn, void *arg);
+void evl_handle_give(evl_handle *handle); /* off the ready list, drop queued, slot free */
+void evl_handle_set_active(evl_handle *handle, bool on);
+void evl_handle_detach(evl_handle *handle); /* from whatever its kind is attached to */
+uint64_t evl_handle_id(const evl_handle *handle);
+evl_handle *evl_handle_find(const evl_loop *loop, uint64_t id);
+
+/* io.c */
+void evl_io_events(evl_loop *loop, const evl_event *events, int n);
+void evl_io_flush(evl_loop *loop);
+void evl_io_detach(evl_watcher *io);
+int evl_io_requeue(evl_loop *loop, bool forked); /* a new kernel queue with everything in it */
+uint64_t evl_io_tag(const evl_watcher *io);
+
+/* timer.c */
+evl_timer_key *evl_timer_key_of(void *loop, uint32_t slot);
+void evl_timer_detach(evl_timer_handle *timer);
+void evl_timers_due(evl_loop *loop);
+
+/* signal.c */
+void evl_signal_detach(evl_signal_handle *handle);
+void evl_signals_due(evl_loop *loop);
+
+/* hook.c */
+void evl_hook_detach(evl_hook_handle *hook);
+void evl_hooks_run(evl_loop *loop, int when);
+
+/* call.c */
+void evl_call_run(evl_loop *loop, evl_node *node); /* EVL_CALL_ONCE */
+void evl_call_drop(evl_loop *loop, evl_node *node); /* instead of running it, when the loop goes down */
+
+/* op.c */
+void evl_op_run(evl_loop *loop, evl_node *node); /* EVL_CALL_OP */
+int64_t evl_op_end(evl_loop *loop, evl_node *node);
+
+/* post.c */
+int evl_posts_init(evl_loop *loop);
+void evl_posts_take(evl_loop *loop);
+int32_t evl_posts_record(evl_loop *loop, evl_record *out, int32_t cap); /* hands out; answers how many */
+uint32_t evl_posts_left(evl_loop *loop);                                /* not run or handed out yet */
+void evl_posts_drop(evl_loop *loop);                                    /* when the loop goes down */
+void evl_posts_free(evl_loop *loop);
+void evl_notify(evl_loop *loop); /* wakes the loop if it sleeps; any thread, signal handlers */
+
+/* embed.c: a change was made outside of run; make it show in the loop's fd. */
+void evl_embed_update(evl_loop *loop);
+
+static inline void evl_touch(evl_loop *loop) {
+    if (EVL_UNLIKELY(loop->embedded) && atomic_load_explicit(&loop->owner, memory_order_relaxed) == 0)
+        evl_embed_update(loop);
+}
+
+/* inspect.c */
+int32_t evl_count_blockers(const evl_loop *loop);
+
+/* metrics.c */
+void evl_unhandled(evl_loop *loop, int32_t error);
+void evl_copy_name(char to[EVL_NAME_SIZE], const char *from); /* NULL: empty */
+void evl_run_timed(evl_loop *loop, evl_node *node);
+
+#endif

@@ -1,0 +1,247 @@
+/* pass.c - one pass of the loop: ask the kernel, queue what is ready, run exactly that. */
+#include "loop.h"
+
+/* --- the wait --------------------------------------------------------------------------------------------- */
+
+bool evl_is_asked(const evl_loop *loop) {
+    return atomic_load(&loop->posted) != 0 || atomic_load(&loop->wake_asked) || atomic_load(&loop->stop_asked) ||
+           atomic_load(&loop->signal_seen);
+}
+
+bool evl_is_alive(const evl_loop *loop) {
+    return loop->alive > 0 || evl_is_ready(loop) || atomic_load(&loop->posted) != 0 ||
+           atomic_load(&loop->holds) != 0;
+}
+
+bool evl_time_is_up(const evl_loop *loop) {
+    return loop->clock.mode == EVL_CLOCK_MANUAL && loop->alive == loop->alive_timers && !evl_is_ready(loop) &&
+           !evl_is_asked(loop) && atomic_load(&loop->holds) == 0;
+}
+
+/* How long a wait may take from `now` on: until the next deadline, and at most `limit`. A manual clock does not
+ * move by waiting. */
+int64_t evl_wait_time(evl_loop *loop, int64_t now, int64_t limit) {
+    int64_t deadline = evl_tq_next(&loop->timers);
+    if (deadline <= now)
+        return 0;
+    if (deadline == EVL_NEVER || limit == 0 || loop->clock.mode == EVL_CLOCK_MANUAL)
+        return limit;
+    int64_t left = evl_saturated_add(deadline, now == INT64_MIN ? INT64_MAX : -now);
+    return limit < 0 || left < limit ? left : limit;
+}
+
+static void count_busy(evl_loop *loop, int64_t ns) {
+    int bucket = 0;
+    for (uint64_t rest = (uint64_t)ns; rest > 1; rest >>= 1)
+        bucket++;
+    loop->metrics.busy_ns += (uint64_t)ns;
+    loop->metrics.lag[bucket]++;
+}
+
+/* Waits for real. Between telling the others that the loop sleeps and the wait itself it looks once more at
+ * what they may have left: either it sees that, or they see `sleeping` and wake it (sequential consistency on
+ * both sides). */
+static int sleep_in_kernel(evl_loop *loop, evl_event *events, int64_t timeout_ns) {
+    int64_t begin = evl_monotonic();
+    if (loop->clock.mode == EVL_CLOCK_REAL) {
+        timeout_ns = evl_wait_time(loop, begin, timeout_ns);
+        if (loop->busy_since != 0 && timeout_ns != 0)
+            count_busy(loop, begin - loop->busy_since);
+    }
+    atomic_store(&loop->sleeping, true);
+    if (evl_is_asked(loop))
+        timeout_ns = 0;
+    int n = loop->backend->wait(loop->state, events, EVL_EVENT_MAX, timeout_ns);
+    if (!atomic_exchange(&loop->sleeping, false))
+        loop->metrics.wakeups++;
+    int64_t end = evl_monotonic();
+    loop->busy_since = end;
+    loop->metrics.idle_ns += (uint64_t)(end - begin);
+    loop->now = loop->clock.mode == EVL_CLOCK_REAL ? end : loop->clock.virtual_;
+    return n;
+}
+
+int evl_glance(evl_loop *loop, evl_event *events) {
+    int n = loop->backend->wait(loop->state, events, EVL_EVENT_MAX, 0);
+    loop->now = evl_clock_read(&loop->clock);
+    return n;
+}
+
+/* A jumping clock passes idle time at once, unless something outside may still come in. */
+bool evl_jump(evl_loop *loop, int64_t limit) {
+    if (loop->clock.mode != EVL_CLOCK_JUMP || evl_is_asked(loop) || atomic_load(&loop->holds) != 0)
+        return false;
+    int64_t deadline = evl_tq_next(&loop->timers);
+    int64_t now = loop->clock.virtual_;
+    if (limit >= 0 && (deadline == EVL_NEVER || deadline - now > limit))
+        deadline = evl_saturated_add(now, limit); /* the caller's patience passes at once too */
+    if (deadline == EVL_NEVER)
+        return false;
+    if (deadline > now)
+        loop->clock.virtual_ = deadline;
+    loop->now = loop->clock.virtual_;
+    return true;
+}
+
+static int wait_for_events(evl_loop *loop, evl_event *events, int64_t timeout_ns) {
+    if (loop->clock.mode == EVL_CLOCK_JUMP && timeout_ns != 0) {
+        int n = evl_glance(loop, events);
+        return n != 0 || evl_jump(loop, timeout_ns) ? n : sleep_in_kernel(loop, events, timeout_ns);
+    }
+    return timeout_ns == 0 ? evl_glance(loop, events) : sleep_in_kernel(loop, events, timeout_ns);
+}
+
+/* --- collecting ------------------------------------------------------------------------------------------- */
+
+int evl_after_poll(evl_loop *loop, const evl_event *events, int n) {
+    loop->since_poll = 0;
+    loop->metrics.polls++;
+    loop->metrics.events += (uint64_t)n;
+    loop->metrics.empty_polls += n == 0;
+    loop->woken = atomic_load_explicit(&loop->wake_asked, memory_order_relaxed) &&
+                  atomic_exchange(&loop->wake_asked, false);
+    if (!evl_list_empty(&loop->hooks[EVL_HOOK_AFTER_POLL]))
+        evl_hooks_run(loop, EVL_HOOK_AFTER_POLL);
+    if (evl_is_closed(loop))
+        return EVL_ECLOSED;
+    evl_posts_take(loop);
+    evl_signals_due(loop);
+    evl_io_events(loop, events, n);
+    evl_timers_due(loop);
+    return 0;
+}
+
+/* Hooks may close the loop, make something ready, or ask for a stop. */
+int evl_before_poll(evl_loop *loop, bool may_wait) {
+    if (!evl_list_empty(&loop->hooks[EVL_HOOK_BEFORE_POLL]))
+        evl_hooks_run(loop, EVL_HOOK_BEFORE_POLL);
+    if (may_wait && !evl_is_closed(loop) && !evl_is_ready(loop) &&
+        !evl_list_empty(&loop->hooks[EVL_HOOK_IDLE]))
+        evl_hooks_run(loop, EVL_HOOK_IDLE);
+    if (evl_is_closed(loop))
+        return EVL_ECLOSED;
+    if (EVL_UNLIKELY(loop->haunted)) {
+        int rc = evl_io_requeue(loop, false);
+        if (rc != 0)
+            evl_unhandled(loop, rc);
+    }
+    evl_io_flush(loop);
+    return 0;
+}
+
+int evl_collect(evl_loop *loop, int64_t timeout_ns) {
+    loop->metrics.passes++;
+    bool busy = evl_is_ready(loop);
+    if (busy && loop->since_poll < loop->poll_interval) {
+        evl_posts_take(loop);
+        evl_signals_due(loop);
+        evl_timers_due(loop);
+        return 0;
+    }
+    evl_event events[EVL_EVENT_MAX];
+    int rc = evl_before_poll(loop, !busy && timeout_ns != 0);
+    if (rc != 0)
+        return rc;
+    bool stay = evl_is_ready(loop) || evl_is_asked(loop) || evl_wait_time(loop, loop->now, -1) == 0;
+    int n = wait_for_events(loop, events, stay ? 0 : timeout_ns);
+    if (n < 0 && !(n == EVL_EINTR && evl_is_asked(loop)))
+        return n;
+    return evl_after_poll(loop, events, n < 0 ? 0 : n);
+}
+
+/* --- running ---------------------------------------------------------------------------------------------- */
+
+static inline void run_node(evl_loop *loop, evl_node *node) {
+    if (EVL_LIKELY(node->call == EVL_CALL_DONE))
+        node->fn.done(node->arg, node->u.result);
+    else if (node->call == EVL_CALL_ONCE)
+        evl_call_run(loop, node);
+    else
+        evl_op_run(loop, node);
+}
+
+void evl_run_node(evl_loop *loop, evl_node *node) { run_node(loop, node); }
+
+/* Unlinked before it is called and not touched afterwards: a callback may close, restart or free everything
+ * around it. What it takes back disappears from `running`. */
+void evl_run_ready(evl_loop *loop) {
+    evl_link *head = &loop->running;
+    uint32_t count = 0;
+    bool timed = loop->slow_ns >= 0;
+    evl_list_splice(head, &loop->sinks[EVL_SINK_CALL]);
+    while (!evl_list_empty(head)) {
+        evl_link *link = head->next;
+        EVL_PREFETCH(link->next->next);
+        evl_list_remove(link);
+        count++;
+        if (EVL_UNLIKELY(timed))
+            evl_run_timed(loop, evl_node_of(link));
+        else
+            run_node(loop, evl_node_of(link));
+    }
+    loop->since_poll += count;
+    loop->metrics.callbacks += count;
+}
+
+static int run_pass(evl_loop *loop, int64_t timeout_ns) {
+    int rc = evl_collect(loop, timeout_ns);
+    if (rc == 0)
+        evl_run_ready(loop);
+    return rc == EVL_EINTR ? 0 : rc;
+}
+
+/* Whether run is over, and with what. */
+static bool run_is_over(evl_loop *loop, int32_t mode, int32_t *result) {
+    if (evl_is_closed(loop))
+        *result = EVL_ECLOSED;
+    else if (atomic_load_explicit(&loop->stop_asked, memory_order_relaxed) &&
+             atomic_exchange(&loop->stop_asked, false))
+        *result = atomic_load(&loop->stop_result);
+    else if (!evl_list_empty(&loop->sinks[EVL_SINK_RECORD]))
+        *result = EVL_RUN_RECORDS;
+    else if (mode == EVL_RUN_FOREVER)
+        return false;
+    else if (!evl_is_alive(loop))
+        *result = EVL_RUN_DONE;
+    else if (mode != EVL_RUN_DEFAULT)
+        *result = EVL_RUN_ALIVE;
+    else
+        return false;
+    return true;
+}
+
+static int32_t run_passes(evl_loop *loop, int32_t mode) {
+    int32_t result = EVL_RUN_DONE;
+    if (mode == EVL_RUN_DEFAULT && !evl_is_alive(loop) && !evl_is_asked(loop))
+        return result;
+    do {
+        bool may_wait = mode != EVL_RUN_NOWAIT && (mode == EVL_RUN_FOREVER || evl_is_alive(loop));
+        if (may_wait && mode != EVL_RUN_FOREVER && evl_time_is_up(loop) &&
+            evl_tq_next(&loop->timers) > loop->clock.virtual_)
+            return EVL_EDEADLK;
+        int rc = run_pass(loop, may_wait ? -1 : 0);
+        if (rc != 0)
+            return rc;
+    } while (!run_is_over(loop, mode, &result));
+    return result;
+}
+
+int32_t evl_loop_run(evl_loop *loop, int32_t mode) {
+    if (!loop || mode < EVL_RUN_DEFAULT || mode > EVL_RUN_FOREVER)
+        return EVL_EINVAL;
+    int rc = evl_own(loop);
+    if (rc != 0)
+        return rc;
+    int32_t result = run_passes(loop, mode);
+    evl_disown(loop);
+    return result;
+}
+
+int32_t evl_stop(evl_loop *loop, int32_t result) {
+    if (!loop)
+        return EVL_EINVAL;
+    atomic_store(&loop->stop_result, result);
+    atomic_store(&loop->stop_asked, true);
+    evl_notify(loop);
+    return 0;
+}

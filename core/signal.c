@@ -1,0 +1,212 @@
+/* signal.c - signals, counted by a handler and delivered by the loop.
+ *
+ * What the handler reads is a table of singly linked lists that is edited under a lock and read without one:
+ * an element is unlinked by one atomic store, and freed only when no handler is in flight. */
+#include "loop.h"
+
+#include <errno.h>
+#include <sched.h>
+
+/* One loop's interest in one signal. */
+typedef struct evl_signal_sub {
+    _Atomic(struct evl_signal_sub *) next; /* of this signal, any loop */
+    evl_link link;                         /* of this loop, any signal */
+    evl_link watchers;                     /* evl_signal_handle.peers */
+    evl_loop *loop;
+    int signo;
+    atomic_uint count; /* deliveries that the loop has not seen yet */
+} evl_signal_sub;
+
+typedef struct entry {
+    _Atomic(evl_signal_sub *) first;
+    bool installed;            /* our handler is there, or under one that was put on top of it */
+    struct sigaction previous; /* what ours replaced */
+} entry;
+
+#if defined(NSIG)
+#define SIGNALS NSIG
+#else
+#define SIGNALS 65
+#endif
+
+static entry table[SIGNALS];
+static atomic_uint in_flight;
+static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_uint lock_generation;
+
+/* A thread that a fork left behind may have held the lock. */
+static void lock_table(void) {
+    uint32_t now = evl_fork_now();
+    if (atomic_exchange(&lock_generation, now) != now)
+        (void)pthread_mutex_init(&table_lock, NULL);
+    (void)pthread_mutex_lock(&table_lock);
+}
+
+static void unlock_table(void) { (void)pthread_mutex_unlock(&table_lock); }
+
+/* --- in signal context -------------------------------------------------------------------------------------- */
+
+static void count_delivery(const entry *e) {
+    for (evl_signal_sub *sub = atomic_load(&e->first); sub; sub = atomic_load(&sub->next)) {
+        if (evl_is_forked(sub->loop))
+            continue; /* its wake would reach the parent */
+        atomic_fetch_add(&sub->count, 1);
+        atomic_store(&sub->loop->signal_seen, true);
+        evl_notify(sub->loop);
+    }
+}
+
+static void handler(int signo, siginfo_t *info, void *context) {
+    int saved = errno;
+    atomic_fetch_add(&in_flight, 1);
+    count_delivery(&table[signo]);
+    struct sigaction previous = table[signo].previous;
+    atomic_fetch_sub(&in_flight, 1);
+    errno = saved;
+    if (previous.sa_flags & SA_SIGINFO)
+        previous.sa_sigaction(signo, info, context);
+    else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN)
+        previous.sa_handler(signo);
+}
+
+/* --- installing --------------------------------------------------------------------------------------------- */
+
+/* Somebody who put a handler on top of ours calls ours, or has taken the signal over: installing ours again
+ * would make the two call each other for ever. */
+static int install(entry *e, int signo) {
+    if (e->installed)
+        return 0;
+    struct sigaction now = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
+    (void)sigemptyset(&now.sa_mask);
+    /* First only read, so that a handler in flight never sees half of `previous`. */
+    if (evl_sys.sigaction(signo, NULL, &e->previous) != 0 || evl_sys.sigaction(signo, &now, NULL) != 0)
+        return evl_err_from_errno(errno);
+    e->installed = true;
+    return 0;
+}
+
+static void restore(entry *e, int signo) {
+    struct sigaction now;
+    if (evl_sys.sigaction(signo, NULL, &now) != 0)
+        return;
+    if (!(now.sa_flags & SA_SIGINFO) || now.sa_sigaction != handler)
+        return; /* not ours to remove */
+    if (evl_sys.sigaction(signo, &e->previous, NULL) == 0)
+        e->installed = false;
+}
+
+static void unlink_sub(entry *e, evl_signal_sub *sub) {
+    _Atomic(evl_signal_sub *) *at = &e->first;
+    while (atomic_load(at) != sub)
+        at = &atomic_load(at)->next;
+    atomic_store(at, atomic_load(&sub->next));
+}
+
+static evl_signal_sub *find_sub(evl_loop *loop, int signo) {
+    for (evl_link *link = loop->signals.next; link != &loop->signals; link = link->next) {
+        evl_signal_sub *sub = EVL_OWNER(link, evl_signal_sub, link);
+        if (sub->signo == signo)
+            return sub;
+    }
+    return NULL;
+}
+
+static int subscribe(evl_loop *loop, int signo, evl_signal_sub **out) {
+    *out = find_sub(loop, signo);
+    if (*out)
+        return 0;
+    evl_signal_sub *sub = evl_mem_zalloc(&loop->mem, sizeof *sub);
+    if (!sub)
+        return EVL_ENOMEM;
+    sub->loop = loop;
+    sub->signo = signo;
+    evl_list_init(&sub->watchers);
+    entry *e = &table[signo];
+    lock_table();
+    int rc = install(e, signo);
+    if (rc == 0) {
+        atomic_store(&sub->next, atomic_load(&e->first));
+        atomic_store(&e->first, sub);
+    }
+    unlock_table();
+    if (rc != 0) {
+        evl_mem_free(&loop->mem, sub, sizeof *sub);
+        return rc;
+    }
+    evl_list_append(&loop->signals, &sub->link);
+    *out = sub;
+    return 0;
+}
+
+static void unsubscribe(evl_signal_sub *sub) {
+    entry *e = &table[sub->signo];
+    lock_table();
+    unlink_sub(e, sub);
+    if (!atomic_load(&e->first))
+        restore(e, sub->signo);
+    unlock_table();
+    while (atomic_load(&in_flight) != 0)
+        (void)sched_yield(); /* a handler on another thread may still be looking at it; microseconds */
+    evl_list_remove(&sub->link);
+    evl_mem_free(&sub->loop->mem, sub, sizeof *sub);
+}
+
+/* --- on the loop -------------------------------------------------------------------------------------------- */
+
+int32_t evl_signal_new(evl_loop *loop, int32_t signo, evl_done_fn *fn, void *arg, evl_signal **out) {
+    int rc = evl_enter(loop);
+    if (rc == 0 && (!out || signo < 1 || signo >= SIGNALS))
+        rc = EVL_EINVAL;
+    if (rc != 0)
+        return rc;
+    evl_handle *handle = evl_handle_take(loop, EVL_KIND_SIGNAL, fn, arg);
+    if (!handle)
+        return EVL_ENOMEM;
+    evl_signal_handle *self = (evl_signal_handle *)handle;
+    rc = subscribe(loop, signo, &self->sub);
+    if (rc != 0) {
+        evl_handle_give(handle);
+        return rc;
+    }
+    handle->node.flags = 0; /* does not keep the loop alive */
+    evl_list_append(&self->sub->watchers, &self->peers);
+    evl_handle_set_active(handle, true);
+    *out = handle;
+    return 0;
+}
+
+int32_t evl_signal_number(const evl_signal *handle) {
+    int rc = evl_check_kind(handle, EVL_KIND_SIGNAL);
+    return rc != 0 ? rc : ((const evl_signal_handle *)handle)->sub->signo;
+}
+
+void evl_signal_detach(evl_signal_handle *handle) {
+    evl_list_remove(&handle->peers);
+    if (evl_list_empty(&handle->sub->watchers))
+        unsubscribe(handle->sub);
+    handle->sub = NULL;
+}
+
+static void deliver(evl_loop *loop, evl_signal_sub *sub, uint32_t count) {
+    for (evl_link *link = sub->watchers.next; link != &sub->watchers; link = link->next) {
+        evl_node *node = &EVL_OWNER(link, evl_signal_handle, peers)->base.node;
+        if (evl_linked(&node->link)) {
+            node->u.result += count;
+            continue;
+        }
+        node->u.result = count;
+        evl_ready(loop, node);
+    }
+}
+
+void evl_signals_due(evl_loop *loop) {
+    if (!atomic_load_explicit(&loop->signal_seen, memory_order_relaxed))
+        return;
+    (void)atomic_exchange(&loop->signal_seen, false);
+    for (evl_link *link = loop->signals.next; link != &loop->signals; link = link->next) {
+        evl_signal_sub *sub = EVL_OWNER(link, evl_signal_sub, link);
+        uint32_t count = atomic_exchange(&sub->count, 0);
+        if (count != 0)
+            deliver(loop, sub, count);
+    }
+}

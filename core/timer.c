@@ -1,0 +1,145 @@
+/* timer.c - timers and the loop's time; the order in which timers fall due is timer_queue.c's. */
+#include "loop.h"
+
+evl_timer_key *evl_timer_key_of(void *loop, uint32_t slot) {
+    evl_timer_handle *timer = evl_slab_at(&((evl_loop *)loop)->handles[EVL_KIND_TIMER], slot);
+    return &timer->key;
+}
+
+static evl_timer_handle *timer_of(const evl_handle *handle) {
+    return EVL_OWNER(handle, evl_timer_handle, base);
+}
+
+int64_t evl_now(const evl_loop *loop) {
+    if (!loop)
+        return EVL_EINVAL;
+    bool running = atomic_load_explicit(&loop->owner, memory_order_relaxed) != 0;
+    return running ? loop->now : evl_clock_read(&loop->clock);
+}
+
+int64_t evl_time(const evl_loop *loop) { return loop ? evl_clock_read(&loop->clock) : EVL_EINVAL; }
+
+int32_t evl_clock_advance(evl_loop *loop, int64_t ns) {
+    int rc = evl_enter(loop);
+    if (rc != 0)
+        return rc;
+    if (ns < 0)
+        return EVL_EINVAL;
+    if (loop->clock.mode == EVL_CLOCK_REAL)
+        return EVL_ENOTSUP;
+    loop->clock.virtual_ = evl_saturated_add(loop->clock.virtual_, ns);
+    loop->now = loop->clock.virtual_;
+    return 0;
+}
+
+int32_t evl_timer_new(evl_loop *loop, evl_done_fn *fn, void *arg, evl_timer **out) {
+    int rc = evl_enter(loop);
+    if (rc == 0 && !out)
+        rc = EVL_EINVAL;
+    if (rc == 0)
+        rc = evl_tq_reserve(&loop->timers, &loop->mem, loop->handles[EVL_KIND_TIMER].live + 1);
+    if (rc != 0)
+        return rc;
+    evl_handle *handle = evl_handle_take(loop, EVL_KIND_TIMER, fn, arg);
+    if (!handle)
+        return EVL_ENOMEM;
+    evl_timer_handle *timer = timer_of(handle);
+    timer->repeat = 0;
+    timer->key = (evl_timer_key){.deadline = EVL_NEVER};
+    *out = handle;
+    return 0;
+}
+
+static void stop(evl_timer_handle *timer) {
+    timer->key.deadline = EVL_NEVER;
+    evl_handle_set_active(&timer->base, false);
+    evl_list_unlink(&timer->base.node.link);
+}
+
+void evl_timer_detach(evl_timer_handle *timer) {
+    stop(timer);
+    timer->key.entry_order = 0; /* the slot's next owner must not be taken for the entry's */
+}
+
+static int32_t start(evl_handle *handle, int64_t deadline, int64_t repeat) {
+    if (repeat < 0)
+        return EVL_EINVAL;
+    evl_loop *loop = handle->loop;
+    evl_timer_handle *timer = timer_of(handle);
+    evl_list_unlink(&handle->node.link);
+    timer->repeat = repeat;
+    if (deadline == EVL_NEVER)
+        stop(timer);
+    else {
+        evl_tq_start(&loop->timers, &timer->key, handle->node.slot, deadline);
+        evl_handle_set_active(handle, true);
+    }
+    evl_touch(loop);
+    return 0;
+}
+
+int32_t evl_timer_start(evl_timer *handle, int64_t deadline_ns, int64_t repeat_ns) {
+    int rc = evl_enter_handle(handle, EVL_KIND_TIMER);
+    return rc != 0 ? rc : start(handle, deadline_ns, repeat_ns);
+}
+
+int32_t evl_timer_start_in(evl_timer *handle, int64_t delay_ns, int64_t repeat_ns) {
+    int rc = evl_enter_handle(handle, EVL_KIND_TIMER);
+    if (rc != 0)
+        return rc;
+    int64_t now = evl_clock_read(&handle->loop->clock);
+    return start(handle, evl_saturated_add(now, delay_ns), repeat_ns);
+}
+
+int32_t evl_timer_stop(evl_timer *handle) {
+    int rc = evl_check_kind(handle, EVL_KIND_TIMER);
+    if (rc == 0)
+        rc = evl_enter_child(handle->loop);
+    if (rc != 0)
+        return rc;
+    stop(timer_of(handle));
+    evl_touch(handle->loop);
+    return 0;
+}
+
+int64_t evl_timer_deadline(const evl_timer *handle) {
+    return evl_check_kind(handle, EVL_KIND_TIMER) == 0 ? timer_of(handle)->key.deadline : EVL_NEVER;
+}
+
+/* Queues an expiration. A repeating timer goes on from its deadline, not from now, so that it does not drift;
+ * what it missed is counted instead of made up for. */
+static void expire(evl_loop *loop, evl_timer_handle *timer, int64_t deadline) {
+    evl_node *node = &timer->base.node;
+    int64_t count = 1;
+    if (timer->repeat == 0)
+        evl_handle_set_active(&timer->base, false);
+    else {
+        count += (int64_t)(((uint64_t)loop->now - (uint64_t)deadline) / (uint64_t)timer->repeat);
+        int64_t next = evl_saturated_add(deadline, count * timer->repeat);
+        if (next == EVL_NEVER)
+            evl_handle_set_active(&timer->base, false);
+        else
+            evl_tq_start(&loop->timers, &timer->key, node->slot, next);
+    }
+    if (evl_linked(&node->link)) { /* a record that nobody has fetched yet */
+        node->u.result += count;
+        return;
+    }
+    node->u.result = count;
+    evl_ready(loop, node);
+}
+
+void evl_timers_due(evl_loop *loop) {
+    uint32_t slot;
+    int64_t deadline;
+    int left = EVL_DUE_MAX;
+    if (EVL_UNLIKELY(loop->timers_backlog))
+        evl_tq_gather(&loop->timers, &loop->mem, loop->now);
+    while (left > 0 && evl_tq_pop(&loop->timers, loop->now, &slot, &deadline)) {
+        evl_timer_key *key = evl_timer_key_of(loop, slot);
+        expire(loop, EVL_OWNER(key, evl_timer_handle, key), deadline);
+        left--;
+    }
+    loop->metrics.timers += (uint64_t)(EVL_DUE_MAX - left);
+    loop->timers_backlog = left == 0;
+}
