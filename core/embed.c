@@ -4,6 +4,8 @@
 /* Outside of run the host waits: deferred calls show by a wake, deadlines by the backend's alarm, changed
  * interest by being sent at once. */
 void evl_embed_update(evl_loop *loop) {
+    if (evl_is_forked(loop))
+        return; /* the host's fd is the parent's */
     evl_io_flush(loop);
     if (evl_is_ready(loop) || evl_is_asked(loop))
         evl_notify(loop);

@@ -23,6 +23,8 @@ static inline evl_watcher *tag_watcher(uint64_t tag) {
     return (evl_watcher *)(uintptr_t)(tag & ((UINT64_C(1) << TAG_SHIFT) - 1));
 }
 
+bool evl_io_has_tag(const evl_watcher *io) { return tag_watcher(evl_io_tag(io)) == io; }
+
 static inline bool tag_is_stale(uint64_t tag, const evl_watcher *io) {
     return (uint16_t)(tag >> TAG_SHIFT) != (uint16_t)io->base.gen;
 }
@@ -223,7 +225,7 @@ int32_t evl_io_new(evl_loop *loop, evl_fd fd, uint32_t mask, uint32_t flags, evl
     set_flag(io, EVL_F_ONESHOT, (flags & EVL_IO_ONESHOT) != 0);
     set_flag(io, EVL_F_EDGE, (flags & EVL_IO_EDGE) != 0);
     evl_watcher *first = first_of(loop, fd);
-    if (tag_watcher(evl_io_tag(io)) != io)
+    if (!evl_io_has_tag(io))
         rc = EVL_ENOTSUP;
     else
         rc = first ? add_another(loop, first, io) : add_first(loop, io);

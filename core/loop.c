@@ -80,6 +80,8 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
 }
 
 static int init_state(evl_loop *loop) {
+    if (!evl_io_has_tag(&loop->wake_watcher))
+        return EVL_ENOTSUP;
     int rc = evl_posts_init(loop);
     if (rc != 0)
         return rc;
@@ -205,7 +207,7 @@ void evl_disown(evl_loop *loop) {
     }
     atomic_store(&loop->owner, 0);
     loop->busy_since = 0;
-    if (!loop->embedded)
+    if (!loop->embedded || evl_is_forked(loop))
         return;
     atomic_store(&loop->sleeping, true);
     evl_embed_update(loop);

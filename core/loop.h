@@ -274,6 +274,7 @@ void evl_io_flush(evl_loop *loop);
 void evl_io_detach(evl_watcher *io);
 int evl_io_requeue(evl_loop *loop, bool forked); /* a new kernel queue with everything in it */
 uint64_t evl_io_tag(const evl_watcher *io);
+bool evl_io_has_tag(const evl_watcher *io); /* its address fits into one */
 
 /* timer.c */
 evl_timer_key *evl_timer_key_of(void *loop, uint32_t slot);

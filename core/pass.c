@@ -111,12 +111,15 @@ int evl_after_poll(evl_loop *loop, const evl_event *events, int n) {
     return 0;
 }
 
+static bool has_work(evl_loop *loop) {
+    return evl_is_ready(loop) || evl_is_asked(loop) || evl_wait_time(loop, loop->now, -1) == 0;
+}
+
 /* Hooks may close the loop, make something ready, or ask for a stop. */
 int evl_before_poll(evl_loop *loop, bool may_wait) {
     if (!evl_list_empty(&loop->hooks[EVL_HOOK_BEFORE_POLL]))
         evl_hooks_run(loop, EVL_HOOK_BEFORE_POLL);
-    if (may_wait && !evl_is_closed(loop) && !evl_is_ready(loop) &&
-        !evl_list_empty(&loop->hooks[EVL_HOOK_IDLE]))
+    if (!evl_list_empty(&loop->hooks[EVL_HOOK_IDLE]) && may_wait && !has_work(loop))
         evl_hooks_run(loop, EVL_HOOK_IDLE);
     if (evl_is_closed(loop))
         return EVL_ECLOSED;
@@ -131,6 +134,7 @@ int evl_before_poll(evl_loop *loop, bool may_wait) {
 
 int evl_collect(evl_loop *loop, int64_t timeout_ns) {
     loop->metrics.passes++;
+    loop->woken = false;
     bool busy = evl_is_ready(loop);
     if (busy && loop->since_poll < loop->poll_interval) {
         evl_posts_take(loop);
@@ -142,8 +146,7 @@ int evl_collect(evl_loop *loop, int64_t timeout_ns) {
     int rc = evl_before_poll(loop, !busy && timeout_ns != 0);
     if (rc != 0)
         return rc;
-    bool stay = evl_is_ready(loop) || evl_is_asked(loop) || evl_wait_time(loop, loop->now, -1) == 0;
-    int n = wait_for_events(loop, events, stay ? 0 : timeout_ns);
+    int n = wait_for_events(loop, events, has_work(loop) ? 0 : timeout_ns);
     if (n < 0 && !(n == EVL_EINTR && evl_is_asked(loop)))
         return n;
     return evl_after_poll(loop, events, n < 0 ? 0 : n);
@@ -222,6 +225,8 @@ static int32_t run_passes(evl_loop *loop, int32_t mode) {
         int rc = run_pass(loop, may_wait ? -1 : 0);
         if (rc != 0)
             return rc;
+        if (evl_is_forked(loop))
+            return EVL_EFORK; /* a callback forked, and this is the child */
     } while (!run_is_over(loop, mode, &result));
     return result;
 }

@@ -28,7 +28,7 @@ void evl_posts_free(evl_loop *loop) {
 /* Pairs with sleep_in_kernel: what was stored before is seen by the loop, or the loop is seen asleep. The
  * exchange leaves one waker. */
 void evl_notify(evl_loop *loop) {
-    if (atomic_load(&loop->sleeping) && atomic_exchange(&loop->sleeping, false))
+    if (atomic_load(&loop->sleeping) && atomic_exchange(&loop->sleeping, false) && !evl_is_forked(loop))
         loop->backend->wake(loop->state);
 }
 

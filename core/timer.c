@@ -114,8 +114,11 @@ static void expire(evl_loop *loop, evl_timer_handle *timer, int64_t deadline) {
     if (timer->repeat == 0)
         evl_handle_set_active(&timer->base, false);
     else {
-        count += (int64_t)(((uint64_t)loop->now - (uint64_t)deadline) / (uint64_t)timer->repeat);
-        int64_t next = evl_saturated_add(deadline, count * timer->repeat);
+        /* Unsigned: from a deadline far below 0 to now may be more than 63 bits. */
+        uint64_t missed = ((uint64_t)loop->now - (uint64_t)deadline) / (uint64_t)timer->repeat;
+        int64_t last = (int64_t)((uint64_t)deadline + missed * (uint64_t)timer->repeat);
+        int64_t next = evl_saturated_add(last, timer->repeat);
+        count = missed < INT64_MAX ? (int64_t)missed + 1 : INT64_MAX;
         if (next == EVL_NEVER)
             evl_handle_set_active(&timer->base, false);
         else

@@ -28,7 +28,8 @@ enum {
 };
 
 /* Watches fd for mask, which may be 0. fn gets a mask, or a negative error: EVL_EBADF when the fd was closed
- * behind the watcher's back, EVL_ECLOSED after evl_fd_closing; the watcher is then inactive for good.
+ * behind the watcher's back, EVL_ECLOSED after evl_fd_closing, or what the kernel refused a changed mask with
+ * (EVL_ENOMEM, EVL_ENOSPC); the watcher is then inactive for good.
  * fn NULL: records with `arg` as user_data.
  * Errors: EVL_EBADF, EVL_EPERM (a regular file or directory), EVL_EINVAL, EVL_ENOTSUP (PRI or EDGE where the
  * backend has none), EVL_EEXIST (edge and level on one fd), EVL_ENOMEM, EVL_ENOSPC, EVL_EMFILE (more fds than

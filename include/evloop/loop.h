@@ -86,7 +86,7 @@ EVL_API int32_t evl_stop(evl_loop *loop, int32_t result);
 /* Closes a loop on which nothing is left and gives up the caller's reference.
  * EVL_EBUSY while a handle is open, an operation pending, anything queued, or a hold is out: nothing changed,
  * and evl_loop_blockers says what. Posts answer EVL_ECLOSED afterwards. NULL: 0.
- * Also EVL_ERUNNING, EVL_ETHREAD, EVL_EFORK (use destroy in a forked child). @since 0.1 */
+ * Also EVL_ERUNNING, EVL_ETHREAD. Works in a forked child. @since 0.1 */
 EVL_API int32_t evl_loop_close(evl_loop *loop);
 
 /* Closes a loop whatever is on it and gives up the caller's reference; works in any order, inside a callback
