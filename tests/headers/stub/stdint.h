@@ -9,5 +9,5 @@ typedef long long int64_t;
 typedef unsigned long long uint64_t;
 typedef long intptr_t;
 typedef unsigned long uintptr_t;
-#define INT64_MAX 9223372036854775807LL
+#define INT64_MAX  9223372036854775807LL
 #define UINT32_MAX 4294967295U
