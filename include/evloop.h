@@ -1,4 +1,47 @@
-/* evloop.h - one event loop over epoll, kqueue and select: watchers, timers, deferred calls, posts, signals. */
+/* evloop.h - one event loop over epoll, kqueue and select.
+ *
+ * A loop waits for everything at once: descriptors, deadlines, signals, other threads; and runs what is due,
+ * one thing after the other, on one thread.
+ *
+ *     #include <evloop.h>
+ *     #include <stdio.h>
+ *
+ *     static void tick(void *arg, int64_t expirations) {
+ *         printf("%s (%lld)\n", (const char *)arg, (long long)expirations);
+ *     }
+ *
+ *     int main(void) {
+ *         evl_loop *loop;
+ *         evl_timer *timer;
+ *         if (evl_loop_new(&loop, NULL) != 0)
+ *             return 1;
+ *         evl_timer_new(loop, tick, "hello", &timer);
+ *         evl_timer_start_in(timer, 500000000, 0);      half a second from now, once
+ *         evl_loop_run(loop, EVL_RUN_DEFAULT);          returns when nothing is left to do
+ *         evl_close(timer);
+ *         return evl_loop_close(loop) != 0;
+ *     }
+ *
+ * HANDLES happen many times: a watcher (io.h), a timer (timer.h), a signal (signal.h), a hook (hook.h). All are
+ * made by evl_X_new and ended by evl_close (handle.h), from which on nothing of them is heard, wherever it is
+ * called from. What happens once is an OPERATION in memory of yours (op.h), or a plain call (call.h):
+ *
+ *     evl_io_new(loop, fd, EVL_READ, 0, readable, conn, &io);    readable(conn, mask) while fd can be read
+ *     evl_io_set(io, EVL_READ | EVL_WRITE);                      from now on both
+ *     evl_call_soon(loop, fn, arg);                              fn(arg) in the next pass
+ *     evl_post(loop, fn, arg);                                   the same from any thread
+ *     evl_stop(loop, 0);                                         run returns when this pass is over
+ *
+ * ERRORS are negative numbers that a call returns, EVL_ENOMEM for one (errors.h); there is no errno, nothing is
+ * printed, and nothing aborts. TIME is int64_t nanoseconds of a monotonic clock, and for tests of a virtual one
+ * (loop.h). THREADS: a loop belongs to the thread that runs it; what other threads may call says
+ * "@thread any".
+ *
+ * WITHOUT CALLBACKS the same things report through an array of flat records (record.h): make them with a NULL
+ * function and call evl_loop_records. INSIDE ANOTHER LOOP one descriptor tells when evloop has work: evl_loop_fd
+ * (loop.h). WHAT IS IT DOING? evl_loop_blockers, evl_loop_dump, evl_loop_metrics (metrics.h).
+ *
+ * The headers below are the manual; docs/design.md says how the library is built and why. */
 #ifndef EVLOOP_H
 #define EVLOOP_H
 
