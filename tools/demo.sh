@@ -1,8 +1,14 @@
 #!/bin/sh
-# demo.sh - builds the library and the examples, optimised, and runs the ladder. From any directory.
+# demo.sh [the ladder's arguments] - builds the library and the examples, optimised, and runs the ladder. From any
+# directory.
 set -eu
 cd "$(dirname "$0")/.."
 
 tools/setup.sh demo
-cmake --workflow --preset demo
+mkdir -p build
+echo "building evloop and its examples (build/demo.log)"
+if ! cmake --workflow --preset demo >build/demo.log 2>&1; then
+    cat build/demo.log
+    exit 1
+fi
 exec build/demo/examples/ladder/ladder "$@"
