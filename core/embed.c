@@ -12,6 +12,10 @@ void evl_embed_update(evl_loop *loop) {
     if (loop->clock.mode != EVL_CLOCK_REAL)
         return;
     int64_t deadline = evl_tq_next(&loop->timers);
+    if (loop->handles[EVL_KIND_WALL].live != 0) {
+        int64_t now = evl_monotonic(), wall = evl_saturated_add(now, evl_wall_wait(loop));
+        deadline = wall < deadline ? wall : deadline;
+    }
     if (deadline == loop->armed)
         return;
     int rc = loop->backend->arm(loop->state, deadline);
@@ -47,7 +51,7 @@ static int64_t host_timeout(evl_loop *loop) {
         return 0;
     if (loop->clock.mode != EVL_CLOCK_JUMP)
         return evl_wait_time(loop, evl_clock_read(&loop->clock), -1);
-    bool may_jump = atomic_load(&loop->holds) == 0 && evl_tq_next(&loop->timers) != EVL_NEVER;
+    bool may_jump = atomic_load(&loop->holds) == 0 && evl_time_left(loop, loop->clock.virtual_) != EVL_NEVER;
     return may_jump ? 0 : -1;
 }
 

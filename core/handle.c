@@ -74,7 +74,7 @@ void evl_handle_set_active(evl_handle *handle, bool on) {
     if (!(node->flags & EVL_F_KEEP))
         return;
     handle->loop->alive += on ? 1 : -1;
-    if (node->kind == EVL_KIND_TIMER)
+    if (node->kind == EVL_KIND_TIMER || node->kind == EVL_KIND_WALL)
         handle->loop->alive_timers += on ? 1 : -1;
 }
 
@@ -85,6 +85,9 @@ void evl_handle_detach(evl_handle *handle) {
         break;
     case EVL_KIND_TIMER:
         evl_timer_detach((evl_timer_handle *)handle);
+        break;
+    case EVL_KIND_WALL:
+        evl_wall_detach((evl_wall_handle *)handle);
         break;
     case EVL_KIND_SIGNAL:
         evl_signal_detach((evl_signal_handle *)handle);

@@ -76,7 +76,9 @@ static int32_t list_all(const evl_loop *loop, evl_blocker *out, int32_t cap) {
     return l.count;
 }
 
-int32_t evl_count_blockers(const evl_loop *loop) { return list_all(loop, NULL, 0); }
+int32_t evl_count_blockers(const evl_loop *loop) {
+    return list_all(loop, NULL, 0);
+}
 
 int32_t evl_loop_blockers(const evl_loop *loop, evl_blocker *out, int32_t cap) {
     int rc = evl_enter(loop);
@@ -108,7 +110,8 @@ int32_t evl_loop_walk(const evl_loop *loop, uint64_t *ids, int32_t cap) {
     return count;
 }
 
-/* --- the dump ----------------------------------------------------------------------------------------------- */
+/* --- the dump
+ * ----------------------------------------------------------------------------------------------- */
 
 typedef struct text {
     char *buf;
@@ -118,7 +121,8 @@ typedef struct text {
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
-static void print(text *t, const char *format, ...) {
+static void
+print(text *t, const char *format, ...) {
     va_list args;
     va_start(args, format);
     size_t room = t->len < t->cap ? t->cap - t->len : 0;
@@ -153,8 +157,14 @@ static void print_kind(text *t, const evl_loop *loop, const evl_handle *handle) 
         if (evl_timer_deadline(handle) != EVL_NEVER)
             print(t, " in=%lldns", (long long)(evl_timer_deadline(handle) - evl_clock_read(&loop->clock)));
         break;
+    case EVL_KIND_WALL:
+        print(t, "wall id=%llu", (unsigned long long)evl_handle_id(handle));
+        if (evl_wall_deadline(handle) != EVL_NEVER)
+            print(t, " at=%lld", (long long)evl_wall_deadline(handle));
+        break;
     case EVL_KIND_SIGNAL:
-        print(t, "signal id=%llu signo=%d", (unsigned long long)evl_handle_id(handle), evl_signal_number(handle));
+        print(t, "signal id=%llu signo=%d", (unsigned long long)evl_handle_id(handle),
+              evl_signal_number(handle));
         break;
     default:
         print(t, "hook id=%llu when=%d", (unsigned long long)evl_handle_id(handle),

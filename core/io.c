@@ -1,18 +1,19 @@
-/* io.c - fd watchers. The watchers of an fd form a chain; the first stands for the fd in the kernel: its address
- * and generation are the tag, and it remembers what the kernel was last told. */
+/* io.c - fd watchers. The watchers of an fd form a chain; the first stands for the fd in the kernel: its
+ * address and generation are the tag, and it remembers what the kernel was last told. */
 #include "loop.h"
 
 #define MASK_WANTED  (EVL_READ | EVL_PRI | EVL_WRITE)
 #define MASK_TROUBLE (EVL_ERR | EVL_HUP)
 
-/* --- tags ------------------------------------------------------------------------------------------------- */
+/* --- tags -------------------------------------------------------------------------------------------------
+ */
 
 /* 48 bits of address and 16 of the generation; user addresses have no more than 48 bits unless a program asks
  * for higher ones by hand, and evl_io_new refuses those. */
 #if UINTPTR_MAX > UINT32_MAX
-#define TAG_SHIFT 48
+#    define TAG_SHIFT 48
 #else
-#define TAG_SHIFT 32
+#    define TAG_SHIFT 32
 #endif
 
 uint64_t evl_io_tag(const evl_watcher *io) {
@@ -23,25 +24,32 @@ static inline evl_watcher *tag_watcher(uint64_t tag) {
     return (evl_watcher *)(uintptr_t)(tag & ((UINT64_C(1) << TAG_SHIFT) - 1));
 }
 
-bool evl_io_has_tag(const evl_watcher *io) { return tag_watcher(evl_io_tag(io)) == io; }
+bool evl_io_has_tag(const evl_watcher *io) {
+    return tag_watcher(evl_io_tag(io)) == io;
+}
 
 static inline bool tag_is_stale(uint64_t tag, const evl_watcher *io) {
     return (uint16_t)(tag >> TAG_SHIFT) != (uint16_t)io->base.gen;
 }
 
-/* --- the chain of an fd ------------------------------------------------------------------------------------- */
+/* --- the chain of an fd
+ * ------------------------------------------------------------------------------------- */
 
 static evl_watcher *by_link(const evl_loop *loop, uint32_t link) {
     return link == 0 ? NULL : evl_slab_at(&loop->handles[EVL_KIND_IO], link - 1);
 }
 
-static uint32_t link_to(const evl_watcher *io) { return io->base.node.slot + 1; }
+static uint32_t link_to(const evl_watcher *io) {
+    return io->base.node.slot + 1;
+}
 
 static evl_watcher *first_of(const evl_loop *loop, int fd) {
     return (uint32_t)fd < loop->fds_cap ? by_link(loop, loop->fds[fd]) : NULL;
 }
 
-static bool has_flag(const evl_watcher *io, int flag) { return (io->base.node.flags & flag) != 0; }
+static bool has_flag(const evl_watcher *io, int flag) {
+    return (io->base.node.flags & flag) != 0;
+}
 
 static void set_flag(evl_watcher *io, int flag, bool on) {
     io->base.node.flags = (uint8_t)(on ? io->base.node.flags | flag : io->base.node.flags & ~flag);
@@ -72,7 +80,8 @@ static void set_mask(evl_watcher *io, uint32_t mask) {
     evl_handle_set_active(&io->base, mask != 0);
 }
 
-/* --- reports ------------------------------------------------------------------------------------------------ */
+/* --- reports
+ * ------------------------------------------------------------------------------------------------ */
 
 static inline void report(evl_loop *loop, evl_watcher *io, uint32_t mask) {
     evl_node *node = &io->base.node;
@@ -104,7 +113,8 @@ static int end_watchers(evl_loop *loop, int fd, int error) {
     return count;
 }
 
-/* --- telling the kernel ------------------------------------------------------------------------------------- */
+/* --- telling the kernel
+ * ------------------------------------------------------------------------------------- */
 
 static void flush_fd(evl_loop *loop, int fd) {
     evl_watcher *first = first_of(loop, fd);
@@ -148,7 +158,8 @@ static void mark_dirty(evl_loop *loop, evl_watcher *first) {
     loop->dirty[loop->dirty_len++] = first->fd;
 }
 
-/* --- adding ------------------------------------------------------------------------------------------------- */
+/* --- adding
+ * ------------------------------------------------------------------------------------------------- */
 
 /* An fd that is not wanted yet is added and removed again, so that a bad one fails here. */
 static int add_first(evl_loop *loop, evl_watcher *io) {
@@ -179,10 +190,11 @@ static int add_another(evl_loop *loop, evl_watcher *first, evl_watcher *io) {
     uint32_t proof = mask ? mask : first->armed;
     int rc;
     if (first->armed == 0)
-        rc = loop->backend->add(loop->state, io->fd, with_edge(first, mask ? mask : EVL_READ), evl_io_tag(first));
+        rc = loop->backend->add(loop->state, io->fd, with_edge(first, mask ? mask : EVL_READ),
+                                evl_io_tag(first));
     else
-        rc = loop->backend->prove(loop->state, io->fd, with_edge(first, first->armed), with_edge(first, proof),
-                                  evl_io_tag(first));
+        rc = loop->backend->prove(loop->state, io->fd, with_edge(first, first->armed),
+                                  with_edge(first, proof), evl_io_tag(first));
     if (rc == EVL_ENOENT || rc == EVL_EBADF) {
         end_watchers(loop, io->fd, EVL_EBADF);
         return add_first(loop, io);
@@ -239,10 +251,13 @@ int32_t evl_io_new(evl_loop *loop, evl_fd fd, uint32_t mask, uint32_t flags, evl
     return 0;
 }
 
-/* --- changing and ending ------------------------------------------------------------------------------------ */
+/* --- changing and ending
+ * ------------------------------------------------------------------------------------ */
 
 /* Why a watcher takes no mask any more. */
-static int ended(const evl_watcher *io) { return (int)io->base.node.u.result; }
+static int ended(const evl_watcher *io) {
+    return (int)io->base.node.u.result;
+}
 
 int32_t evl_io_set(evl_io *handle, uint32_t mask) {
     int rc = evl_check_kind(handle, EVL_KIND_IO);
@@ -334,10 +349,11 @@ int32_t evl_fd_closing(evl_loop *loop, evl_fd fd) {
     return count;
 }
 
-/* --- what the kernel reports ---------------------------------------------------------------------------------- */
+/* --- what the kernel reports
+ * ---------------------------------------------------------------------------------- */
 
-/* What of a report concerns a watcher. Trouble comes with whatever the watcher wants, so that a callback which
- * only reads or only writes gets to see it. */
+/* What of a report concerns a watcher. Trouble comes with whatever the watcher wants, so that a callback
+ * which only reads or only writes gets to see it. */
 static uint32_t share_of(const evl_watcher *io, uint32_t mask) {
     if (io->mask == 0)
         return 0;
@@ -357,8 +373,11 @@ static void report_share(evl_loop *loop, evl_watcher *io, uint32_t share) {
 
 /* Several watchers, one-shots, trouble. Readers are queued before those that only write. */
 static void report_chain(evl_loop *loop, evl_watcher *first, uint32_t mask) {
-    if (has_flag(first, EVL_F_WAKE))
+    if (has_flag(first, EVL_F_WAKE)) {
+        if (first == &loop->wall_watcher)
+            evl_wall_changed(loop);
         return;
+    }
     if (mask & EVL_MASK_GONE) {
         end_watchers(loop, first->fd, EVL_EBADF);
         return;
@@ -387,7 +406,8 @@ void evl_io_events(evl_loop *loop, const evl_event *events, int n) {
     }
 }
 
-/* --- a new kernel queue ----------------------------------------------------------------------------------------- */
+/* --- a new kernel queue
+ * ----------------------------------------------------------------------------------------- */
 
 int evl_io_requeue(evl_loop *loop, bool forked) {
     int rc = loop->backend->reopen(loop->state, forked);
@@ -395,6 +415,7 @@ int evl_io_requeue(evl_loop *loop, bool forked) {
         return rc;
     loop->haunted = false;
     loop->dirty_len = 0;
+    evl_wall_requeue(loop, forked);
     for (uint32_t fd = 0; fd < loop->fds_cap; fd++) {
         evl_watcher *first = by_link(loop, loop->fds[fd]);
         if (!first)

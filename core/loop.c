@@ -1,6 +1,6 @@
 /* loop.c - making a loop, owning it, and taking it down in any order. */
 #if defined(__linux__) && !defined(_GNU_SOURCE)
-#define _GNU_SOURCE /* secure_getenv */
+#    define _GNU_SOURCE /* secure_getenv */
 #endif
 #include "loop.h"
 
@@ -10,7 +10,8 @@
 
 #define POLL_INTERVAL 64
 
-/* --- options ---------------------------------------------------------------------------------------------- */
+/* --- options ----------------------------------------------------------------------------------------------
+ */
 
 /* What an older program does not know of is 0; what a newer one asks for and this library does not know of is
  * refused. */
@@ -48,13 +49,15 @@ static const evl_backend *choose_backend(const evl_options *options) {
     return name ? evl_backend_named(name) : evl_backends[0];
 }
 
-/* --- making ------------------------------------------------------------------------------------------------- */
+/* --- making
+ * ------------------------------------------------------------------------------------------------- */
 
 static void init_slabs(evl_loop *loop) {
     loop->handles[EVL_KIND_IO].size = sizeof(evl_watcher);
     loop->handles[EVL_KIND_TIMER].size = sizeof(evl_timer_handle);
     loop->handles[EVL_KIND_SIGNAL].size = sizeof(evl_signal_handle);
     loop->handles[EVL_KIND_HOOK].size = sizeof(evl_hook_handle);
+    loop->handles[EVL_KIND_WALL].size = sizeof(evl_wall_handle);
     loop->calls.size = sizeof(evl_node);
     loop->extras.size = sizeof(evl_extra);
 }
@@ -68,11 +71,14 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
     evl_list_init(&loop->signals);
     init_slabs(loop);
     evl_tq_init(&loop->timers, evl_timer_key_of, loop);
+    evl_tq_init(&loop->walls, evl_wall_key_of, loop);
     loop->flags = options->flags;
     loop->clock.mode = options->clock;
     loop->poll_interval = options->poll_interval ? options->poll_interval : POLL_INTERVAL;
     loop->wake_watcher.base.node.flags = EVL_F_WAKE;
     loop->wake_watcher.fd = -1;
+    loop->wall_watcher.base.node.flags = EVL_F_WAKE;
+    loop->wall_watcher.fd = -1;
     loop->armed = EVL_NEVER;
     loop->slow_ns = -1;
     evl_copy_name(loop->name, options->name);
@@ -86,7 +92,8 @@ static int init_state(evl_loop *loop) {
     if (rc != 0)
         return rc;
     loop->state = evl_mem_zalloc(&loop->mem, loop->backend->state_size);
-    rc = loop->state ? loop->backend->open(loop->state, &loop->mem, evl_io_tag(&loop->wake_watcher)) : EVL_ENOMEM;
+    rc = loop->state ? loop->backend->open(loop->state, &loop->mem, evl_io_tag(&loop->wake_watcher))
+                     : EVL_ENOMEM;
     if (rc == 0)
         return 0;
     evl_mem_free(&loop->mem, loop->state, loop->backend->state_size);
@@ -127,9 +134,11 @@ int32_t evl_loop_new(evl_loop **out, const evl_options *given) {
     return 0;
 }
 
-/* --- references ------------------------------------------------------------------------------------------- */
+/* --- references -------------------------------------------------------------------------------------------
+ */
 
 static void free_loop(evl_loop *loop) {
+    evl_wall_close(loop);
     loop->backend->close(loop->state, evl_is_forked(loop));
     evl_mem_free(&loop->mem, loop->state, loop->backend->state_size);
     evl_posts_free(loop);
@@ -139,6 +148,7 @@ static void free_loop(evl_loop *loop) {
     evl_slab_free(&loop->extras, &loop->mem);
     evl_mem_free(&loop->mem, loop->fds, loop->fds_cap * sizeof *loop->fds);
     evl_tq_free(&loop->timers, &loop->mem);
+    evl_tq_free(&loop->walls, &loop->mem);
     evl_mem mem;
     evl_mem_init(&mem, loop->mem.fn, loop->mem.ctx);
     evl_mem_free(&mem, loop, sizeof *loop);
@@ -181,11 +191,16 @@ int32_t evl_loop_alive(const evl_loop *loop) {
     return rc != 0 ? rc : evl_is_alive(loop);
 }
 
-const char *evl_loop_backend(const evl_loop *loop) { return loop ? loop->backend->name : NULL; }
+const char *evl_loop_backend(const evl_loop *loop) {
+    return loop ? loop->backend->name : NULL;
+}
 
-uint32_t evl_backend_caps(const evl_loop *loop) { return loop ? loop->backend->caps : 0; }
+uint32_t evl_backend_caps(const evl_loop *loop) {
+    return loop ? loop->backend->caps : 0;
+}
 
-/* --- owning ------------------------------------------------------------------------------------------------- */
+/* --- owning
+ * ------------------------------------------------------------------------------------------------- */
 
 int evl_own(evl_loop *loop) {
     int rc = evl_enter(loop);
@@ -213,7 +228,8 @@ void evl_disown(evl_loop *loop) {
     evl_embed_update(loop);
 }
 
-/* --- the end ------------------------------------------------------------------------------------------------ */
+/* --- the end
+ * ------------------------------------------------------------------------------------------------ */
 
 /* Under the lock of the posts, unless a fork may have left it locked by a thread that is not here. */
 static void shut(evl_loop *loop) {
@@ -240,7 +256,8 @@ int32_t evl_loop_close(evl_loop *loop) {
     return 0;
 }
 
-/* Nothing of what was queued runs: operations become inactive, and what has a drop keeps its node until bury. */
+/* Nothing of what was queued runs: operations become inactive, and what has a drop keeps its node until bury.
+ */
 static void empty_queues(evl_loop *loop) {
     evl_link queued, *drops = &loop->sinks[EVL_SINK_CALL];
     evl_list_init(&queued);
@@ -295,7 +312,8 @@ int32_t evl_loop_destroy(evl_loop *loop) {
     return 0;
 }
 
-/* --- after a fork ------------------------------------------------------------------------------------------- */
+/* --- after a fork
+ * ------------------------------------------------------------------------------------------- */
 
 int32_t evl_loop_fork(evl_loop *loop) {
     uint32_t generation;

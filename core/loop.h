@@ -15,20 +15,20 @@
 #include <stdbool.h>
 
 #if defined(__GNUC__)
-#define EVL_LIKELY(x)   __builtin_expect(!!(x), 1)
-#define EVL_UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define EVL_PREFETCH(p) __builtin_prefetch(p)
+#    define EVL_LIKELY(x)   __builtin_expect(!!(x), 1)
+#    define EVL_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#    define EVL_PREFETCH(p) __builtin_prefetch(p)
 #else
-#define EVL_LIKELY(x)   (x)
-#define EVL_UNLIKELY(x) (x)
-#define EVL_PREFETCH(p) ((void)(p))
+#    define EVL_LIKELY(x)   (x)
+#    define EVL_UNLIKELY(x) (x)
+#    define EVL_PREFETCH(p) ((void)(p))
 #endif
 
-#define EVL_NAME_SIZE  32  /* a name with its final 0 */
-#define EVL_DUE_MAX    256 /* due timers queued per pass */
-#define EVL_DIRTY_MAX  128 /* fds whose change waits for the next poll; one more sends them all at once */
-#define EVL_HANDLES    5   /* kinds of handles + 1: EVL_KIND_IO .. EVL_KIND_HOOK index loop->handles */
-#define EVL_GATE_SHUT  UINT32_MAX
+#define EVL_NAME_SIZE 32  /* a name with its final 0 */
+#define EVL_DUE_MAX   256 /* due timers queued per pass */
+#define EVL_DIRTY_MAX 128 /* fds whose change waits for the next poll; one more sends them all at once */
+#define EVL_HANDLES   6   /* kinds of handles + 1: EVL_KIND_IO .. EVL_KIND_WALL index loop->handles */
+#define EVL_GATE_SHUT UINT32_MAX
 
 /* What few handles have: a drop and a name. The node carries the drop when the handle is gone. */
 typedef struct evl_extra {
@@ -51,7 +51,7 @@ enum {
     EVL_F_EDGE = EVL_F_OWN << 1,   /* watcher: EVL_IO_EDGE */
     EVL_F_SHARED = EVL_F_OWN << 2, /* first watcher of an fd: there are others */
     EVL_F_DIRTY = EVL_F_OWN << 3,  /* first watcher of an fd: the kernel has to be told something */
-    EVL_F_WAKE = EVL_F_OWN << 4    /* not a watcher: what the backend's wake is tagged with */
+    EVL_F_WAKE = EVL_F_OWN << 4    /* not a user's watcher: the backend's wake, or the changed wall clock */
 };
 
 /* The watchers of an fd form a chain, and the first one stands for the fd in the kernel. */
@@ -67,11 +67,19 @@ typedef struct evl_timer_handle {
     evl_handle base;
     int64_t repeat;
     evl_timer_key key;
+    int64_t exact;       /* the deadline before it was rounded up; unused without slack */
+    uint32_t slack_bits; /* deadlines are multiples of 2^(slack_bits - 1) ns; 0: no slack */
 } evl_timer_handle;
+
+typedef struct evl_wall_handle {
+    evl_handle base;
+    int64_t repeat;
+    evl_timer_key key;
+} evl_wall_handle;
 
 typedef struct evl_signal_handle {
     evl_handle base;
-    evl_link peers; /* in evl_signal_sub.watchers */
+    evl_link peers;             /* in evl_signal_sub.watchers */
     struct evl_signal_sub *sub; /* signal.c: this loop's interest in that signal */
 } evl_signal_handle;
 
@@ -92,8 +100,8 @@ typedef struct evl_post_item {
     evl_fn *drop;
 } evl_post_item;
 
-/* Posters append to `in` under the loop's lock; the loop swaps it for an empty `batch` and works that off. The
- * node stands for the batch on its sink. */
+/* Posters append to `in` under the loop's lock; the loop swaps it for an empty `batch` and works that off.
+ * The node stands for the batch on its sink. */
 typedef struct evl_post_queue {
     evl_post_item *in;
     uint32_t in_len, in_cap;
@@ -143,6 +151,9 @@ struct evl_loop {
     evl_watcher wake_watcher;
 
     evl_timer_queue timers;
+    evl_timer_queue walls;    /* by wall-clock time */
+    int64_t wall_offset;      /* of a virtual clock: wall-clock time minus time */
+    evl_watcher wall_watcher; /* hears of a changed wall clock; fd -1 until there is a wall-clock timer */
     evl_link hooks[3];
     evl_link signals; /* evl_signal_sub.link */
 
@@ -174,9 +185,12 @@ struct evl_loop {
     char name[EVL_NAME_SIZE];
 };
 
-/* --- who may ---------------------------------------------------------------------------------------------- */
+/* --- who may ----------------------------------------------------------------------------------------------
+ */
 
-static inline uintptr_t evl_self(void) { return (uintptr_t)pthread_self(); }
+static inline uintptr_t evl_self(void) {
+    return (uintptr_t)pthread_self();
+}
 
 static inline bool evl_is_foreign(const evl_loop *loop) {
     uintptr_t owner = atomic_load_explicit(&loop->owner, memory_order_relaxed);
@@ -187,10 +201,14 @@ static inline uint32_t evl_gate(const evl_loop *loop) {
     return atomic_load_explicit(&loop->gate, memory_order_relaxed);
 }
 
-static inline bool evl_is_closed(const evl_loop *loop) { return evl_gate(loop) == EVL_GATE_SHUT; }
+static inline bool evl_is_closed(const evl_loop *loop) {
+    return evl_gate(loop) == EVL_GATE_SHUT;
+}
 
 /* The kernel queue belongs to another process, this one's parent. */
-static inline bool evl_is_forked(const evl_loop *loop) { return loop->origin != evl_fork_now(); }
+static inline bool evl_is_forked(const evl_loop *loop) {
+    return loop->origin != evl_fork_now();
+}
 
 /* 0, or why a call is refused: the first thing every call does. */
 static inline int evl_enter(const evl_loop *loop) {
@@ -226,7 +244,8 @@ static inline int evl_enter_handle(const evl_handle *handle, int kind) {
 int evl_own(evl_loop *loop);
 void evl_disown(evl_loop *loop);
 
-/* --- ready ------------------------------------------------------------------------------------------------ */
+/* --- ready ------------------------------------------------------------------------------------------------
+ */
 
 static inline void evl_ready(evl_loop *loop, evl_node *node) {
     evl_list_append(&loop->sinks[node->sink], &node->link);
@@ -245,15 +264,18 @@ static inline void evl_node_set(evl_node *node, int kind, evl_done_fn *fn, void 
     node->call = EVL_CALL_DONE;
 }
 
-/* --- the parts, each in the file of its name --------------------------------------------------------------- */
+/* --- the parts, each in the file of its name ---------------------------------------------------------------
+ */
 
 /* pass.c */
 bool evl_is_alive(const evl_loop *loop);
 bool evl_is_asked(const evl_loop *loop);   /* somebody outside wants something: a post, wake, stop, signal */
 bool evl_time_is_up(const evl_loop *loop); /* only a manual clock's advance could go on from here */
+int64_t evl_time_left(evl_loop *loop, int64_t now);
 int64_t evl_wait_time(evl_loop *loop, int64_t now, int64_t limit);
-int evl_collect(evl_loop *loop, int64_t timeout_ns); /* a pass up to the point where the ready lists are complete */
-int evl_before_poll(evl_loop *loop, bool may_wait);  /* the steps of it: */
+int evl_collect(evl_loop *loop,
+                int64_t timeout_ns); /* a pass up to the point where the ready lists are complete */
+int evl_before_poll(evl_loop *loop, bool may_wait); /* the steps of it: */
 int evl_glance(evl_loop *loop, evl_event *events);
 bool evl_jump(evl_loop *loop, int64_t limit);
 int evl_after_poll(evl_loop *loop, const evl_event *events, int n);
@@ -281,6 +303,23 @@ evl_timer_key *evl_timer_key_of(void *loop, uint32_t slot);
 void evl_timer_detach(evl_timer_handle *timer);
 void evl_timers_due(evl_loop *loop);
 
+typedef struct evl_expiry {
+    int64_t deadline; /* the next one, or EVL_NEVER */
+    int64_t count;    /* expirations up to now */
+} evl_expiry;
+
+evl_expiry evl_next_expiry(int64_t deadline, int64_t repeat, int64_t now);
+void evl_report_count(evl_loop *loop, evl_node *node, int64_t count);
+
+/* wall.c */
+evl_timer_key *evl_wall_key_of(void *loop, uint32_t slot);
+void evl_wall_detach(evl_wall_handle *wall);
+void evl_walls_due(evl_loop *loop);
+int64_t evl_wall_wait(evl_loop *loop);
+void evl_wall_changed(evl_loop *loop);
+void evl_wall_requeue(evl_loop *loop, bool forked); /* into a new kernel queue */
+void evl_wall_close(evl_loop *loop);
+
 /* signal.c */
 void evl_signal_detach(evl_signal_handle *handle);
 void evl_signals_due(evl_loop *loop);
@@ -290,7 +329,7 @@ void evl_hook_detach(evl_hook_handle *hook);
 void evl_hooks_run(evl_loop *loop, int when);
 
 /* call.c */
-void evl_call_run(evl_loop *loop, evl_node *node); /* EVL_CALL_ONCE */
+void evl_call_run(evl_loop *loop, evl_node *node);  /* EVL_CALL_ONCE */
 void evl_call_drop(evl_loop *loop, evl_node *node); /* instead of running it, when the loop goes down */
 
 /* op.c */

@@ -1,11 +1,12 @@
 /* pass.c - one pass of the loop: ask the kernel, queue what is ready, run exactly that. */
 #include "loop.h"
 
-/* --- the wait --------------------------------------------------------------------------------------------- */
+/* --- the wait ---------------------------------------------------------------------------------------------
+ */
 
 bool evl_is_asked(const evl_loop *loop) {
-    return atomic_load(&loop->posted) != 0 || atomic_load(&loop->wake_asked) || atomic_load(&loop->stop_asked) ||
-           atomic_load(&loop->signal_seen);
+    return atomic_load(&loop->posted) != 0 || atomic_load(&loop->wake_asked) ||
+           atomic_load(&loop->stop_asked) || atomic_load(&loop->signal_seen);
 }
 
 bool evl_is_alive(const evl_loop *loop) {
@@ -15,18 +16,31 @@ bool evl_is_alive(const evl_loop *loop) {
 
 bool evl_time_is_up(const evl_loop *loop) {
     return loop->clock.mode == EVL_CLOCK_MANUAL && loop->alive == loop->alive_timers && !evl_is_ready(loop) &&
-           !evl_is_asked(loop) && atomic_load(&loop->holds) == 0;
+           !evl_is_asked(loop) && atomic_load(&loop->holds) == 0 &&
+           evl_time_left((evl_loop *)(uintptr_t)loop, loop->clock.virtual_) != 0;
 }
 
-/* How long a wait may take from `now` on: until the next deadline, and at most `limit`. A manual clock does not
- * move by waiting. */
-int64_t evl_wait_time(evl_loop *loop, int64_t now, int64_t limit) {
+/* From now to the next deadline of either clock; EVL_NEVER if there is none. */
+int64_t evl_time_left(evl_loop *loop, int64_t now) {
     int64_t deadline = evl_tq_next(&loop->timers);
     if (deadline <= now)
         return 0;
-    if (deadline == EVL_NEVER || limit == 0 || loop->clock.mode == EVL_CLOCK_MANUAL)
+    int64_t left = deadline == EVL_NEVER ? EVL_NEVER : deadline - now;
+    if (EVL_UNLIKELY(loop->handles[EVL_KIND_WALL].live != 0)) {
+        int64_t wall = evl_wall_wait(loop);
+        left = wall < left ? wall : left;
+    }
+    return left;
+}
+
+/* How long a wait may take from `now` on: until the next deadline, and at most `limit`. A manual clock does
+ * not move by waiting. */
+int64_t evl_wait_time(evl_loop *loop, int64_t now, int64_t limit) {
+    int64_t left = evl_time_left(loop, now);
+    if (left == 0)
+        return 0;
+    if (left == EVL_NEVER || limit == 0 || loop->clock.mode == EVL_CLOCK_MANUAL)
         return limit;
-    int64_t left = evl_saturated_add(deadline, now == INT64_MIN ? INT64_MAX : -now);
     return limit < 0 || left < limit ? left : limit;
 }
 
@@ -71,14 +85,12 @@ int evl_glance(evl_loop *loop, evl_event *events) {
 bool evl_jump(evl_loop *loop, int64_t limit) {
     if (loop->clock.mode != EVL_CLOCK_JUMP || evl_is_asked(loop) || atomic_load(&loop->holds) != 0)
         return false;
-    int64_t deadline = evl_tq_next(&loop->timers);
-    int64_t now = loop->clock.virtual_;
-    if (limit >= 0 && (deadline == EVL_NEVER || deadline - now > limit))
-        deadline = evl_saturated_add(now, limit); /* the caller's patience passes at once too */
-    if (deadline == EVL_NEVER)
+    int64_t left = evl_time_left(loop, loop->clock.virtual_);
+    if (limit >= 0 && left > limit)
+        left = limit; /* the caller's patience passes at once too */
+    if (left == EVL_NEVER)
         return false;
-    if (deadline > now)
-        loop->clock.virtual_ = deadline;
+    loop->clock.virtual_ = evl_saturated_add(loop->clock.virtual_, left);
     loop->now = loop->clock.virtual_;
     return true;
 }
@@ -91,7 +103,8 @@ static int wait_for_events(evl_loop *loop, evl_event *events, int64_t timeout_ns
     return timeout_ns == 0 ? evl_glance(loop, events) : sleep_in_kernel(loop, events, timeout_ns);
 }
 
-/* --- collecting ------------------------------------------------------------------------------------------- */
+/* --- collecting -------------------------------------------------------------------------------------------
+ */
 
 int evl_after_poll(evl_loop *loop, const evl_event *events, int n) {
     loop->since_poll = 0;
@@ -152,7 +165,8 @@ int evl_collect(evl_loop *loop, int64_t timeout_ns) {
     return evl_after_poll(loop, events, n < 0 ? 0 : n);
 }
 
-/* --- running ---------------------------------------------------------------------------------------------- */
+/* --- running ----------------------------------------------------------------------------------------------
+ */
 
 static inline void run_node(evl_loop *loop, evl_node *node) {
     if (EVL_LIKELY(node->call == EVL_CALL_DONE))
@@ -163,7 +177,9 @@ static inline void run_node(evl_loop *loop, evl_node *node) {
         evl_op_run(loop, node);
 }
 
-void evl_run_node(evl_loop *loop, evl_node *node) { run_node(loop, node); }
+void evl_run_node(evl_loop *loop, evl_node *node) {
+    run_node(loop, node);
+}
 
 /* Unlinked before it is called and not touched afterwards: a callback may close, restart or free everything
  * around it. What it takes back disappears from `running`. */
@@ -219,8 +235,7 @@ static int32_t run_passes(evl_loop *loop, int32_t mode) {
         return result;
     do {
         bool may_wait = mode != EVL_RUN_NOWAIT && (mode == EVL_RUN_FOREVER || evl_is_alive(loop));
-        if (may_wait && mode != EVL_RUN_FOREVER && evl_time_is_up(loop) &&
-            evl_tq_next(&loop->timers) > loop->clock.virtual_)
+        if (may_wait && mode != EVL_RUN_FOREVER && evl_time_is_up(loop))
             return EVL_EDEADLK;
         int rc = run_pass(loop, may_wait ? -1 : 0);
         if (rc != 0)

@@ -71,8 +71,7 @@ static int64_t patience_clock(const evl_loop *loop) {
 static int32_t pull(evl_loop *loop, evl_record *out, int32_t cap, int64_t timeout_ns) {
     int64_t limit = timeout_ns > 0 ? evl_saturated_add(patience_clock(loop), timeout_ns) : 0;
     for (;;) {
-        if (timeout_ns < 0 && evl_is_alive(loop) && evl_time_is_up(loop) &&
-            evl_tq_next(&loop->timers) > loop->clock.virtual_)
+        if (timeout_ns < 0 && evl_is_alive(loop) && evl_time_is_up(loop))
             return EVL_EDEADLK;
         int64_t left = timeout_ns > 0 ? limit - patience_clock(loop) : timeout_ns;
         bool may_wait = evl_is_alive(loop) && (timeout_ns < 0 || left > 0);
@@ -97,4 +96,6 @@ int32_t evl_loop_records(evl_loop *loop, evl_record *out, int32_t cap, int64_t t
     return count;
 }
 
-int32_t evl_record_size(void) { return (int32_t)sizeof(evl_record); }
+int32_t evl_record_size(void) {
+    return (int32_t)sizeof(evl_record);
+}

@@ -17,7 +17,9 @@ int64_t evl_now(const evl_loop *loop) {
     return running ? loop->now : evl_clock_read(&loop->clock);
 }
 
-int64_t evl_time(const evl_loop *loop) { return loop ? evl_clock_read(&loop->clock) : EVL_EINVAL; }
+int64_t evl_time(const evl_loop *loop) {
+    return loop ? evl_clock_read(&loop->clock) : EVL_EINVAL;
+}
 
 int32_t evl_clock_advance(evl_loop *loop, int64_t ns) {
     int rc = evl_enter(loop);
@@ -45,6 +47,7 @@ int32_t evl_timer_new(evl_loop *loop, evl_done_fn *fn, void *arg, evl_timer **ou
         return EVL_ENOMEM;
     evl_timer_handle *timer = timer_of(handle);
     timer->repeat = 0;
+    timer->slack_bits = 0;
     timer->key = (evl_timer_key){.deadline = EVL_NEVER};
     *out = handle;
     return 0;
@@ -61,6 +64,15 @@ void evl_timer_detach(evl_timer_handle *timer) {
     timer->key.entry_order = 0; /* the slot's next owner must not be taken for the entry's */
 }
 
+/* Rounds up to the timer's grid, and remembers what was asked for. */
+static int64_t with_slack(evl_timer_handle *timer, int64_t deadline) {
+    if (EVL_LIKELY(timer->slack_bits == 0))
+        return deadline;
+    timer->exact = deadline;
+    int64_t grid = INT64_C(1) << (timer->slack_bits - 1);
+    return deadline >= EVL_NEVER - grid ? deadline : (deadline + grid - 1) & ~(grid - 1);
+}
+
 static int32_t start(evl_handle *handle, int64_t deadline, int64_t repeat) {
     if (repeat < 0)
         return EVL_EINVAL;
@@ -71,7 +83,7 @@ static int32_t start(evl_handle *handle, int64_t deadline, int64_t repeat) {
     if (deadline == EVL_NEVER)
         stop(timer);
     else {
-        evl_tq_start(&loop->timers, &timer->key, handle->node.slot, deadline);
+        evl_tq_start(&loop->timers, &timer->key, handle->node.slot, with_slack(timer, deadline));
         evl_handle_set_active(handle, true);
     }
     evl_touch(loop);
@@ -91,6 +103,19 @@ int32_t evl_timer_start_in(evl_timer *handle, int64_t delay_ns, int64_t repeat_n
     return start(handle, evl_saturated_add(now, delay_ns), repeat_ns);
 }
 
+int32_t evl_timer_set_slack(evl_timer *handle, int64_t slack_ns) {
+    int rc = evl_enter_handle(handle, EVL_KIND_TIMER);
+    if (rc != 0)
+        return rc;
+    if (slack_ns < 0)
+        return EVL_EINVAL;
+    uint32_t bits = 0;
+    for (int64_t rest = slack_ns; rest > 0; rest >>= 1)
+        bits++;
+    timer_of(handle)->slack_bits = bits;
+    return 0;
+}
+
 int32_t evl_timer_stop(evl_timer *handle) {
     int rc = evl_check_kind(handle, EVL_KIND_TIMER);
     if (rc == 0)
@@ -106,30 +131,34 @@ int64_t evl_timer_deadline(const evl_timer *handle) {
     return evl_check_kind(handle, EVL_KIND_TIMER) == 0 ? timer_of(handle)->key.deadline : EVL_NEVER;
 }
 
-/* Queues an expiration. A repeating timer goes on from its deadline, not from now, so that it does not drift;
- * what it missed is counted instead of made up for. */
-static void expire(evl_loop *loop, evl_timer_handle *timer, int64_t deadline) {
-    evl_node *node = &timer->base.node;
-    int64_t count = 1;
-    if (timer->repeat == 0)
-        evl_handle_set_active(&timer->base, false);
-    else {
-        /* Unsigned: from a deadline far below 0 to now may be more than 63 bits. */
-        uint64_t missed = ((uint64_t)loop->now - (uint64_t)deadline) / (uint64_t)timer->repeat;
-        int64_t last = (int64_t)((uint64_t)deadline + missed * (uint64_t)timer->repeat);
-        int64_t next = evl_saturated_add(last, timer->repeat);
-        count = missed < INT64_MAX ? (int64_t)missed + 1 : INT64_MAX;
-        if (next == EVL_NEVER)
-            evl_handle_set_active(&timer->base, false);
-        else
-            evl_tq_start(&loop->timers, &timer->key, node->slot, next);
-    }
+/* A repeating timer goes on from its deadline, not from now, so that it does not drift; what it missed is
+ * counted instead of made up for. Unsigned: from a deadline far below 0 to now may be more than 63 bits. */
+evl_expiry evl_next_expiry(int64_t deadline, int64_t repeat, int64_t now) {
+    if (repeat == 0)
+        return (evl_expiry){.deadline = EVL_NEVER, .count = 1};
+    uint64_t missed = ((uint64_t)now - (uint64_t)deadline) / (uint64_t)repeat;
+    int64_t last = (int64_t)((uint64_t)deadline + missed * (uint64_t)repeat);
+    return (evl_expiry){.deadline = evl_saturated_add(last, repeat),
+                        .count = missed < INT64_MAX ? (int64_t)missed + 1 : INT64_MAX};
+}
+
+void evl_report_count(evl_loop *loop, evl_node *node, int64_t count) {
     if (evl_linked(&node->link)) { /* a record that nobody has fetched yet */
         node->u.result += count;
         return;
     }
     node->u.result = count;
     evl_ready(loop, node);
+}
+
+static void expire(evl_loop *loop, evl_timer_handle *timer, int64_t deadline) {
+    int64_t exact = timer->slack_bits ? timer->exact : deadline;
+    evl_expiry next = evl_next_expiry(exact, timer->repeat, loop->now);
+    if (next.deadline == EVL_NEVER)
+        evl_handle_set_active(&timer->base, false);
+    else
+        evl_tq_start(&loop->timers, &timer->key, timer->base.node.slot, with_slack(timer, next.deadline));
+    evl_report_count(loop, &timer->base.node, next.count);
 }
 
 void evl_timers_due(evl_loop *loop) {
@@ -145,4 +174,5 @@ void evl_timers_due(evl_loop *loop) {
     }
     loop->metrics.timers += (uint64_t)(EVL_DUE_MAX - left);
     loop->timers_backlog = left == 0;
+    evl_walls_due(loop);
 }

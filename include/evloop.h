@@ -22,9 +22,10 @@
  *         return evl_loop_close(loop) != 0;
  *     }
  *
- * HANDLES happen many times: a watcher (io.h), a timer (timer.h), a signal (signal.h), a hook (hook.h). All are
- * made by evl_X_new and ended by evl_close (handle.h), from which on nothing of them is heard, wherever it is
- * called from. What happens once is an OPERATION in memory of yours (op.h), or a plain call (call.h):
+ * HANDLES happen many times: a watcher (io.h), a timer (timer.h, wall.h), a signal (signal.h), a hook
+ * (hook.h). All are made by evl_X_new and ended by evl_close (handle.h), from which on nothing of them is
+ * heard, wherever it is called from. What happens once is an OPERATION in memory of yours (op.h), or a plain
+ * call (call.h):
  *
  *     evl_io_new(loop, fd, EVL_READ, 0, readable, conn, &io);    readable(conn, mask) while fd can be read
  *     evl_io_set(io, EVL_READ | EVL_WRITE);                      from now on both
@@ -32,14 +33,14 @@
  *     evl_post(loop, fn, arg);                                   the same from any thread
  *     evl_stop(loop, 0);                                         run returns when this pass is over
  *
- * ERRORS are negative numbers that a call returns, EVL_ENOMEM for one (errors.h); there is no errno, nothing is
- * printed, and nothing aborts. TIME is int64_t nanoseconds of a monotonic clock, and for tests of a virtual one
- * (loop.h). THREADS: a loop belongs to the thread that runs it; what other threads may call says
+ * ERRORS are negative numbers that a call returns, EVL_ENOMEM for one (errors.h); there is no errno, nothing
+ * is printed, and nothing aborts. TIME is int64_t nanoseconds of a monotonic clock, and for tests of a
+ * virtual one (loop.h). THREADS: a loop belongs to the thread that runs it; what other threads may call says
  * "@thread any".
  *
  * WITHOUT CALLBACKS the same things report through an array of flat records (record.h): make them with a NULL
- * function and call evl_loop_records. INSIDE ANOTHER LOOP one descriptor tells when evloop has work: evl_loop_fd
- * (loop.h). WHAT IS IT DOING? evl_loop_blockers, evl_loop_dump, evl_loop_metrics (metrics.h).
+ * function and call evl_loop_records. INSIDE ANOTHER LOOP one descriptor tells when evloop has work:
+ * evl_loop_fd (loop.h). WHAT IS IT DOING? evl_loop_blockers, evl_loop_dump, evl_loop_metrics (metrics.h).
  *
  * The headers below are the manual; docs/design.md says how the library is built and why. */
 #ifndef EVLOOP_H
@@ -58,5 +59,6 @@
 #include "evloop/record.h"
 #include "evloop/signal.h"
 #include "evloop/timer.h"
+#include "evloop/wall.h"
 
 #endif

@@ -7,9 +7,9 @@
 
 /* Only evloop's own builds define one of the two; a program that uses evloop defines nothing. */
 #if defined(EVLOOP_BUILD_SHARED) && defined(__GNUC__)
-#define EVL_API __attribute__((visibility("default")))
+#    define EVL_API __attribute__((visibility("default")))
 #else
-#define EVL_API
+#    define EVL_API
 #endif
 
 #ifdef __cplusplus
@@ -44,6 +44,7 @@ enum {
     EVL_KIND_TIMER = 2,      /* a timer; result is the number of expirations */
     EVL_KIND_SIGNAL = 3,     /* a signal watcher; result is the number of deliveries */
     EVL_KIND_HOOK = 4,       /* a hook; never in a record */
+    EVL_KIND_WALL = 5,       /* a wall-clock timer; result is the number of expirations */
     EVL_KIND_CALL = 8,       /* a deferred call made without a function */
     EVL_KIND_POST = 9,       /* a post made without a function */
     EVL_KIND_OP = 10,        /* an operation initialised without a function */

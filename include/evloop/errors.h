@@ -1,8 +1,8 @@
 /* evloop/errors.h - every code evloop answers.
  *
  * A function answers 0 or a positive number, or one of these. The constants are negative themselves, so that
- * `if (rc == EVL_EAGAIN)` is the test. They are the same on every platform: Linux's numbers, evloop's own from
- * -1000 down, getaddrinfo's from -1100 down; an errno without a name is -(2000 + errno). */
+ * `if (rc == EVL_EAGAIN)` is the test. They are the same on every platform: Linux's numbers, evloop's own
+ * from -1000 down, getaddrinfo's from -1100 down; an errno without a name is -(2000 + errno). */
 #ifndef EVLOOP_ERRORS_H
 #define EVLOOP_ERRORS_H
 
@@ -94,7 +94,8 @@ enum {
  * and above. @thread any. @since 0.1 */
 EVL_API const char *evl_strerror(int32_t code);
 
-/* The constant's name, "EVL_ENOMEM"; static. "EVL_E?" for what has none, "EVL_OK" for 0 and above. @thread any. @since 0.1 */
+/* The constant's name, "EVL_ENOMEM"; static. "EVL_E?" for what has none, "EVL_OK" for 0 and above. @thread
+ * any. @since 0.1 */
 EVL_API const char *evl_err_name(int32_t code);
 
 /* The code of an errno value of this platform; 0 for 0. @thread any. @since 0.1 */

@@ -19,7 +19,8 @@ extern "C" {
 EVL_API int32_t evl_close(evl_handle *handle);
 
 /* Closes by id from anywhere: a post to the loop, for finalizers of other languages. An id that is no longer
- * there is no error. Errors: EVL_ECLOSED, EVL_ENOMEM, EVL_ENOTSUP (EVL_LOOP_NOPOST). @thread any. @since 0.1 */
+ * there is no error. Errors: EVL_ECLOSED, EVL_ENOMEM, EVL_ENOTSUP (EVL_LOOP_NOPOST). @thread any. @since 0.1
+ */
 EVL_API int32_t evl_close_later(evl_loop *loop, uint64_t id);
 
 /* A number that no other handle of this loop has or will have. 0 for a NULL or closed handle. @since 0.1 */
@@ -51,7 +52,8 @@ EVL_API int32_t evl_set_drop(evl_handle *handle, evl_fn *drop);
  * for signals and hooks. @since 0.1 */
 EVL_API int32_t evl_keep_alive(evl_handle *handle, int32_t on);
 
-/* 1 while the handle can still produce something: a started timer, a watcher with a mask; 0 if not. @since 0.1 */
+/* 1 while the handle can still produce something: a started timer, a watcher with a mask; 0 if not. @since
+ * 0.1 */
 EVL_API int32_t evl_active(const evl_handle *handle);
 
 #ifdef __cplusplus

@@ -34,12 +34,12 @@ enum {
  * Errors: EVL_EBADF, EVL_EPERM (a regular file or directory), EVL_EINVAL, EVL_ENOTSUP (PRI or EDGE where the
  * backend has none), EVL_EEXIST (edge and level on one fd), EVL_ENOMEM, EVL_ENOSPC, EVL_EMFILE (more fds than
  * select can hold). @since 0.1 */
-EVL_API int32_t evl_io_new(evl_loop *loop, evl_fd fd, uint32_t mask, uint32_t flags, evl_done_fn *fn, void *arg,
-                           evl_io **out);
+EVL_API int32_t evl_io_new(evl_loop *loop, evl_fd fd, uint32_t mask, uint32_t flags, evl_done_fn *fn,
+                           void *arg, evl_io **out);
 
-/* Changes the mask; 0 pauses. Changes between two polls cost at most one system call, and none when they cancel
- * out. A report already due is narrowed to the new mask, or taken back.
- * Errors: EVL_EBADF, EVL_ECLOSED (the watcher has ended), EVL_EINVAL, EVL_ENOTSUP. @since 0.1 */
+/* Changes the mask; 0 pauses. Changes between two polls cost at most one system call, and none when they
+ * cancel out. A report already due is narrowed to the new mask, or taken back. Errors: EVL_EBADF, EVL_ECLOSED
+ * (the watcher has ended), EVL_EINVAL, EVL_ENOTSUP. @since 0.1 */
 EVL_API int32_t evl_io_set(evl_io *io, uint32_t mask);
 
 /* The fd, or -1 when the watcher has ended; the mask. Or an error. @since 0.1 */

@@ -79,8 +79,8 @@ enum {
 EVL_API int32_t evl_loop_run(evl_loop *loop, int32_t mode);
 
 /* Makes run return `result` (not negative, or EVL_EUSER and such) when the current pass is over. Everything
- * that was ready in this pass still runs. Before run: the next run makes one pass without waiting and returns.
- * evl_loop_records answers a record of EVL_KIND_STOP instead. @thread any. @since 0.1 */
+ * that was ready in this pass still runs. Before run: the next run makes one pass without waiting and
+ * returns. evl_loop_records answers a record of EVL_KIND_STOP instead. @thread any. @since 0.1 */
 EVL_API int32_t evl_stop(evl_loop *loop, int32_t result);
 
 /* Closes a loop on which nothing is left and gives up the caller's reference.
@@ -96,8 +96,9 @@ EVL_API int32_t evl_loop_close(evl_loop *loop);
  * NULL: 0. EVL_ETHREAD while another thread runs the loop: nothing happened. @since 0.1 */
 EVL_API int32_t evl_loop_destroy(evl_loop *loop);
 
-/* Adds and gives up a reference to the loop's memory. A thread that posts holds one, so that a post can answer
- * EVL_ECLOSED instead of touching freed memory. evl_loop_ref answers its argument. @thread any. @since 0.1 */
+/* Adds and gives up a reference to the loop's memory. A thread that posts holds one, so that a post can
+ * answer EVL_ECLOSED instead of touching freed memory. evl_loop_ref answers its argument. @thread any. @since
+ * 0.1 */
 EVL_API evl_loop *evl_loop_ref(evl_loop *loop);
 EVL_API void evl_loop_unref(evl_loop *loop);
 
@@ -133,8 +134,8 @@ EVL_API const char *evl_loop_backend(const evl_loop *loop);
  */
 
 /* The fd that polls readable whenever evl_loop_dispatch would find work: kernel events, timers, deferred
- * calls, posts. From the first call on, the loop keeps it so, at one system call for a change made between two
- * dispatches. It belongs to the loop: poll it, nothing else. Timers of a virtual clock do not show.
+ * calls, posts. From the first call on, the loop keeps it so, at one system call for a change made between
+ * two dispatches. It belongs to the loop: poll it, nothing else. Timers of a virtual clock do not show.
  * Errors: EVL_ENOTSUP without EVL_CAP_LOOP_FD, EVL_EMFILE, EVL_ENFILE, EVL_ENOMEM. @since 0.1 */
 EVL_API evl_fd evl_loop_fd(evl_loop *loop);
 
@@ -145,7 +146,8 @@ typedef struct evl_poll_row {
 } evl_poll_row;
 
 /* Fills up to cap rows, answers how many there are, and stores in *timeout_ns how long the host may wait: 0,
- * nanoseconds, or -1 for ever. Interest is flushed to the kernel first. `timeout_ns` may be NULL. @since 0.1 */
+ * nanoseconds, or -1 for ever. Interest is flushed to the kernel first. `timeout_ns` may be NULL. @since 0.1
+ */
 EVL_API int32_t evl_loop_prepare(evl_loop *loop, evl_poll_row *rows, int32_t cap, int64_t *timeout_ns);
 
 /* One pass without waiting. `rows` are those of prepare with `reported` filled in; NULL: the loop looks for

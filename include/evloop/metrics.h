@@ -23,13 +23,13 @@ typedef struct evl_metrics {
     uint64_t errors;      /* unhandled errors, whether a hook took them or not */
     uint64_t idle_ns;     /* inside waits */
     uint64_t busy_ns;     /* between the end of a wait and the beginning of the next */
-    uint64_t lag[64];     /* lag[i]: how often such a busy stretch took [2^i, 2^(i+1)) ns; a real clock only */
-    uint64_t slow_callbacks;     /* callbacks over the threshold of evl_set_slow_callback */
-    uint64_t longest_ns;         /* the longest callback; 0 unless evl_set_slow_callback is on */
-    uint64_t longest_id;         /* and its handle's id, 0 for other callbacks */
-    char longest_name[32];       /* and its name */
-    uint64_t handles;            /* open now */
-    uint64_t bytes;              /* allocated by the loop now */
+    uint64_t lag[64]; /* lag[i]: how often such a busy stretch took [2^i, 2^(i+1)) ns; a real clock only */
+    uint64_t slow_callbacks; /* callbacks over the threshold of evl_set_slow_callback */
+    uint64_t longest_ns;     /* the longest callback; 0 unless evl_set_slow_callback is on */
+    uint64_t longest_id;     /* and its handle's id, 0 for other callbacks */
+    char longest_name[32];   /* and its name */
+    uint64_t handles;        /* open now */
+    uint64_t bytes;          /* allocated by the loop now */
 } evl_metrics;
 
 /* Errors: EVL_EINVAL (struct_size too small to hold itself). @since 0.1 */
@@ -37,9 +37,9 @@ EVL_API int32_t evl_loop_metrics(const evl_loop *loop, evl_metrics *out);
 
 /* What keeps evl_loop_close from closing. */
 typedef struct evl_blocker {
-    uint64_t id;    /* of a handle; 0 for what is only counted */
-    int32_t kind;   /* EVL_KIND_*, the kinds above EVL_KIND_HOOK included */
-    int32_t count;  /* 1 for a handle */
+    uint64_t id;   /* of a handle; 0 for what is only counted */
+    int32_t kind;  /* EVL_KIND_*, the kinds above EVL_KIND_HOOK included */
+    int32_t count; /* 1 for a handle */
     char name[32];
 } evl_blocker;
 

@@ -25,8 +25,8 @@ typedef struct evl_record {
 /* One pass, and up to cap records of it. Waits while there is none, at most timeout_ns (0: not at all,
  * negative: for ever). What does not fit stays first in line.
  * Answers the number of records; 0 when the time is up, evl_wake or a signal ended the wait, or nothing is
- * alive (evl_loop_alive tells). A record that was already fetched is yours, also when its handle is closed now.
- * Errors: as evl_loop_run. @since 0.1 */
+ * alive (evl_loop_alive tells). A record that was already fetched is yours, also when its handle is closed
+ * now. Errors: as evl_loop_run. @since 0.1 */
 EVL_API int32_t evl_loop_records(evl_loop *loop, evl_record *out, int32_t cap, int64_t timeout_ns);
 
 /* sizeof(evl_record) of the library, for bindings to check. @thread any. @since 0.1 */

@@ -1,0 +1,215 @@
+/* wall.c - wall-clock timers: a second timer queue whose deadlines are wall-clock times, so that nothing has
+ * to be recomputed when the clock is set. What it takes is to wake up then. */
+#include "loop.h"
+
+#include <errno.h>
+
+#define CHECK_AT_LEAST INT64_C(60000000000) /* ns, where the platform does not tell of a changed clock */
+
+evl_timer_key *evl_wall_key_of(void *loop, uint32_t slot) {
+    evl_wall_handle *wall = evl_slab_at(&((evl_loop *)loop)->handles[EVL_KIND_WALL], slot);
+    return &wall->key;
+}
+
+static evl_wall_handle *wall_of(const evl_handle *handle) {
+    return EVL_OWNER(handle, evl_wall_handle, base);
+}
+
+static int64_t read_wall(const evl_loop *loop) {
+    if (loop->clock.mode != EVL_CLOCK_REAL)
+        return evl_saturated_add(loop->clock.virtual_, loop->wall_offset);
+    struct timespec ts = {0, 0};
+    (void)evl_sys.clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+int64_t evl_wall_time(const evl_loop *loop) {
+    return loop ? read_wall(loop) : EVL_EINVAL;
+}
+
+int32_t evl_wall_set(evl_loop *loop, int64_t unix_ns) {
+    int rc = evl_enter(loop);
+    if (rc != 0)
+        return rc;
+    if (loop->clock.mode == EVL_CLOCK_REAL)
+        return EVL_ENOTSUP;
+    loop->wall_offset = unix_ns - loop->clock.virtual_;
+    return 0;
+}
+
+/* --- being told of a changed clock -------------------------------------------------------------------------
+ */
+
+#if EVL_HAVE_EPOLL
+/* A timerfd that never expires, but ends with ECANCELED when the clock is set. */
+static int arm_alarm(int fd) {
+    struct itimerspec never = {{0, 0}, {.tv_sec = INT32_MAX, .tv_nsec = 0}};
+    int rc = evl_sys.timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL);
+    return rc == 0 ? 0 : evl_err_from_errno(errno);
+}
+
+static int watch_alarm(evl_loop *loop, int fd) {
+    return loop->backend->add(loop->state, fd, EVL_READ, evl_io_tag(&loop->wall_watcher));
+}
+
+static int open_alarm(evl_loop *loop) {
+    if (loop->wall_watcher.fd >= 0 || loop->clock.mode != EVL_CLOCK_REAL)
+        return 0;
+    int fd = evl_sys.timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (fd < 0)
+        return evl_err_from_errno(errno);
+    int rc = arm_alarm(fd);
+    if (rc == 0)
+        rc = watch_alarm(loop, fd);
+    if (rc != 0)
+        (void)evl_sys.close(fd);
+    else
+        loop->wall_watcher.fd = fd;
+    return rc;
+}
+
+/* A child opens one of its own: arming the inherited one would disarm the parent's. */
+void evl_wall_requeue(evl_loop *loop, bool forked) {
+    int fd = loop->wall_watcher.fd;
+    if (fd < 0)
+        return;
+    loop->wall_watcher.fd = -1;
+    int rc = forked ? open_alarm(loop) : watch_alarm(loop, fd);
+    if (rc == 0 && !forked)
+        loop->wall_watcher.fd = fd;
+    else
+        (void)evl_sys.close(fd);
+    if (rc != 0)
+        evl_unhandled(loop, rc); /* and the clock is looked at once a minute from now on */
+}
+
+/* The read takes the news; the timers are looked at in the pass that is going on. */
+void evl_wall_changed(evl_loop *loop) {
+    uint64_t count;
+    (void)!evl_sys.read(loop->wall_watcher.fd, &count, sizeof count);
+    int rc = arm_alarm(loop->wall_watcher.fd);
+    if (rc != 0)
+        evl_unhandled(loop, rc);
+}
+#else
+static int open_alarm(evl_loop *loop) {
+    (void)loop;
+    return 0;
+}
+
+void evl_wall_changed(evl_loop *loop) {
+    (void)loop;
+}
+
+void evl_wall_requeue(evl_loop *loop, bool forked) {
+    (void)loop;
+    (void)forked;
+}
+#endif
+
+void evl_wall_close(evl_loop *loop) {
+    if (loop->wall_watcher.fd >= 0 && !evl_is_forked(loop))
+        (void)evl_sys.close(loop->wall_watcher.fd);
+    loop->wall_watcher.fd = -1;
+}
+
+/* --- for the pass
+ * ------------------------------------------------------------------------------------------- */
+
+/* Time from now to the next wall-clock deadline, at most what may pass without a look at the clock. */
+int64_t evl_wall_wait(evl_loop *loop) {
+    int64_t deadline = evl_tq_next(&loop->walls);
+    if (deadline == EVL_NEVER)
+        return EVL_NEVER;
+    int64_t now = read_wall(loop);
+    if (deadline <= now)
+        return 0;
+    int64_t left = now < 0 && deadline > INT64_MAX + now ? INT64_MAX - 1 : deadline - now;
+    bool told = loop->wall_watcher.fd >= 0 || loop->clock.mode != EVL_CLOCK_REAL;
+    return told || left < CHECK_AT_LEAST ? left : CHECK_AT_LEAST;
+}
+
+static void expire(evl_loop *loop, evl_wall_handle *wall, int64_t deadline, int64_t now) {
+    evl_expiry next = evl_next_expiry(deadline, wall->repeat, now);
+    if (next.deadline == EVL_NEVER)
+        evl_handle_set_active(&wall->base, false);
+    else
+        evl_tq_start(&loop->walls, &wall->key, wall->base.node.slot, next.deadline);
+    evl_report_count(loop, &wall->base.node, next.count);
+}
+
+void evl_walls_due(evl_loop *loop) {
+    if (loop->handles[EVL_KIND_WALL].live == 0 || evl_tq_next(&loop->walls) == EVL_NEVER)
+        return;
+    int64_t now = read_wall(loop), deadline;
+    uint32_t slot;
+    for (int left = EVL_DUE_MAX; left > 0 && evl_tq_pop(&loop->walls, now, &slot, &deadline); left--) {
+        expire(loop, EVL_OWNER(evl_wall_key_of(loop, slot), evl_wall_handle, key), deadline, now);
+        loop->metrics.timers++;
+    }
+}
+
+/* --- the timers
+ * --------------------------------------------------------------------------------------------- */
+
+int32_t evl_wall_new(evl_loop *loop, evl_done_fn *fn, void *arg, evl_wall **out) {
+    int rc = evl_enter(loop);
+    if (rc == 0 && !out)
+        rc = EVL_EINVAL;
+    if (rc == 0)
+        rc = evl_tq_reserve(&loop->walls, &loop->mem, loop->handles[EVL_KIND_WALL].live + 1);
+    if (rc == 0)
+        rc = open_alarm(loop);
+    if (rc != 0)
+        return rc;
+    evl_handle *handle = evl_handle_take(loop, EVL_KIND_WALL, fn, arg);
+    if (!handle)
+        return EVL_ENOMEM;
+    wall_of(handle)->repeat = 0;
+    wall_of(handle)->key = (evl_timer_key){.deadline = EVL_NEVER};
+    *out = handle;
+    return 0;
+}
+
+static void stop(evl_wall_handle *wall) {
+    wall->key.deadline = EVL_NEVER;
+    evl_handle_set_active(&wall->base, false);
+    evl_list_unlink(&wall->base.node.link);
+}
+
+void evl_wall_detach(evl_wall_handle *wall) {
+    stop(wall);
+    wall->key.entry_order = 0; /* the slot's next owner must not be taken for the entry's */
+}
+
+int32_t evl_wall_start(evl_wall *handle, int64_t unix_ns, int64_t repeat_ns) {
+    int rc = evl_enter_handle(handle, EVL_KIND_WALL);
+    if (rc != 0)
+        return rc;
+    if (repeat_ns < 0)
+        return EVL_EINVAL;
+    evl_wall_handle *wall = wall_of(handle);
+    stop(wall);
+    wall->repeat = repeat_ns;
+    if (unix_ns != EVL_NEVER) {
+        evl_tq_start(&handle->loop->walls, &wall->key, handle->node.slot, unix_ns);
+        evl_handle_set_active(handle, true);
+    }
+    evl_touch(handle->loop);
+    return 0;
+}
+
+int32_t evl_wall_stop(evl_wall *handle) {
+    int rc = evl_check_kind(handle, EVL_KIND_WALL);
+    if (rc == 0)
+        rc = evl_enter_child(handle->loop);
+    if (rc != 0)
+        return rc;
+    stop(wall_of(handle));
+    evl_touch(handle->loop);
+    return 0;
+}
+
+int64_t evl_wall_deadline(const evl_wall *handle) {
+    return evl_check_kind(handle, EVL_KIND_WALL) == 0 ? wall_of(handle)->key.deadline : EVL_NEVER;
+}
