@@ -4,19 +4,19 @@
 
 /* A platform without an errno maps it to 0, which no call reports. */
 #ifndef ESOCKTNOSUPPORT
-#define ESOCKTNOSUPPORT 0
+#    define ESOCKTNOSUPPORT 0
 #endif
 #ifndef ESHUTDOWN
-#define ESHUTDOWN 0
+#    define ESHUTDOWN 0
 #endif
 #ifndef EHOSTDOWN
-#define EHOSTDOWN 0
+#    define EHOSTDOWN 0
 #endif
 #ifndef ESTALE
-#define ESTALE 0
+#    define ESTALE 0
 #endif
 #ifndef EDQUOT
-#define EDQUOT 0
+#    define EDQUOT 0
 #endif
 
 typedef struct row {

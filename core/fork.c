@@ -1,5 +1,5 @@
 #if defined(__linux__) && !defined(_GNU_SOURCE)
-#define _GNU_SOURCE /* MADV_WIPEONFORK */
+#    define _GNU_SOURCE /* MADV_WIPEONFORK */
 #endif
 #include "fork.h"
 

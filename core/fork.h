@@ -10,7 +10,8 @@
 
 extern atomic_uint *evl_fork_word;
 
-/* Makes the word valid for this process and answers its generation, never 0. EVL_ENOMEM if it cannot be had. */
+/* Makes the word valid for this process and answers its generation, never 0. EVL_ENOMEM if it cannot be had.
+ */
 int evl_fork_generation(uint32_t *out);
 
 static inline uint32_t evl_fork_now(void) {

@@ -132,9 +132,7 @@ evl_loop *evl_loop_of(const evl_handle *handle) {
     return evl_check_kind(handle, 0) == 0 ? handle->loop : NULL;
 }
 
-void *evl_arg(const evl_handle *handle) {
-    return evl_check_kind(handle, 0) == 0 ? handle->node.arg : NULL;
-}
+void *evl_arg(const evl_handle *handle) { return evl_check_kind(handle, 0) == 0 ? handle->node.arg : NULL; }
 
 static evl_extra *extra_of(evl_handle *handle) {
     if (!handle->extra) {

@@ -76,9 +76,7 @@ static int32_t list_all(const evl_loop *loop, evl_blocker *out, int32_t cap) {
     return l.count;
 }
 
-int32_t evl_count_blockers(const evl_loop *loop) {
-    return list_all(loop, NULL, 0);
-}
+int32_t evl_count_blockers(const evl_loop *loop) { return list_all(loop, NULL, 0); }
 
 int32_t evl_loop_blockers(const evl_loop *loop, evl_blocker *out, int32_t cap) {
     int rc = evl_enter(loop);

@@ -24,9 +24,7 @@ static inline evl_watcher *tag_watcher(uint64_t tag) {
     return (evl_watcher *)(uintptr_t)(tag & ((UINT64_C(1) << TAG_SHIFT) - 1));
 }
 
-bool evl_io_has_tag(const evl_watcher *io) {
-    return tag_watcher(evl_io_tag(io)) == io;
-}
+bool evl_io_has_tag(const evl_watcher *io) { return tag_watcher(evl_io_tag(io)) == io; }
 
 static inline bool tag_is_stale(uint64_t tag, const evl_watcher *io) {
     return (uint16_t)(tag >> TAG_SHIFT) != (uint16_t)io->base.gen;
@@ -39,17 +37,13 @@ static evl_watcher *by_link(const evl_loop *loop, uint32_t link) {
     return link == 0 ? NULL : evl_slab_at(&loop->handles[EVL_KIND_IO], link - 1);
 }
 
-static uint32_t link_to(const evl_watcher *io) {
-    return io->base.node.slot + 1;
-}
+static uint32_t link_to(const evl_watcher *io) { return io->base.node.slot + 1; }
 
 static evl_watcher *first_of(const evl_loop *loop, int fd) {
     return (uint32_t)fd < loop->fds_cap ? by_link(loop, loop->fds[fd]) : NULL;
 }
 
-static bool has_flag(const evl_watcher *io, int flag) {
-    return (io->base.node.flags & flag) != 0;
-}
+static bool has_flag(const evl_watcher *io, int flag) { return (io->base.node.flags & flag) != 0; }
 
 static void set_flag(evl_watcher *io, int flag, bool on) {
     io->base.node.flags = (uint8_t)(on ? io->base.node.flags | flag : io->base.node.flags & ~flag);
@@ -255,9 +249,7 @@ int32_t evl_io_new(evl_loop *loop, evl_fd fd, uint32_t mask, uint32_t flags, evl
  * ------------------------------------------------------------------------------------ */
 
 /* Why a watcher takes no mask any more. */
-static int ended(const evl_watcher *io) {
-    return (int)io->base.node.u.result;
-}
+static int ended(const evl_watcher *io) { return (int)io->base.node.u.result; }
 
 int32_t evl_io_set(evl_io *handle, uint32_t mask) {
     int rc = evl_check_kind(handle, EVL_KIND_IO);

@@ -191,13 +191,9 @@ int32_t evl_loop_alive(const evl_loop *loop) {
     return rc != 0 ? rc : evl_is_alive(loop);
 }
 
-const char *evl_loop_backend(const evl_loop *loop) {
-    return loop ? loop->backend->name : NULL;
-}
+const char *evl_loop_backend(const evl_loop *loop) { return loop ? loop->backend->name : NULL; }
 
-uint32_t evl_backend_caps(const evl_loop *loop) {
-    return loop ? loop->backend->caps : 0;
-}
+uint32_t evl_backend_caps(const evl_loop *loop) { return loop ? loop->backend->caps : 0; }
 
 /* --- owning
  * ------------------------------------------------------------------------------------------------- */

@@ -188,9 +188,7 @@ struct evl_loop {
 /* --- who may ----------------------------------------------------------------------------------------------
  */
 
-static inline uintptr_t evl_self(void) {
-    return (uintptr_t)pthread_self();
-}
+static inline uintptr_t evl_self(void) { return (uintptr_t)pthread_self(); }
 
 static inline bool evl_is_foreign(const evl_loop *loop) {
     uintptr_t owner = atomic_load_explicit(&loop->owner, memory_order_relaxed);
@@ -201,14 +199,10 @@ static inline uint32_t evl_gate(const evl_loop *loop) {
     return atomic_load_explicit(&loop->gate, memory_order_relaxed);
 }
 
-static inline bool evl_is_closed(const evl_loop *loop) {
-    return evl_gate(loop) == EVL_GATE_SHUT;
-}
+static inline bool evl_is_closed(const evl_loop *loop) { return evl_gate(loop) == EVL_GATE_SHUT; }
 
 /* The kernel queue belongs to another process, this one's parent. */
-static inline bool evl_is_forked(const evl_loop *loop) {
-    return loop->origin != evl_fork_now();
-}
+static inline bool evl_is_forked(const evl_loop *loop) { return loop->origin != evl_fork_now(); }
 
 /* 0, or why a call is refused: the first thing every call does. */
 static inline int evl_enter(const evl_loop *loop) {

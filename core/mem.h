@@ -21,8 +21,8 @@ void *evl_mem_zalloc(evl_mem *mem, size_t size);
 
 void evl_mem_free(evl_mem *mem, void *ptr, size_t size);
 
-/* Makes room for at least `want` items of `size` bytes in the array *items of *cap items, at least doubling it.
- * New items are 0. EVL_ENOMEM and nothing changed, or 0. */
+/* Makes room for at least `want` items of `size` bytes in the array *items of *cap items, at least doubling
+ * it. New items are 0. EVL_ENOMEM and nothing changed, or 0. */
 int evl_mem_reserve(evl_mem *mem, void **items, uint32_t *cap, uint32_t want, size_t size);
 
 #endif

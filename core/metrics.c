@@ -26,7 +26,8 @@ int32_t evl_loop_metrics(const evl_loop *loop, evl_metrics *out) {
     return 0;
 }
 
-/* --- errors ----------------------------------------------------------------------------------------------- */
+/* --- errors -----------------------------------------------------------------------------------------------
+ */
 
 void evl_unhandled(evl_loop *loop, int32_t error) {
     loop->metrics.errors++;
@@ -64,7 +65,8 @@ int32_t evl_loop_error(evl_loop *loop) {
     return first;
 }
 
-/* --- slow callbacks ----------------------------------------------------------------------------------------- */
+/* --- slow callbacks
+ * ----------------------------------------------------------------------------------------- */
 
 int32_t evl_set_slow_callback(evl_loop *loop, int64_t threshold_ns, evl_done_fn *fn, void *arg) {
     int rc = evl_enter(loop);

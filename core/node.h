@@ -1,7 +1,7 @@
 /* node.h - what can be ready: one intrusive node that carries the function and its argument.
  *
- * Handles, operations, deferred calls and batches of posts all begin with or contain one. While it is linked it
- * is due; unlinking takes it back. */
+ * Handles, operations, deferred calls and batches of posts all begin with or contain one. While it is linked
+ * it is due; unlinking takes it back. */
 #ifndef EVL_CORE_NODE_H
 #define EVL_CORE_NODE_H
 

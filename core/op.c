@@ -19,9 +19,7 @@ _Static_assert(sizeof(op) <= sizeof(evl_op), "evl_op never grows");
 
 static op *op_of(const evl_op *public) { return (op *)(void *)(uintptr_t)public; }
 
-static int check(const evl_op *public) {
-    return public && op_of(public)->magic == OP_MAGIC ? 0 : EVL_EINVAL;
-}
+static int check(const evl_op *public) { return public && op_of(public)->magic == OP_MAGIC ? 0 : EVL_EINVAL; }
 
 int32_t evl_op_init(evl_op *public, evl_done_fn *fn, void *arg, uint32_t flags) {
     if (!public || (flags & ~(uint32_t)EVL_OP_SYNC) != 0)

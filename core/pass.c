@@ -177,9 +177,7 @@ static inline void run_node(evl_loop *loop, evl_node *node) {
         evl_op_run(loop, node);
 }
 
-void evl_run_node(evl_loop *loop, evl_node *node) {
-    run_node(loop, node);
-}
+void evl_run_node(evl_loop *loop, evl_node *node) { run_node(loop, node); }
 
 /* Unlinked before it is called and not touched afterwards: a callback may close, restart or free everything
  * around it. What it takes back disappears from `running`. */

@@ -23,7 +23,8 @@ void evl_posts_free(evl_loop *loop) {
         (void)pthread_mutex_destroy(&loop->lock);
 }
 
-/* --- posting ---------------------------------------------------------------------------------------------- */
+/* --- posting ----------------------------------------------------------------------------------------------
+ */
 
 /* Pairs with sleep_in_kernel: what was stored before is seen by the loop, or the loop is seen asleep. The
  * exchange leaves one waker. */
@@ -40,9 +41,9 @@ static int append(evl_loop *loop, int queue, evl_post_item item) {
     if (loop->flags & EVL_LOOP_NOPOST)
         return EVL_ENOTSUP;
     (void)pthread_mutex_lock(&loop->lock);
-    int rc = evl_is_closed(loop) ? EVL_ECLOSED
-                                 : evl_mem_reserve(&loop->mem, (void **)&q->in, &q->in_cap, q->in_len + 1,
-                                                   sizeof *q->in);
+    int rc = evl_is_closed(loop)
+                 ? EVL_ECLOSED
+                 : evl_mem_reserve(&loop->mem, (void **)&q->in, &q->in_cap, q->in_len + 1, sizeof *q->in);
     if (rc == 0) {
         q->in[q->in_len++] = item;
         atomic_fetch_add(&loop->posted, 1);
@@ -56,7 +57,8 @@ static int append(evl_loop *loop, int queue, evl_post_item item) {
 int32_t evl_post_owned(evl_loop *loop, evl_fn *fn, void *arg, evl_fn *drop) {
     if (!loop)
         return EVL_EINVAL;
-    return append(loop, fn ? EVL_POST_CALL : EVL_POST_RECORD, (evl_post_item){.fn = fn, .arg = arg, .drop = drop});
+    return append(loop, fn ? EVL_POST_CALL : EVL_POST_RECORD,
+                  (evl_post_item){.fn = fn, .arg = arg, .drop = drop});
 }
 
 int32_t evl_post(evl_loop *loop, evl_fn *fn, void *arg) { return evl_post_owned(loop, fn, arg, NULL); }
@@ -75,7 +77,8 @@ int32_t evl_wake(evl_loop *loop) {
     return 0;
 }
 
-/* --- taking in -------------------------------------------------------------------------------------------- */
+/* --- taking in --------------------------------------------------------------------------------------------
+ */
 
 static bool batch_is_done(const evl_post_queue *q) {
     return q->batch_pos == q->batch_len && !evl_linked(&q->drops.link);

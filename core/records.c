@@ -96,6 +96,4 @@ int32_t evl_loop_records(evl_loop *loop, evl_record *out, int32_t cap, int64_t t
     return count;
 }
 
-int32_t evl_record_size(void) {
-    return (int32_t)sizeof(evl_record);
-}
+int32_t evl_record_size(void) { return (int32_t)sizeof(evl_record); }

@@ -24,9 +24,9 @@ typedef struct entry {
 } entry;
 
 #if defined(NSIG)
-#define SIGNALS NSIG
+#    define SIGNALS NSIG
 #else
-#define SIGNALS 65
+#    define SIGNALS 65
 #endif
 
 static entry table[SIGNALS];
@@ -44,7 +44,8 @@ static void lock_table(void) {
 
 static void unlock_table(void) { (void)pthread_mutex_unlock(&table_lock); }
 
-/* --- in signal context -------------------------------------------------------------------------------------- */
+/* --- in signal context
+ * -------------------------------------------------------------------------------------- */
 
 static void count_delivery(const entry *e) {
     for (evl_signal_sub *sub = atomic_load(&e->first); sub; sub = atomic_load(&sub->next)) {
@@ -69,7 +70,8 @@ static void handler(int signo, siginfo_t *info, void *context) {
         previous.sa_handler(signo);
 }
 
-/* --- installing --------------------------------------------------------------------------------------------- */
+/* --- installing
+ * --------------------------------------------------------------------------------------------- */
 
 /* Somebody who put a handler on top of ours calls ours, or has taken the signal over: installing ours again
  * would make the two call each other for ever. */
@@ -151,7 +153,8 @@ static void unsubscribe(evl_signal_sub *sub) {
     evl_mem_free(&sub->loop->mem, sub, sizeof *sub);
 }
 
-/* --- on the loop -------------------------------------------------------------------------------------------- */
+/* --- on the loop
+ * -------------------------------------------------------------------------------------------- */
 
 int32_t evl_signal_new(evl_loop *loop, int32_t signo, evl_done_fn *fn, void *arg, evl_signal **out) {
     int rc = evl_enter(loop);

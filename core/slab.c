@@ -7,8 +7,8 @@
 evl_node *evl_slab_grow(evl_slab *slab, evl_mem *mem) {
     uint32_t first = evl_slab_slots(slab);
     size_t bytes = (size_t)slab->size << EVL_CHUNK_SHIFT;
-    if (first >= SLOT_MAX || evl_mem_reserve(mem, (void **)&slab->chunks, &slab->cap, slab->count + 1,
-                                             sizeof *slab->chunks) != 0)
+    if (first >= SLOT_MAX ||
+        evl_mem_reserve(mem, (void **)&slab->chunks, &slab->cap, slab->count + 1, sizeof *slab->chunks) != 0)
         return NULL;
     char *chunk = evl_mem_zalloc(mem, bytes);
     if (!chunk)

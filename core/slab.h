@@ -14,7 +14,7 @@
 typedef struct evl_slab {
     evl_link *free; /* through link.next */
     char **chunks;
-    uint32_t size; /* of an object */
+    uint32_t size;  /* of an object */
     uint32_t count; /* chunks */
     uint32_t cap;
     uint32_t live; /* objects taken */

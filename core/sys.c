@@ -1,5 +1,5 @@
 #if defined(__linux__) && !defined(_GNU_SOURCE)
-#define _GNU_SOURCE /* pipe2, epoll_pwait2 */
+#    define _GNU_SOURCE /* pipe2, epoll_pwait2 */
 #endif
 #include "sys.h"
 
@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #if EVL_HAVE_EPOLL
-#include <sys/eventfd.h>
-#include <sys/syscall.h>
+#    include <sys/eventfd.h>
+#    include <sys/syscall.h>
 #endif
 
 static int sys_get_fd_flags(int fd) { return fcntl(fd, F_GETFL); }
@@ -28,13 +28,17 @@ static int sys_pipe_cloexec(int fds[2]) {
 static int sys_pipe_cloexec(int fds[2]) { return pipe2(fds, O_CLOEXEC | O_NONBLOCK); }
 #endif
 
+#if EVL_HAVE_KQUEUE
+static int sys_set_cloexec(int fd) { return fcntl(fd, F_SETFD, FD_CLOEXEC); }
+#endif
+
 #if EVL_HAVE_EPOLL
 /* By number: the C library may be older than the kernel, and the kernel older than the call (ENOSYS then).
  * The kernel's timespec has 64-bit seconds on every architecture. */
 static int sys_epoll_pwait2(int ep, struct epoll_event *ev, int cap, const struct timespec *t) {
-#if !defined(SYS_epoll_pwait2)
-#define SYS_epoll_pwait2 441
-#endif
+#    if !defined(SYS_epoll_pwait2)
+#        define SYS_epoll_pwait2 441
+#    endif
     struct {
         int64_t sec, nsec;
     } wait = {0, 0};
@@ -69,5 +73,6 @@ evl_sys_table evl_sys = {
 #if EVL_HAVE_KQUEUE
     .kqueue = kqueue,
     .kevent = kevent,
+    .set_cloexec = sys_set_cloexec,
 #endif
 };

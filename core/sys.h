@@ -13,63 +13,66 @@
 
 /* Which backends this platform can compile. */
 #if defined(__linux__)
-#define EVL_HAVE_EPOLL 1
-#include <sys/epoll.h>
-#include <sys/timerfd.h>
+#    define EVL_HAVE_EPOLL 1
+#    include <sys/epoll.h>
+#    include <sys/timerfd.h>
 #else
-#define EVL_HAVE_EPOLL 0
+#    define EVL_HAVE_EPOLL 0
 #endif
 
 /* EVLOOP_KQUEUE is set by the tests, which bring a <sys/event.h> of their own. */
-#if defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) ||                 \
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) ||             \
     defined(__DragonFly__) || defined(EVLOOP_KQUEUE)
-#define EVL_HAVE_KQUEUE 1
-#include <sys/event.h>
+#    define EVL_HAVE_KQUEUE 1
+#    include <sys/event.h>
 #else
-#define EVL_HAVE_KQUEUE 0
+#    define EVL_HAVE_KQUEUE 0
 #endif
 
-#define EVL_SYSCALLS_POSIX(X)                                                                                    \
-    X(int, clock_gettime, (clockid_t id, struct timespec * ts), (id, ts))                                        \
-    X(ssize_t, read, (int fd, void *buf, size_t len), (fd, buf, len))                                            \
-    X(ssize_t, write, (int fd, const void *buf, size_t len), (fd, buf, len))                                     \
-    X(int, close, (int fd), (fd))                                                                                \
-    X(int, fstat, (int fd, struct stat *st), (fd, st))                                                           \
-    X(int, get_fd_flags, (int fd), (fd))                                                                         \
-    X(int, pipe_cloexec, (int fds[2]), (fds))                                                                    \
-    X(int, select, (int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *t), (n, r, w, e, t))                 \
+#define EVL_SYSCALLS_POSIX(X)                                                                                \
+    X(int, clock_gettime, (clockid_t id, struct timespec * ts), (id, ts))                                    \
+    X(ssize_t, read, (int fd, void *buf, size_t len), (fd, buf, len))                                        \
+    X(ssize_t, write, (int fd, const void *buf, size_t len), (fd, buf, len))                                 \
+    X(int, close, (int fd), (fd))                                                                            \
+    X(int, fstat, (int fd, struct stat *st), (fd, st))                                                       \
+    X(int, get_fd_flags, (int fd), (fd))                                                                     \
+    X(int, pipe_cloexec, (int fds[2]), (fds))                                                                \
+    X(int, select, (int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *t), (n, r, w, e, t))             \
     X(int, sigaction, (int signo, const struct sigaction *act, struct sigaction *old), (signo, act, old))
 
 #if EVL_HAVE_EPOLL
-#define EVL_SYSCALLS_EPOLL(X)                                                                                    \
-    X(int, epoll_create1, (int flags), (flags))                                                                  \
-    X(int, epoll_ctl, (int ep, int op, int fd, struct epoll_event *ev), (ep, op, fd, ev))                        \
-    X(int, epoll_wait, (int ep, struct epoll_event *ev, int cap, int ms), (ep, ev, cap, ms))                     \
-    X(int, epoll_pwait2, (int ep, struct epoll_event *ev, int cap, const struct timespec *t), (ep, ev, cap, t))  \
-    X(int, eventfd, (unsigned count, int flags), (count, flags))                                                 \
-    X(int, timerfd_create, (int clock, int flags), (clock, flags))                                               \
-    X(int, timerfd_settime, (int fd, int flags, const struct itimerspec *now, struct itimerspec *old),           \
-      (fd, flags, now, old))                                                                                     \
-    X(int, dup3, (int from, int to, int flags), (from, to, flags))
+#    define EVL_SYSCALLS_EPOLL(X)                                                                            \
+        X(int, epoll_create1, (int flags), (flags))                                                          \
+        X(int, epoll_ctl, (int ep, int op, int fd, struct epoll_event *ev), (ep, op, fd, ev))                \
+        X(int, epoll_wait, (int ep, struct epoll_event *ev, int cap, int ms), (ep, ev, cap, ms))             \
+        X(int, epoll_pwait2, (int ep, struct epoll_event *ev, int cap, const struct timespec *t),            \
+          (ep, ev, cap, t))                                                                                  \
+        X(int, eventfd, (unsigned count, int flags), (count, flags))                                         \
+        X(int, timerfd_create, (int clock, int flags), (clock, flags))                                       \
+        X(int, timerfd_settime, (int fd, int flags, const struct itimerspec *now, struct itimerspec *old),   \
+          (fd, flags, now, old))                                                                             \
+        X(int, dup3, (int from, int to, int flags), (from, to, flags))
 #else
-#define EVL_SYSCALLS_EPOLL(X)
+#    define EVL_SYSCALLS_EPOLL(X)
 #endif
 
 #if EVL_HAVE_KQUEUE
-#define EVL_SYSCALLS_KQUEUE(X)                                                                                   \
-    X(int, kqueue, (void), ())                                                                                   \
-    X(int, kevent,                                                                                               \
-      (int kq, const struct kevent *changes, int n, struct kevent *events, int cap, const struct timespec *t),   \
-      (kq, changes, n, events, cap, t))
+#    define EVL_SYSCALLS_KQUEUE(X)                                                                           \
+        X(int, kqueue, (void), ())                                                                           \
+        X(int, kevent,                                                                                       \
+          (int kq, const struct kevent *changes, int n, struct kevent *events, int cap,                      \
+           const struct timespec *t),                                                                        \
+          (kq, changes, n, events, cap, t))                                                                  \
+        X(int, set_cloexec, (int fd), (fd))
 #else
-#define EVL_SYSCALLS_KQUEUE(X)
+#    define EVL_SYSCALLS_KQUEUE(X)
 #endif
 
 /* X(return type, name, parameters, arguments) */
 #define EVL_SYSCALLS(X) EVL_SYSCALLS_POSIX(X) EVL_SYSCALLS_EPOLL(X) EVL_SYSCALLS_KQUEUE(X)
 
 /* get_fd_flags is fcntl(F_GETFL); pipe_cloexec is pipe2(O_CLOEXEC | O_NONBLOCK), or pipe and fcntl where the
- * platform has no pipe2. Both answer as the system call does, with errno. */
+ * platform has no pipe2; set_cloexec is fcntl(F_SETFD). All answer as the system call does, with errno. */
 typedef struct evl_sys_table {
 #define EVL_SYS_ROW(ret, name, params, args) ret(*name) params;
     EVL_SYSCALLS(EVL_SYS_ROW)

@@ -17,9 +17,7 @@ int64_t evl_now(const evl_loop *loop) {
     return running ? loop->now : evl_clock_read(&loop->clock);
 }
 
-int64_t evl_time(const evl_loop *loop) {
-    return loop ? evl_clock_read(&loop->clock) : EVL_EINVAL;
-}
+int64_t evl_time(const evl_loop *loop) { return loop ? evl_clock_read(&loop->clock) : EVL_EINVAL; }
 
 int32_t evl_clock_advance(evl_loop *loop, int64_t ns) {
     int rc = evl_enter(loop);

@@ -7,9 +7,9 @@
 #define LINE 64u /* bytes; four entries */
 
 #if defined(__GNUC__)
-#define PREFETCH(ptr) __builtin_prefetch(ptr)
+#    define PREFETCH(ptr) __builtin_prefetch(ptr)
 #else
-#define PREFETCH(ptr) ((void)(ptr))
+#    define PREFETCH(ptr) ((void)(ptr))
 #endif
 
 /* Branch-free, for the sifts. */
@@ -330,8 +330,8 @@ static bool sorted(const evl_timer_entry *entries, uint32_t n) {
 }
 
 /* Sorts by deadline, and by order first only if some deadlines turned out to be equal and out of order. */
-static evl_timer_entry *sort_entries(evl_timer_entry *entries, evl_timer_entry *spare, uint32_t n, int64_t low,
-                                     int64_t high) {
+static evl_timer_entry *sort_entries(evl_timer_entry *entries, evl_timer_entry *spare, uint32_t n,
+                                     int64_t low, int64_t high) {
     uint64_t span = (uint64_t)high - (uint64_t)low;
     evl_timer_entry *result = radix_sort(entries, spare, n, by_deadline, low, span);
     if (sorted(result, n))

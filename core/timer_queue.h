@@ -7,9 +7,9 @@
  *   - moving it earlier pushes a second entry and abandons the first;
  *   - an entry that comes to the top and does not agree with its timer is re-keyed or dropped.
  *
- * So start, move and stop touch one timer and at most one path of the heap, and nothing needs to know where in
- * the heap a timer is. Room for two entries per timer is reserved when timers are made; when it is used up,
- * at least half of the entries are dead, and they are swept out. */
+ * So start, move and stop touch one timer and at most one path of the heap, and nothing needs to know where
+ * in the heap a timer is. Room for two entries per timer is reserved when timers are made; when it is used
+ * up, at least half of the entries are dead, and they are swept out. */
 #ifndef EVL_CORE_TIMER_QUEUE_H
 #define EVL_CORE_TIMER_QUEUE_H
 

@@ -1,7 +1,7 @@
 #include <evloop/base.h>
 
-#define TEXT(x)   TEXT_(x)
-#define TEXT_(x)  #x
+#define TEXT(x)  TEXT_(x)
+#define TEXT_(x) #x
 
 int32_t evl_version(void) { return EVL_VERSION_MAJOR * 10000 + EVL_VERSION_MINOR * 100 + EVL_VERSION_PATCH; }
 

@@ -11,9 +11,7 @@ evl_timer_key *evl_wall_key_of(void *loop, uint32_t slot) {
     return &wall->key;
 }
 
-static evl_wall_handle *wall_of(const evl_handle *handle) {
-    return EVL_OWNER(handle, evl_wall_handle, base);
-}
+static evl_wall_handle *wall_of(const evl_handle *handle) { return EVL_OWNER(handle, evl_wall_handle, base); }
 
 static int64_t read_wall(const evl_loop *loop) {
     if (loop->clock.mode != EVL_CLOCK_REAL)
@@ -23,9 +21,7 @@ static int64_t read_wall(const evl_loop *loop) {
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-int64_t evl_wall_time(const evl_loop *loop) {
-    return loop ? read_wall(loop) : EVL_EINVAL;
-}
+int64_t evl_wall_time(const evl_loop *loop) { return loop ? read_wall(loop) : EVL_EINVAL; }
 
 int32_t evl_wall_set(evl_loop *loop, int64_t unix_ns) {
     int rc = evl_enter(loop);
@@ -97,9 +93,7 @@ static int open_alarm(evl_loop *loop) {
     return 0;
 }
 
-void evl_wall_changed(evl_loop *loop) {
-    (void)loop;
-}
+void evl_wall_changed(evl_loop *loop) { (void)loop; }
 
 void evl_wall_requeue(evl_loop *loop, bool forked) {
     (void)loop;

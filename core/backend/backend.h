@@ -16,8 +16,8 @@
 #include <evloop/loop.h>
 #include <evloop/timer.h>
 
-/* A mask is EVL_READ | EVL_WRITE | EVL_PRI as wanted and EVL_ERR | EVL_HUP besides as reported, with poll(2)'s
- * values. Two more bits live here only. */
+/* A mask is EVL_READ | EVL_WRITE | EVL_PRI as wanted and EVL_ERR | EVL_HUP besides as reported, with
+ * poll(2)'s values. Two more bits live here only. */
 #define EVL_MASK_EDGE (UINT32_C(1) << 31) /* wanted: report changes only. EPOLLET's value */
 #define EVL_MASK_GONE UINT32_C(32)        /* reported: the number no longer names what was added. POLLNVAL */
 
@@ -27,15 +27,15 @@
  * backends fill it in. */
 #if EVL_HAVE_EPOLL
 typedef struct epoll_event evl_event;
-#define EVL_EVENT_MASK(ev) ((ev)->events)
-#define EVL_EVENT_TAG(ev)  ((ev)->data.u64)
+#    define EVL_EVENT_MASK(ev) ((ev)->events)
+#    define EVL_EVENT_TAG(ev)  ((ev)->data.u64)
 #else
 typedef struct evl_event {
     uint32_t mask;
     uint64_t tag;
 } evl_event;
-#define EVL_EVENT_MASK(ev) ((ev)->mask)
-#define EVL_EVENT_TAG(ev)  ((ev)->tag)
+#    define EVL_EVENT_MASK(ev) ((ev)->mask)
+#    define EVL_EVENT_TAG(ev)  ((ev)->tag)
 #endif
 
 typedef struct evl_backend {
@@ -64,9 +64,9 @@ typedef struct evl_backend {
      * (regular files and directories on every backend), EVL_ENOMEM, EVL_ENOSPC, EVL_EMFILE. */
     int (*add)(void *state, int fd, uint32_t mask, uint64_t tag);
 
-    /* Changes what is wanted of an fd and its tag. `old` is what the kernel was last told and may be 0, and so
-     * may `mask`: 0 means that the kernel forgets the fd. May be carried by the next wait, which then reports
-     * a failure as EVL_MASK_GONE. */
+    /* Changes what is wanted of an fd and its tag. `old` is what the kernel was last told and may be 0, and
+     * so may `mask`: 0 means that the kernel forgets the fd. May be carried by the next wait, which then
+     * reports a failure as EVL_MASK_GONE. */
     int (*change)(void *state, int fd, uint32_t old, uint32_t mask, uint64_t tag);
 
     /* The same for mask and old not 0, at once, and with proof that the number still names the file that was
@@ -90,8 +90,8 @@ typedef struct evl_backend {
     /* With EVL_CAP_LOOP_FD: wakes the queue at an absolute CLOCK_MONOTONIC time; EVL_NEVER: not any more. */
     int (*arm)(void *state, int64_t deadline_ns);
 
-    /* Without EVL_CAP_LOOP_FD: the rows a host has to wait for (the count, also when larger than cap), and the
-     * rows it brings back, in place of a wait. NULL otherwise. */
+    /* Without EVL_CAP_LOOP_FD: the rows a host has to wait for (the count, also when larger than cap), and
+     * the rows it brings back, in place of a wait. NULL otherwise. */
     int (*rows)(void *state, evl_poll_row *rows, int cap);
     int (*take)(void *state, const evl_poll_row *rows, int n, evl_event *out, int cap);
 } evl_backend;

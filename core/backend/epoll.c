@@ -4,14 +4,14 @@
 
 #if EVL_HAVE_EPOLL
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdbool.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
+#    include <errno.h>
+#    include <fcntl.h>
+#    include <limits.h>
+#    include <stdbool.h>
+#    include <sys/eventfd.h>
+#    include <unistd.h>
 
-#define SAME(kernel, ours) ((uint32_t)(kernel) == (uint32_t)(ours))
+#    define SAME(kernel, ours) ((uint32_t)(kernel) == (uint32_t)(ours))
 _Static_assert(SAME(EPOLLIN, EVL_READ) && SAME(EPOLLPRI, EVL_PRI) && SAME(EPOLLOUT, EVL_WRITE) &&
                    SAME(EPOLLERR, EVL_ERR) && SAME(EPOLLHUP, EVL_HUP) && SAME(EPOLLET, EVL_MASK_EDGE),
                "a mask goes to the kernel as it is");
@@ -70,8 +70,9 @@ static void epoll_close(void *state, int forked) {
         close_all(state);
 }
 
-/* A child needs a wake of its own: the eventfd it inherited wakes the parent. Otherwise only the set itself is
- * new, under its old number, since other threads may be writing to the eventfd and a host polling the number. */
+/* A child needs a wake of its own: the eventfd it inherited wakes the parent. Otherwise only the set itself
+ * is new, under its old number, since other threads may be writing to the eventfd and a host polling the
+ * number. */
 static int epoll_reopen(void *state, int forked) {
     epoll_state *s = state;
     if (forked) {
@@ -168,8 +169,9 @@ static int epoll_arm(void *state, int64_t deadline_ns) {
     struct itimerspec at = {{0, 0}, {0, 0}}; /* all 0: disarmed */
     if (deadline_ns != EVL_NEVER)
         at.it_value = evl_timespec(deadline_ns > 0 ? deadline_ns : 1);
-    return evl_sys.timerfd_settime(s->timer_fd, TFD_TIMER_ABSTIME, &at, NULL) == 0 ? 0
-                                                                                   : evl_err_from_errno(errno);
+    return evl_sys.timerfd_settime(s->timer_fd, TFD_TIMER_ABSTIME, &at, NULL) == 0
+               ? 0
+               : evl_err_from_errno(errno);
 }
 
 const evl_backend evl_backend_epoll = {
