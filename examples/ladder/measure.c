@@ -115,12 +115,12 @@ static const char *watch(const job *j, const row *r, pid_t pid, int ended, doubl
             kill(-pid, SIGKILL);
             return interrupted ? "was interrupted" : "took too long and was ended";
         }
+        if (progress != NULL)
+            progress(j, r, spent);
         FD_ZERO(&set);
         FD_SET(ended, &set);
         if (pselect(ended + 1, &set, NULL, NULL, &turn, &before) > 0)
             return NULL;
-        if (progress != NULL)
-            progress(j, r, spent);
     }
 }
 
