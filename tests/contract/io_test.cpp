@@ -11,6 +11,8 @@ using namespace support;
 
 namespace {
 
+using masks = std::initializer_list<uint32_t>;
+
 // Notes "name:mask", with HUP and ERR left out: these differ by backend and have tests of their own.
 Action reports(World &w, std::string name) {
     return [&w, name](int64_t result) {
@@ -35,9 +37,7 @@ std::string quiet_passes(World &w) {
 }
 
 // Puts another file under a number that is open, or was.
-void renumber(const Fd &file, int number) {
-    ASSERT_EQ(::dup3(file, number, O_CLOEXEC), number);
-}
+void renumber(const Fd &file, int number) { ASSERT_EQ(::dup3(file, number, O_CLOEXEC), number); }
 
 // --- reporting
 // -------------------------------------------------------------------------------------------------------
@@ -196,9 +196,7 @@ void hangup_goes_to_the_side_that_is_wanted() {
     }
 }
 
-TEST(Io, Contract_10_HangupGoesToWhicheverSideIsWanted) {
-    hangup_goes_to_the_side_that_is_wanted();
-}
+TEST(Io, Contract_10_HangupGoesToWhicheverSideIsWanted) { hangup_goes_to_the_side_that_is_wanted(); }
 
 TEST(Io, Contract_10_HangupIsToldApartWhereTheBackendCan) {
     World w;
@@ -240,9 +238,7 @@ void no_interest_no_spin() {
     EXPECT_EQ(w.metrics().events, events); // the kernel does not even mention them
 }
 
-TEST(Io, Contract_10_HangupWithoutInterestIsSilentAndDoesNotSpin) {
-    no_interest_no_spin();
-}
+TEST(Io, Contract_10_HangupWithoutInterestIsSilentAndDoesNotSpin) { no_interest_no_spin(); }
 
 // --- many watchers of one fd
 // ------------------------------------------------------------------------------------------------
@@ -308,13 +304,13 @@ TEST(Io, ChangesBetweenTwoPollsAreFolded) {
     w.nowait();
     uint64_t before = sys.changes();
     for (evl_io *io : ios)
-        for (uint32_t mask : {EVL_READ | EVL_WRITE, 0, EVL_WRITE, EVL_READ | EVL_WRITE, EVL_READ})
-            EXPECT_EQ(evl_io_set(io, static_cast<uint32_t>(mask)), 0);
+        for (uint32_t mask : masks{EVL_READ | EVL_WRITE, 0, EVL_WRITE, EVL_READ | EVL_WRITE, EVL_READ})
+            EXPECT_EQ(evl_io_set(io, mask), 0);
     w.nowait();
     EXPECT_EQ(sys.changes(), before) << "they cancel out";
     for (evl_io *io : ios)
-        for (uint32_t mask : {0, EVL_READ | EVL_WRITE, EVL_READ, EVL_READ | EVL_WRITE})
-            EXPECT_EQ(evl_io_set(io, static_cast<uint32_t>(mask)), 0);
+        for (uint32_t mask : masks{0, EVL_READ | EVL_WRITE, EVL_READ, EVL_READ | EVL_WRITE})
+            EXPECT_EQ(evl_io_set(io, mask), 0);
     EXPECT_EQ(sys.changes(), before) << "not before the poll";
     w.nowait();
     EXPECT_EQ(sys.changes(), before + (w.on("select") ? 0 : 10));
@@ -379,18 +375,15 @@ void bad_fds_fail_in_the_call() {
                  {file, EVL_EPERM},
                  {directory, EVL_EPERM}};
     for (auto &row : table)
-        for (uint32_t mask : {0, EVL_READ + 0, EVL_READ | EVL_WRITE})
-            EXPECT_EQ(evl_io_new(w.loop, row.fd, static_cast<uint32_t>(mask), 0, nullptr, nullptr, &out),
-                      row.answer)
+        for (uint32_t mask : masks{0, EVL_READ, EVL_READ | EVL_WRITE})
+            EXPECT_EQ(evl_io_new(w.loop, row.fd, mask, 0, nullptr, nullptr, &out), row.answer)
                 << row.fd << " mask " << mask;
     EXPECT_EQ(out, nullptr);
     EXPECT_EQ(w.run(), EVL_RUN_DONE);
     EXPECT_EQ(evl_loop_blockers(w.loop, nullptr, 0), 0);
 }
 
-TEST(Io, Contract_06_ABadFdOrARegularFileFailsInTheCallThatAddsIt) {
-    bad_fds_fail_in_the_call();
-}
+TEST(Io, Contract_06_ABadFdOrARegularFileFailsInTheCallThatAddsIt) { bad_fds_fail_in_the_call(); }
 
 TEST(Io, BadInput) {
     World w;
@@ -455,9 +448,7 @@ void closed_and_reused_in_the_same_pass() {
     EXPECT_EQ(w.log(), "reborn:r");
 }
 
-TEST(Io, Contract_10_AnOldNumbersEventsNeverReachItsNewOwner) {
-    closed_and_reused_in_the_same_pass();
-}
+TEST(Io, Contract_10_AnOldNumbersEventsNeverReachItsNewOwner) { closed_and_reused_in_the_same_pass(); }
 
 void second_watcher_finds_a_number_closed_behind_our_back() {
     World w;
@@ -519,9 +510,7 @@ void a_change_meets_a_closed_number() {
     EXPECT_EQ(w.run(), EVL_RUN_DONE);
 }
 
-TEST(Io, Contract_10_AChangeThatMeetsAClosedNumberIsTheWatchersResult) {
-    a_change_meets_a_closed_number();
-}
+TEST(Io, Contract_10_AChangeThatMeetsAClosedNumberIsTheWatchersResult) { a_change_meets_a_closed_number(); }
 
 TEST(Io, Contract_10_ClosedWhileMaskIsZeroAndArmedAgain) {
     World w;
@@ -557,9 +546,7 @@ void duplicate_keeps_the_description_alive() {
     EXPECT_EQ(w.log(), "copy:r");
 }
 
-TEST(Io, Contract_10_AnEntryThatCannotBeDeletedDoesNotHaunt) {
-    duplicate_keeps_the_description_alive();
-}
+TEST(Io, Contract_10_AnEntryThatCannotBeDeletedDoesNotHaunt) { duplicate_keeps_the_description_alive(); }
 
 TEST(Io, Contract_10_OtherWatchersSurviveTheRebuild) {
     World w;
@@ -657,9 +644,7 @@ void beyond_fd_setsize(size_t n) {
     EXPECT_EQ(seen, 1u);
 }
 
-TEST(Io, ThousandsOfFdsOnEveryBackend) {
-    beyond_fd_setsize(slow() ? 600 : 4000);
-}
+TEST(Io, ThousandsOfFdsOnEveryBackend) { beyond_fd_setsize(slow() ? 600 : 4000); }
 
 TEST(Io, KeepAliveTurnsAWatcherIntoABystander) {
     World w;
@@ -677,12 +662,8 @@ TEST(Io, KeepAliveTurnsAWatcherIntoABystander) {
 // --- traps and asyncio
 // ------------------------------------------------------------------------------------------------------------
 
-TEST(Trap, Trap_01_StaleEventInTheBatchAfterReuse) {
-    closed_and_reused_in_the_same_pass();
-}
-TEST(Trap, Trap_02_DuplicateKeepsTheDescriptionAlive) {
-    duplicate_keeps_the_description_alive();
-}
+TEST(Trap, Trap_01_StaleEventInTheBatchAfterReuse) { closed_and_reused_in_the_same_pass(); }
+TEST(Trap, Trap_02_DuplicateKeepsTheDescriptionAlive) { duplicate_keeps_the_description_alive(); }
 
 TEST(Trap, Trap_03_Dup2OntoAWatchedFd) {
     World w;
@@ -713,18 +694,10 @@ TEST(Trap, Trap_03_Dup2OntoAWatchedFd) {
     EXPECT_EQ(w.log(), "back:r");
 }
 
-TEST(Trap, Trap_04_RegularFilesAreRefusedByName) {
-    bad_fds_fail_in_the_call();
-}
-TEST(Trap, Trap_05_HangupCannotBeMaskedSoItIsDeleted) {
-    no_interest_no_spin();
-}
-TEST(Trap, Trap_14_MoreFdsThanFdSetsize) {
-    beyond_fd_setsize(600);
-}
-TEST(Trap, Trap_21_ChangeErrorsReachTheWatcher) {
-    a_change_meets_a_closed_number();
-}
+TEST(Trap, Trap_04_RegularFilesAreRefusedByName) { bad_fds_fail_in_the_call(); }
+TEST(Trap, Trap_05_HangupCannotBeMaskedSoItIsDeleted) { no_interest_no_spin(); }
+TEST(Trap, Trap_14_MoreFdsThanFdSetsize) { beyond_fd_setsize(600); }
+TEST(Trap, Trap_21_ChangeErrorsReachTheWatcher) { a_change_meets_a_closed_number(); }
 
 TEST(Trap, Trap_22_EndOfFileBehindDataIsReadableUntilReadToTheEnd) {
     World w;
@@ -781,9 +754,7 @@ TEST(Asyncio, Asyncio_032_AClosedWatcherIsNotCalledWhenItsEventArrives) {
     EXPECT_EQ(quiet_passes(w), "");
 }
 
-TEST(Asyncio, Asyncio_033_HangupWakesBothSidesMaskedByInterest) {
-    hangup_goes_to_the_side_that_is_wanted();
-}
+TEST(Asyncio, Asyncio_033_HangupWakesBothSidesMaskedByInterest) { hangup_goes_to_the_side_that_is_wanted(); }
 
 void closed_before_unregistering(bool reuse) {
     World w;

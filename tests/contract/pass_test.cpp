@@ -123,9 +123,7 @@ void reader_before_writer() {
     EXPECT_EQ(w.log(), "reader reader2 writer writer2");
 }
 
-TEST(Pass, Contract_01_ReaderBeforeWriterForOneFd) {
-    reader_before_writer();
-}
+TEST(Pass, Contract_01_ReaderBeforeWriterForOneFd) { reader_before_writer(); }
 
 TEST(Pass, Contract_01_ClockIsReadOncePerPass) {
     Sys sys;
@@ -305,9 +303,7 @@ void calls_do_not_starve_events() {
     EXPECT_EQ(w.forever(), 100);
 }
 
-TEST(Pass, Contract_14_CallsDoNotStarveEvents) {
-    calls_do_not_starve_events();
-}
+TEST(Pass, Contract_14_CallsDoNotStarveEvents) { calls_do_not_starve_events(); }
 
 TEST(Pass, Contract_14_ABusyFdDoesNotStarveTimersOrOtherFds) {
     World w;
@@ -327,9 +323,7 @@ TEST(Pass, Contract_14_ABusyFdDoesNotStarveTimersOrOtherFds) {
 // --- the same, by the names of the traps and of asyncio's behaviours
 // --------------------------------------------
 
-TEST(Trap, Trap_09_CallsDoNotStarveEvents) {
-    calls_do_not_starve_events();
-}
+TEST(Trap, Trap_09_CallsDoNotStarveEvents) { calls_do_not_starve_events(); }
 
 TEST(Asyncio, Asyncio_001_CallSoonIsFifoAndRunsOnce) {
     World w;
@@ -352,9 +346,7 @@ TEST(Asyncio, Asyncio_002_CallbacksOfCallbacksWaitForTheNextPassAfterAnotherPoll
     EXPECT_EQ(w.log(), "second");
 }
 
-TEST(Asyncio, Asyncio_003_OrderInsideAPass) {
-    reader_before_writer();
-}
+TEST(Asyncio, Asyncio_003_OrderInsideAPass) { reader_before_writer(); }
 
 TEST(Asyncio, Asyncio_004_PollTimeout) {
     Sys sys;

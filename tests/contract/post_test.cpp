@@ -52,9 +52,7 @@ void fifo_over_all_threads() {
     EXPECT_EQ(wrong, 0);
 }
 
-TEST(Post, Contract_09_PostsAreFifoOverAllThreads) {
-    fifo_over_all_threads();
-}
+TEST(Post, Contract_09_PostsAreFifoOverAllThreads) { fifo_over_all_threads(); }
 
 TEST(Post, Contract_09_WhatThePosterWroteIsSeen) {
     World w;
@@ -227,9 +225,7 @@ void posts_race_with_destroy() {
     }
 }
 
-TEST(Post, Contract_09_EveryPostRunsOnceOrIsDroppedOnceWhateverDestroyDoes) {
-    posts_race_with_destroy();
-}
+TEST(Post, Contract_09_EveryPostRunsOnceOrIsDroppedOnceWhateverDestroyDoes) { posts_race_with_destroy(); }
 
 // --- 9: the other calls that are for any thread
 // -----------------------------------------------------------------------
@@ -428,9 +424,7 @@ TEST(Trap, Trap_18_ACoalescedWakeDoesNotLoseAPost) {
     EXPECT_EQ(ran, 2 * n);
 }
 
-TEST(Trap, Trap_19_SendersRaceWithDestroy) {
-    posts_race_with_destroy();
-}
+TEST(Trap, Trap_19_SendersRaceWithDestroy) { posts_race_with_destroy(); }
 
 TEST(Trap, Trap_27_ClosingFromAnotherThreadNeverBlocksOnTheCallback) {
     World w;
@@ -502,8 +496,6 @@ TEST(Asyncio, Asyncio_025_WakesCoalesceAndLeaveNothingBehind) {
     EXPECT_LE(w.metrics().polls - polls, 3u);
 }
 
-TEST(Asyncio, Asyncio_026_TheClosedCheckAndTheEnqueueAreOne) {
-    posts_race_with_destroy();
-}
+TEST(Asyncio, Asyncio_026_TheClosedCheckAndTheEnqueueAreOne) { posts_race_with_destroy(); }
 
 } // namespace

@@ -54,9 +54,7 @@ void relative_start_reads_the_clock() {
     EXPECT_EQ(w.log(), "fired");
 }
 
-TEST(Time, Contract_03_RelativeStartReadsTheClock) {
-    relative_start_reads_the_clock();
-}
+TEST(Time, Contract_03_RelativeStartReadsTheClock) { relative_start_reads_the_clock(); }
 
 TEST(Time, Contract_03_AbsoluteStartDoesNotReadTheClock) {
     Sys sys;
@@ -85,9 +83,7 @@ void never_early() {
     EXPECT_EQ(fired, 9);
 }
 
-TEST(Time, Contract_03_NeverEarly) {
-    never_early();
-}
+TEST(Time, Contract_03_NeverEarly) { never_early(); }
 
 // A kernel that returns too soon gets another wait for the rest.
 TEST(Time, Contract_03_NeverEarlyWhenTheWaitEndsTooSoon) {
@@ -123,9 +119,7 @@ void waits_round_up() {
     }
 }
 
-TEST(Time, Contract_03_WaitsRoundUp) {
-    waits_round_up();
-}
+TEST(Time, Contract_03_WaitsRoundUp) { waits_round_up(); }
 
 TEST(Time, Contract_03_SumsSaturateAndNeverIsNever) {
     Sys sys;
@@ -183,9 +177,7 @@ void idle_loop_makes_no_wakeups() {
     EXPECT_EQ(w.metrics().wakeups, 0u);
 }
 
-TEST(Time, Contract_03_IdleLoopMakesNoWakeups) {
-    idle_loop_makes_no_wakeups();
-}
+TEST(Time, Contract_03_IdleLoopMakesNoWakeups) { idle_loop_makes_no_wakeups(); }
 
 TEST(Time, Contract_03_MovedWhileTheLoopRunsMakesNoWakeup) {
     Sys sys;
@@ -417,9 +409,7 @@ TEST(Trap, Trap_29_Pwait2MissingAtRunTime) {
 #endif
 }
 
-TEST(Trap, Trap_31_NoPeriodicWakeups) {
-    idle_loop_makes_no_wakeups();
-}
+TEST(Trap, Trap_31_NoPeriodicWakeups) { idle_loop_makes_no_wakeups(); }
 
 // asyncio fires up to one clock tick early; evloop never does, and rounds waits up so that it does not spin
 // either.
@@ -433,8 +423,6 @@ TEST(Asyncio, Asyncio_005_ShortTimersAreNeverEarlyAndDoNotSpin) {
     EXPECT_LE(w.metrics().polls, 20u);
 }
 
-TEST(Asyncio, Asyncio_018_TimeIsFreshAndRelativeTimersUseIt) {
-    relative_start_reads_the_clock();
-}
+TEST(Asyncio, Asyncio_018_TimeIsFreshAndRelativeTimersUseIt) { relative_start_reads_the_clock(); }
 
 } // namespace

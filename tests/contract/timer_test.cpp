@@ -69,9 +69,7 @@ void one_expiration_after_a_stall() {
     EXPECT_EQ(w.log(), "1 3 1 360000000000");
 }
 
-TEST(Timer, AStallIsOneCallWithTheNumberOfExpirations) {
-    one_expiration_after_a_stall();
-}
+TEST(Timer, AStallIsOneCallWithTheNumberOfExpirations) { one_expiration_after_a_stall(); }
 
 TEST(Timer, RepeatIsCountedFromADeadlineInThePast) {
     World w({.clock = EVL_CLOCK_MANUAL});
@@ -132,9 +130,7 @@ void restart_in_own_callback() {
     EXPECT_EQ(fired, 5);
 }
 
-TEST(Timer, ZeroDelayInOwnCallbackWaitsForTheNextPass) {
-    restart_in_own_callback();
-}
+TEST(Timer, ZeroDelayInOwnCallbackWaitsForTheNextPass) { restart_in_own_callback(); }
 
 TEST(Timer, BadInput) {
     World w;
@@ -175,9 +171,7 @@ void never_allocates_after_new() {
     w.memory.fail(0);
 }
 
-TEST(Timer, Contract_13_StartMoveStopAndCloseCannotRunOutOfMemory) {
-    never_allocates_after_new();
-}
+TEST(Timer, Contract_13_StartMoveStopAndCloseCannotRunOutOfMemory) { never_allocates_after_new(); }
 
 TEST(Timer, Contract_16_AWarmTimerStormAllocatesNothing) {
     World w({.cap = 256});
@@ -384,13 +378,9 @@ TEST(Timer, AStormInRandomOrderFiresInOrder) {
 // --- traps and asyncio
 // ----------------------------------------------------------------------------------------------
 
-TEST(Trap, Trap_06_RestartInOwnCallbackWaitsATurnAndStopTakesBackWhatIsDue) {
-    restart_in_own_callback();
-}
+TEST(Trap, Trap_06_RestartInOwnCallbackWaitsATurnAndStopTakesBackWhatIsDue) { restart_in_own_callback(); }
 
-TEST(Trap, Trap_07_NeitherDriftNorBurst) {
-    one_expiration_after_a_stall();
-}
+TEST(Trap, Trap_07_NeitherDriftNorBurst) { one_expiration_after_a_stall(); }
 
 TEST(Asyncio, Asyncio_006_NegativeDelaysAreNotClamped) {
     World w;

@@ -17,8 +17,6 @@ class Child {
     pid_t pid_;
 };
 
-inline void in_child(const std::function<void()> &body) {
-    Child child(body);
-}
+inline void in_child(const std::function<void()> &body) { Child child(body); }
 
 } // namespace support

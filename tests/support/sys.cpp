@@ -30,9 +30,7 @@ std::atomic<int> wait_err{0};
 std::mutex waits_mutex;
 std::vector<int64_t> wait_list;
 
-Row &row(Call call) {
-    return rows[static_cast<size_t>(call)];
-}
+Row &row(Call call) { return rows[static_cast<size_t>(call)]; }
 
 // Counts a call; true when it is to fail, with errno set.
 bool refuse(Call call) {
@@ -54,9 +52,7 @@ bool refuse(Call call) {
 EVL_SYSCALLS(SUPPORT_WRAP)
 #undef SUPPORT_WRAP
 
-int64_t to_ns(const timespec &t) {
-    return int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
-}
+int64_t to_ns(const timespec &t) { return int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec; }
 
 // Notes a wait of `ns`; true when it is to fail.
 bool refuse_wait(int64_t ns) {
@@ -72,9 +68,7 @@ bool refuse_wait(int64_t ns) {
     return true;
 }
 
-bool stands_still(int64_t ns) {
-    return frozen && ns > 0;
-}
+bool stands_still(int64_t ns) { return frozen && ns > 0; }
 
 int after_wait(int rc, int64_t ns) {
     if (rc == 0)
@@ -190,9 +184,7 @@ Sys::~Sys() {
     active = false;
 }
 
-uint64_t Sys::calls(Call call) const {
-    return row(call).calls.load();
-}
+uint64_t Sys::calls(Call call) const { return row(call).calls.load(); }
 
 void Sys::fail(Call call, int err, uint64_t skip, uint64_t times) {
     Row &r = row(call);
@@ -206,9 +198,7 @@ void Sys::fail_wait(int err, uint64_t times) {
     wait_failures = times;
 }
 
-uint64_t Sys::changes() const {
-    return change_count.load();
-}
+uint64_t Sys::changes() const { return change_count.load(); }
 
 std::vector<int64_t> Sys::waits() const {
     std::lock_guard lock(waits_mutex);
@@ -225,12 +215,8 @@ void Sys::freeze_time(int64_t now) {
     frozen = true;
 }
 
-void Sys::advance(int64_t ns) {
-    frozen_now += ns;
-}
+void Sys::advance(int64_t ns) { frozen_now += ns; }
 
-int64_t Sys::now() const {
-    return frozen_now.load();
-}
+int64_t Sys::now() const { return frozen_now.load(); }
 
 } // namespace support

@@ -60,25 +60,13 @@ int32_t World::close() {
     return rc;
 }
 
-int32_t World::destroy() {
-    return evl_loop_destroy(std::exchange(loop, nullptr));
-}
+int32_t World::destroy() { return evl_loop_destroy(std::exchange(loop, nullptr)); }
 
-void World::call_done(void *arg, int64_t result) {
-    static_cast<Slot *>(arg)->action(result);
-}
-void World::call_plain(void *arg) {
-    static_cast<Slot *>(arg)->action(0);
-}
-void World::drop(void *arg) {
-    static_cast<Slot *>(arg)->drop();
-}
-evl_done_fn *World::done() {
-    return records() ? nullptr : call_done;
-}
-evl_fn *World::plain() {
-    return records() ? nullptr : call_plain;
-}
+void World::call_done(void *arg, int64_t result) { static_cast<Slot *>(arg)->action(result); }
+void World::always(void *arg) { static_cast<Slot *>(arg)->action(0); }
+void World::drop(void *arg) { static_cast<Slot *>(arg)->drop(); }
+evl_done_fn *World::done() { return records() ? nullptr : call_done; }
+evl_fn *World::plain() { return records() ? nullptr : always; }
 
 void *World::arg(Action action, std::function<void()> drop) {
     std::lock_guard lock(slots_mutex_);
@@ -118,21 +106,17 @@ evl_signal *World::signal(int signo, Action action) {
 
 evl_hook *World::hook(int32_t when, Action action) {
     evl_hook *hook = nullptr;
-    EXPECT_EQ(evl_hook_new(loop, when, call_plain, arg(std::move(action)), &hook), 0);
+    EXPECT_EQ(evl_hook_new(loop, when, always, arg(std::move(action)), &hook), 0);
     return hook;
 }
 
-void World::call(Action action) {
-    EXPECT_EQ(evl_call_soon(loop, plain(), arg(std::move(action))), 0);
-}
+void World::call(Action action) { EXPECT_EQ(evl_call_soon(loop, plain(), arg(std::move(action))), 0); }
 
 void World::call_owned(Action action, std::function<void()> drop) {
     EXPECT_EQ(evl_call_soon_owned(loop, plain(), arg(std::move(action), std::move(drop)), World::drop), 0);
 }
 
-int32_t World::post(Action action) {
-    return evl_post(loop, plain(), arg(std::move(action)));
-}
+int32_t World::post(Action action) { return evl_post(loop, plain(), arg(std::move(action))); }
 
 int32_t World::post_owned(Action action, std::function<void()> drop) {
     return evl_post_owned(loop, plain(), arg(std::move(action), std::move(drop)), World::drop);
@@ -220,18 +204,10 @@ int32_t World::pump(int32_t mode) {
     }
 }
 
-int32_t World::run() {
-    return records() ? pump(EVL_RUN_DEFAULT) : evl_loop_run(loop, EVL_RUN_DEFAULT);
-}
-int32_t World::forever() {
-    return records() ? pump(EVL_RUN_FOREVER) : evl_loop_run(loop, EVL_RUN_FOREVER);
-}
-int32_t World::once() {
-    return records() ? pass(-1) : evl_loop_run(loop, EVL_RUN_ONCE);
-}
-int32_t World::nowait() {
-    return records() ? pass(0) : evl_loop_run(loop, EVL_RUN_NOWAIT);
-}
+int32_t World::run() { return records() ? pump(EVL_RUN_DEFAULT) : evl_loop_run(loop, EVL_RUN_DEFAULT); }
+int32_t World::forever() { return records() ? pump(EVL_RUN_FOREVER) : evl_loop_run(loop, EVL_RUN_FOREVER); }
+int32_t World::once() { return records() ? pass(-1) : evl_loop_run(loop, EVL_RUN_ONCE); }
+int32_t World::nowait() { return records() ? pass(0) : evl_loop_run(loop, EVL_RUN_NOWAIT); }
 
 int32_t World::dispatch(const evl_poll_row *rows, int32_t n) {
     int32_t rc = evl_loop_dispatch(loop, rows, n);
@@ -242,9 +218,7 @@ int32_t World::dispatch(const evl_poll_row *rows, int32_t n) {
     return rc;
 }
 
-void World::note(const std::string &word) {
-    words_.push_back(word);
-}
+void World::note(const std::string &word) { words_.push_back(word); }
 
 std::string World::log() const {
     std::string text;
@@ -264,9 +238,7 @@ evl_metrics World::metrics() const {
     return m;
 }
 
-void on_thread(const std::function<void()> &body) {
-    std::thread(body).join();
-}
+void on_thread(const std::function<void()> &body) { std::thread(body).join(); }
 
 void until(const std::function<bool()> &condition) {
     while (!condition())

@@ -84,6 +84,7 @@ class World {
     // The pair that the raw calls take: a function, or NULL in the records sink, and its argument.
     static evl_done_fn *done();
     static evl_fn *plain();
+    static void always(void *arg); // a function in either sink
     void *arg(Action action, std::function<void()> drop = {});
     static void drop(void *arg);
 
@@ -111,7 +112,6 @@ class World {
   private:
     struct Slot;
     static void call_done(void *arg, int64_t result);
-    static void call_plain(void *arg);
     void take(const evl_record &record);
     int32_t pass(int64_t timeout);
     int32_t pump(int32_t mode);

@@ -1,0 +1,450 @@
+// embed_test.cpp - a host with a loop of its own: one fd that is readable when there is work, or rows to wait
+// for.
+#include "world.hpp"
+
+#include <csignal>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <thread>
+
+using namespace support;
+
+namespace {
+
+constexpr int kPatience = 10'000; // ms: for what must come
+
+// A host that looks at one fd and dispatches only when poll() says readable.
+class Host {
+  public:
+    explicit Host(World &w) : w_(w), fd_(evl_loop_fd(w.loop)) { EXPECT_GE(fd_, 0); }
+
+    bool readable(int ms = 0) const {
+        pollfd row{fd_, POLLIN, 0};
+        return ::poll(&row, 1, ms) == 1;
+    }
+
+    // Waits for one wake and does all there is. A test failure when none comes.
+    void serve() {
+        EXPECT_TRUE(readable(kPatience)) << "the host was never woken";
+        settle();
+    }
+
+    // Dispatches while the fd is readable.
+    void settle() {
+        for (int i = 0; readable(); i++) {
+            wakes++;
+            EXPECT_GE(w_.dispatch(), 0);
+            if (i > 1000) {
+                ADD_FAILURE() << "readable without end";
+                return;
+            }
+        }
+    }
+
+    int wakes = 0;
+
+  private:
+    World &w_;
+    int fd_;
+};
+
+bool without_loop_fd(World &w) {
+    if (w.caps() & EVL_CAP_LOOP_FD)
+        return false;
+    EXPECT_EQ(evl_loop_fd(w.loop), EVL_ENOTSUP);
+    return true;
+}
+
+// Everything that can make work between two dispatches, each followed by: readable, dispatched, quiet again.
+TEST(Embed, Contract_17_TheFdIsReadableWheneverADispatchWouldFindWork) {
+    World w({.clock = EVL_CLOCK_REAL});
+    if (without_loop_fd(w))
+        return;
+    Host host(w);
+    EXPECT_EQ(evl_loop_fd(w.loop), evl_loop_fd(w.loop)); // one fd for good
+    Pair p, later;
+    evl_timer *timer = w.timer(w.says("done")), *far = w.timer_in(3600 * sec, [] {});
+    evl_io *io = w.io(p.a, EVL_READ, [&] { p.a.drain(), w.note("done"); });
+    evl_io *paused = w.io(later.a, 0, w.says("done"), EVL_IO_ONESHOT);
+    evl_signal *signal = w.signal(SIGUSR1, w.says("done"));
+    evl_handle *dropped = nullptr;
+    void *slot = w.arg([] {}, [&] { w.note("done"); });
+    const struct {
+        const char *name;
+        std::function<void()> cause;
+    } table[] = {
+        {"deferred call", [&] { w.call(w.says("done")); }},
+        {"operation", [&] { w.defer(w.says("done")); }},
+        {"cancelled operation", [&] { evl_op_cancel(w.defer(w.says("done"))); }},
+        {"post", [&] { w.post(w.says("done")); }},
+        {"post from a thread", [&] { on_thread([&] { w.post(w.says("done")); }); }},
+        {"data", [&] { p.b.put(); }},
+        {"a mask that is ready at once", [&] { evl_io_set(paused, EVL_WRITE); }},
+        {"a new watcher that is ready at once",
+         [&] { w.io(later.b, EVL_WRITE, w.says("done"), EVL_IO_ONESHOT); }},
+        {"signal", [&] { raise(SIGUSR1); }},
+        {"timer in the past", [&] { evl_timer_start(timer, 0, 0); }},
+        {"timer that is due now", [&] { evl_timer_start_in(timer, 0, 0); }},
+        {"timer of 2 ms", [&] { evl_timer_start_in(timer, 2 * ms, 0); }},
+        {"timer moved earlier",
+         [&] {
+             evl_timer_start_in(timer, 3600 * sec, 0);
+             host.settle();
+             evl_timer_start_in(timer, 3 * ms, 0);
+         }},
+        {"far timer moved near", [&] { evl_timer_start_in(far, -1, 0), w.call(w.says("done")); }},
+        {"drop of a closed handle",
+         [&] {
+             EXPECT_EQ(evl_timer_new(w.loop, nullptr, slot, &dropped), 0);
+             evl_set_drop(dropped, World::drop);
+             evl_close(dropped);
+         }},
+        {"ended watcher", [&] { w.io(later.b, EVL_READ, w.says("done")), evl_fd_closing(w.loop, later.b); }},
+    };
+    for (auto &row : table) {
+        SCOPED_TRACE(row.name);
+        host.settle();
+        EXPECT_FALSE(host.readable()) << "readable with nothing to do";
+        w.clear();
+        row.cause();
+        EXPECT_EQ(w.log(), "");
+        host.serve();
+        EXPECT_EQ(w.log(), "done");
+    }
+    for (evl_handle *handle : {timer, far, io, paused, signal})
+        evl_close(handle);
+    host.settle();
+    EXPECT_FALSE(host.readable());
+}
+
+TEST(Embed, Contract_17_AStopShows) {
+    World w({.clock = EVL_CLOCK_REAL});
+    if (without_loop_fd(w))
+        return;
+    Host host(w);
+    EXPECT_FALSE(host.readable());
+    on_thread([&] { evl_stop(w.loop, 77); });
+    EXPECT_TRUE(host.readable(kPatience));
+    EXPECT_EQ(evl_loop_dispatch(w.loop, nullptr, 0), 77);
+    EXPECT_FALSE(host.readable());
+}
+
+TEST(Embed, Contract_17_OneWakeForOneDeadlineAndNoneBefore) {
+    World w({.clock = EVL_CLOCK_REAL});
+    if (without_loop_fd(w))
+        return;
+    Host host(w);
+    std::vector<evl_timer *> timers;
+    int64_t start = evl_time(w.loop);
+    timers.push_back(w.timer_in(5 * ms, w.says("moved")));
+    timers.push_back(w.timer_in(30 * ms, w.says("fired")));
+    host.settle();
+    evl_timer_start_in(timers[0], 3600 * sec, 0); // moved later: no wake of its own
+    host.settle();
+    int before = host.wakes;
+    EXPECT_TRUE(host.readable(kPatience));
+    EXPECT_GE(evl_time(w.loop) - start, 5 * ms);
+    host.settle();
+    while (w.log().empty()) {
+        EXPECT_TRUE(host.readable(kPatience));
+        host.settle();
+    }
+    EXPECT_GE(evl_time(w.loop) - start, 30 * ms);
+    EXPECT_EQ(w.log(), "fired");
+    EXPECT_LE(host.wakes - before, 2);
+    EXPECT_FALSE(host.readable());
+}
+
+// The proof by a host that starts timers, calls and posts between its dispatches and is never late or busy.
+TEST(Embed, Contract_17_AHostThatDispatchesOnlyWhenToldTo) {
+    World w({.clock = EVL_CLOCK_REAL});
+    if (without_loop_fd(w))
+        return;
+    Host host(w);
+    Pair p;
+    int done = 0, expected = 0;
+    w.io(p.a, EVL_READ, [&] { done += static_cast<int>(p.a.drain()); });
+    std::vector<evl_timer *> timers;
+    for (int i = 0; i < 8; i++)
+        timers.push_back(w.timer([&] { done++; }));
+    const int rounds = slow() ? 100 : 400;
+    for (int i = 0; i < rounds; i++) {
+        switch (i % 5) {
+        case 0:
+            w.call([&] { done++; });
+            break;
+        case 1:
+            on_thread([&] { w.post([&] { done++; }); });
+            break;
+        case 2:
+            evl_timer_start_in(timers[static_cast<size_t>(i) % timers.size()], (i % 3) * 200 * us, 0);
+            break;
+        case 3:
+            p.b.put();
+            break;
+        default: // from a callback of the loop
+            w.call([&] { w.post([&] { done++; }); });
+        }
+        expected++;
+        while (done < expected && !::testing::Test::HasFailure())
+            host.serve();
+        ASSERT_EQ(done, expected) << "round " << i;
+    }
+    EXPECT_LE(host.wakes, rounds * 4);
+}
+
+// "Answers 1 while more is ready", so that a host with an edge-triggered watch knows when to stop.
+TEST(Embed, Contract_17_DispatchAnswersOneWhileMoreIsReady) {
+    World w;
+    EXPECT_EQ(evl_loop_dispatch(w.loop, nullptr, 0), 0);
+    int left = 3;
+    std::function<void()> again = [&] {
+        if (--left > 0)
+            evl_call_soon(w.loop, World::always, w.arg([&] { again(); }));
+    };
+    again();
+    EXPECT_EQ(evl_loop_dispatch(w.loop, nullptr, 0), 1);
+    EXPECT_EQ(evl_loop_dispatch(w.loop, nullptr, 0), 0);
+    EXPECT_EQ(left, 0);
+    evl_call_soon(w.loop, nullptr, nullptr); // a record is work as well
+    EXPECT_EQ(evl_loop_dispatch(w.loop, nullptr, 0), 1);
+    evl_record record;
+    EXPECT_EQ(evl_loop_records(w.loop, &record, 1, 0), 1);
+    EXPECT_EQ(evl_loop_dispatch(w.loop, nullptr, 0), 0);
+}
+
+TEST(Embed, Contract_17_AnEdgeTriggeredHost) {
+    World w({.clock = EVL_CLOCK_REAL});
+    if (without_loop_fd(w))
+        return;
+    if (!w.on("epoll"))
+        return; // edges of a kernel queue inside another are the kernel's business
+    Fd host(::epoll_create1(EPOLL_CLOEXEC));
+    epoll_event ev{};
+    ev.events = EPOLLIN | EPOLLET;
+    int fd = evl_loop_fd(w.loop);
+    ASSERT_EQ(::epoll_ctl(host, EPOLL_CTL_ADD, fd, &ev), 0);
+    Pair p;
+    int done = 0;
+    w.io(p.a, EVL_READ, [&] { p.a.drain(), done++; });
+    evl_timer *timer = w.timer([&] { done++; });
+    const std::function<void()> causes[] = {[&] { p.b.put(); }, [&] { w.call([&] { done++; }); },
+                                            [&] { w.post([&] { done++; }); },
+                                            [&] { evl_timer_start_in(timer, 1 * ms, 0); }};
+    for (int i = 0; i < 40; i++) {
+        while (w.dispatch() == 1) {
+        }
+        causes[i % 4]();
+        int before = done;
+        while (done == before) {
+            ASSERT_EQ(::epoll_wait(host, &ev, 1, kPatience), 1) << "no edge for cause " << i % 4;
+            while (w.dispatch() == 1) {
+            }
+        }
+    }
+    ::epoll_ctl(host, EPOLL_CTL_DEL, fd, nullptr);
+}
+
+TEST(Embed, Contract_17_TimersOfAVirtualClockDoNotShow) {
+    World w({.clock = EVL_CLOCK_MANUAL});
+    if (without_loop_fd(w))
+        return;
+    Host host(w);
+    w.timer_in(1, w.says("timer"));
+    host.settle();
+    EXPECT_FALSE(host.readable(20));
+    EXPECT_EQ(w.log(), "");
+}
+
+TEST(Embed, Contract_17_TheLoopMayStillBeRunByItself) {
+    World w({.clock = EVL_CLOCK_REAL});
+    if (without_loop_fd(w))
+        return;
+    Host host(w);
+    w.timer_in(2 * ms, w.says("timer"));
+    w.call(w.says("call"));
+    EXPECT_EQ(w.run(), EVL_RUN_DONE);
+    EXPECT_EQ(w.log(), "call timer");
+    host.settle();
+    w.timer_in(2 * ms, w.says("again"));
+    host.serve();
+    EXPECT_EQ(w.log(), "call timer again");
+}
+
+// --- prepare and dispatch, on every backend
+// -----------------------------------------------------------------------------
+
+// A host that waits with poll(2) for what prepare says; its masks are poll's.
+class RowHost {
+  public:
+    explicit RowHost(World &w) : w_(w) {}
+
+    // One turn, of at most `patience` ms; answers what dispatch answered.
+    int32_t turn(int patience = kPatience) {
+        int64_t timeout = 0;
+        int32_t n = evl_loop_prepare(w_.loop, nullptr, 0, nullptr);
+        EXPECT_GE(n, 0);
+        rows_.resize(static_cast<size_t>(n));
+        EXPECT_EQ(evl_loop_prepare(w_.loop, rows_.data(), n, &timeout), n);
+        timeout_ = timeout;
+        std::vector<pollfd> polled;
+        for (const evl_poll_row &row : rows_)
+            polled.push_back({row.fd, static_cast<short>(row.wanted), 0});
+        int ms_left =
+            timeout < 0 ? patience : static_cast<int>(std::min<int64_t>(patience, (timeout + ms - 1) / ms));
+        EXPECT_GE(::poll(polled.data(), polled.size(), ms_left), 0);
+        for (size_t i = 0; i < rows_.size(); i++)
+            rows_[i].reported = static_cast<uint32_t>(polled[i].revents);
+        return w_.dispatch(rows_.data(), n);
+    }
+
+    // Turns until the log says so.
+    void until_log(const std::string &log) {
+        for (int i = 0; i < 50 && w_.log() != log; i++)
+            turn();
+        EXPECT_EQ(w_.log(), log);
+    }
+
+    int64_t timeout() const { return timeout_; }
+
+  private:
+    World &w_;
+    std::vector<evl_poll_row> rows_;
+    int64_t timeout_ = 0;
+};
+
+TEST(Embed, Contract_17_PrepareAndDispatchEverywhere) {
+    World w({.clock = EVL_CLOCK_REAL});
+    RowHost host(w);
+    Pair p;
+    Pipe full;
+    full.w.put(-1);
+    w.io(p.a, EVL_READ, [&] { p.a.drain(), w.note("read"); });
+    w.io(full.w, EVL_WRITE, w.says("write"), EVL_IO_ONESHOT);
+    host.turn(0);
+    EXPECT_EQ(w.log(), "");
+    p.b.put();
+    host.until_log("read");
+    full.r.drain();
+    host.until_log("read write");
+    w.timer_in(3 * ms, w.says("timer"));
+    host.until_log("read write timer");
+    std::thread poster([&] { w.post(w.says("post")); });
+    host.until_log("read write timer post");
+    poster.join();
+    w.call(w.says("call"));
+    host.until_log("read write timer post call");
+    evl_signal *signal = w.signal(SIGUSR1, w.says("signal"));
+    raise(SIGUSR1);
+    host.until_log("read write timer post call signal");
+    evl_close(signal);
+    p.b.close(); // a hangup reaches the reader
+    host.until_log("read write timer post call signal read");
+}
+
+TEST(Embed, Contract_17_PrepareSaysHowLongTheHostMayWait) {
+    Sys sys;
+    World w({.clock = EVL_CLOCK_REAL});
+    sys.freeze_time();
+    int64_t timeout = 5;
+    auto prepared = [&] {
+        EXPECT_GE(evl_loop_prepare(w.loop, nullptr, 0, &timeout), 0);
+        return timeout;
+    };
+    EXPECT_EQ(prepared(), -1);
+    evl_timer *timer = w.timer_in(30 * ms, [] {});
+    EXPECT_EQ(prepared(), 30 * ms);
+    sys.advance(10 * ms);
+    EXPECT_EQ(prepared(), 20 * ms);
+    sys.advance(30 * ms);
+    EXPECT_EQ(prepared(), 0);
+    evl_close(timer);
+    EXPECT_EQ(prepared(), -1);
+    w.call([] {});
+    EXPECT_EQ(prepared(), 0);
+    w.nowait();
+    EXPECT_EQ(prepared(), -1);
+    w.post([] {});
+    EXPECT_EQ(prepared(), 0);
+    w.nowait();
+    World manual({.clock = EVL_CLOCK_MANUAL});
+    manual.timer_in(1, [] {});
+    EXPECT_GE(evl_loop_prepare(manual.loop, nullptr, 0, &timeout), 0);
+    EXPECT_EQ(timeout, -1); // waiting does not help
+    evl_clock_advance(manual.loop, 1);
+    EXPECT_GE(evl_loop_prepare(manual.loop, nullptr, 0, &timeout), 0);
+    EXPECT_EQ(timeout, 0);
+}
+
+TEST(Embed, Contract_17_PrepareWritesNoMoreRowsThanThereIsRoomFor) {
+    World w;
+    std::vector<Pair> pairs(10);
+    for (Pair &p : pairs)
+        w.io(p.a, EVL_READ, [] {});
+    evl_poll_row rows[64];
+    for (evl_poll_row &row : rows)
+        row = {-7, 7, 7};
+    int32_t n = evl_loop_prepare(w.loop, rows, 1, nullptr);
+    EXPECT_GE(n, 1);
+    EXPECT_NE(rows[0].fd, -7);
+    EXPECT_EQ(rows[1].fd, -7);
+    EXPECT_EQ(evl_loop_prepare(w.loop, rows, 64, nullptr), n);
+    for (int32_t i = 0; i < n; i++)
+        EXPECT_EQ(rows[i].wanted & ~7u, 0u); // read, priority, write
+    if (!(w.caps() & EVL_CAP_LOOP_FD)) {
+        EXPECT_GE(n, 10);
+    }
+}
+
+TEST(Embed, Contract_17_WhatWasClosedBetweenPrepareAndDispatchIsSilent) {
+    World w;
+    std::vector<Pair> pairs(3);
+    std::vector<evl_io *> ios;
+    for (Pair &p : pairs) {
+        p.b.put();
+        ios.push_back(w.io(p.a, EVL_READ, w.says("io")));
+    }
+    evl_poll_row rows[64];
+    int32_t n = evl_loop_prepare(w.loop, rows, 64, nullptr);
+    for (int32_t i = 0; i < n; i++)
+        rows[i].reported = rows[i].wanted;
+    evl_close(ios[0]);
+    evl_io_set(ios[1], 0);
+    w.dispatch(rows, n);
+    EXPECT_EQ(w.log(), "io");
+}
+
+TEST(Embed, BadInput) {
+    World w;
+    evl_poll_row row{};
+    EXPECT_EQ(evl_loop_fd(nullptr), EVL_EINVAL);
+    EXPECT_EQ(evl_loop_prepare(nullptr, &row, 1, nullptr), EVL_EINVAL);
+    EXPECT_EQ(evl_loop_prepare(w.loop, nullptr, 1, nullptr), EVL_EINVAL);
+    EXPECT_EQ(evl_loop_prepare(w.loop, &row, -1, nullptr), EVL_EINVAL);
+    EXPECT_EQ(evl_loop_dispatch(nullptr, nullptr, 0), EVL_EINVAL);
+    EXPECT_EQ(evl_loop_dispatch(w.loop, &row, -1), EVL_EINVAL);
+}
+
+// --- traps
+// ----------------------------------------------------------------------------------------------------------------
+
+// What was changed since the last dispatch is in the kernel when the host polls.
+TEST(Trap, Trap_25_ChangesBetweenDispatchesAreFlushedForTheHost) {
+    World w({.clock = EVL_CLOCK_REAL});
+    RowHost rows(w);
+    Pair p;
+    evl_io *io = w.io(p.a, EVL_READ, w.says("io"), EVL_IO_ONESHOT);
+    rows.turn(0);
+    evl_io_set(io, EVL_WRITE); // ready at once
+    rows.until_log("io");
+    if (w.caps() & EVL_CAP_LOOP_FD) {
+        Host host(w);
+        host.settle();
+        evl_io_set(io, EVL_WRITE);
+        EXPECT_TRUE(host.readable(kPatience));
+        host.settle();
+        EXPECT_EQ(w.log(), "io io");
+    }
+}
+
+} // namespace
