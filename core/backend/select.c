@@ -225,11 +225,9 @@ static int select_prove(void *state, int fd, uint32_t old, uint32_t mask, uint64
 }
 
 static int select_change(void *state, int fd, uint32_t old, uint32_t mask, uint64_t tag) {
-    if (mask == 0) {
-        forget(state, fd);
-        return 0;
-    }
-    return old == 0 ? select_add(state, fd, mask, tag) : select_prove(state, fd, old, mask, tag);
+    if (old == 0)
+        return mask == 0 ? 0 : select_add(state, fd, mask, tag);
+    return select_prove(state, fd, old, mask, tag);
 }
 
 static void select_remove(void *state, int fd, uint32_t mask) {
