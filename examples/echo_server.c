@@ -40,13 +40,9 @@ static void check(int32_t rc, const char *what) {
     }
 }
 
-static void check_errno(int rc, const char *what) {
-    check(rc < 0 ? evl_err_from_errno(errno) : 0, what);
-}
+static void check_errno(int rc, const char *what) { check(rc < 0 ? evl_err_from_errno(errno) : 0, what); }
 
-static int again(void) {
-    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
-}
+static int again(void) { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
 
 static void on_client(void *arg, int64_t mask) {
     conn *c = arg;

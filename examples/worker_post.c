@@ -45,9 +45,7 @@ static void on_result(void *arg) {
         check(evl_close(r->app->timer), "evl_close");
 }
 
-static void on_tick(void *arg, int64_t expirations) {
-    ((app *)arg)->ticks += (int)expirations;
-}
+static void on_tick(void *arg, int64_t expirations) { ((app *)arg)->ticks += (int)expirations; }
 
 static long count_primes(int from, int to) {
     long count = 0;

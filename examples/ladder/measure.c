@@ -45,9 +45,7 @@ void measure_begin(void) {
 #endif
 }
 
-int measure_interrupted(void) {
-    return interrupted;
-}
+int measure_interrupted(void) { return interrupted; }
 
 static double seconds_now(void) {
     struct timespec t;

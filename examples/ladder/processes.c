@@ -13,6 +13,7 @@ int style_processes(job *j) {
         pid_t pid = fork();
         if (pid == 0) {
             source_fetch(&j->sources[started]); /* what it got is in the source's tally, in shared memory */
+            free(pids);
             _exit(0);
         }
         if (pid > 0)

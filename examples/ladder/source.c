@@ -37,13 +37,9 @@ void tallies_reset(source *sources, int count) {
     }
 }
 
-uint64_t source_got(const source *s) {
-    return s->tally->got;
-}
+uint64_t source_got(const source *s) { return s->tally->got; }
 
-uint64_t source_reads(const source *s) {
-    return s->tally->reads;
-}
+uint64_t source_reads(const source *s) { return s->tally->reads; }
 
 const char *source_problem(const source *s, char *buf, size_t size) {
     int error = s->tally->error;

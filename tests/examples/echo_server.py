@@ -68,6 +68,19 @@ def clients_that_vanish(backend):
     same_bytes(receive_all(left), b"", "after the end of the server")
 
 
+def more_clients_than_fds(backend):
+    """The server looks away from those it has no fd for, and takes them when others have gone."""
+    server = Program("echo_server", backend=backend, fds=40)
+    port = server.port()
+    waiting = [connect(port) for _ in range(100)]
+    for client in waiting:
+        client.sendall(b"my turn")
+    for client in waiting:  # in the order in which they came
+        equal(receive_exactly(client, 7), b"my turn", "a client that had to wait")
+        client.close()
+    equal(server.stop(), (0, "stopped after 100 connections\n", ""), "the end of the server")
+
+
 def a_port_that_is_taken(backend):
     server = Program("echo_server", backend=backend)
     port = server.port()
@@ -78,4 +91,4 @@ def a_port_that_is_taken(backend):
 
 
 if __name__ == "__main__":
-    main(a_hundred_clients, slow_readers, clients_that_vanish, a_port_that_is_taken)
+    main(a_hundred_clients, slow_readers, clients_that_vanish, more_clients_than_fds, a_port_that_is_taken)

@@ -43,9 +43,11 @@ def environment(backend):
 class Program:
     """A running example, whose lines can be waited for. It does not outlive the script."""
 
-    def __init__(self, name, *args, backend=None, stdin=subprocess.DEVNULL):
+    def __init__(self, name, *args, backend=None, stdin=subprocess.DEVNULL, fds=None):
+        """fds: how many of them the program may have."""
+        limited = ["sh", "-c", f"ulimit -n {fds} && exec \"$@\"", "sh"] if fds else []
         self.name = name
-        self.process = subprocess.Popen([path(name), *args], env=environment(backend), stdin=stdin,
+        self.process = subprocess.Popen([*limited, path(name), *args], env=environment(backend), stdin=stdin,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.pending = b""
         self.seen = []
@@ -136,9 +138,18 @@ def same_bytes(got, expected, what):
         raise AssertionError(f"{what}: {len(got)} of {len(expected)} bytes, and they differ from byte {at} on")
 
 
+def limit_time():
+    """By an exception, so that the programs that were started are ended too."""
+    def over(_signo, _frame):
+        raise AssertionError(f"not done after {LIMIT} seconds")
+
+    signal.signal(signal.SIGALRM, over)
+    signal.alarm(LIMIT)
+
+
 def main(*tests):
     """Runs test(backend) for each test and backend, and exits as ctest expects it."""
-    signal.alarm(LIMIT)
+    limit_time()
     for test in tests:
         for backend in backends():
             test(backend)
@@ -147,7 +158,7 @@ def main(*tests):
 
 def main_once(*tests):
     """The same for programs that choose their backends themselves."""
-    signal.alarm(LIMIT)
+    limit_time()
     for test in tests:
         test()
         print(f"{test.__name__}: ok", flush=True)
