@@ -147,7 +147,10 @@ static void epoll_wake(void *state) {
     const epoll_state *s = state;
     int saved = errno;
     uint64_t one = 1;
-    (void)!evl_sys.write(s->wake_fd, &one, sizeof one); /* EAGAIN: a wake is there already */
+    ssize_t rc;
+    do
+        rc = evl_sys.write(s->wake_fd, &one, sizeof one); /* EAGAIN: a wake is there already */
+    while (rc < 0 && errno == EINTR);
     errno = saved;
 }
 
