@@ -1,0 +1,50 @@
+/* errnos.h - how each row of core/sys.h can fail: the errnos that its manual page documents and that can
+ * happen to a library that passes what evloop passes. The fault walk goes through all of them.
+ *
+ * The walk is generated from the table, so that a new row without a list here does not compile. EFAULT is in
+ * no list: evloop passes no pointers but its own. */
+#ifndef EVLOOP_TESTS_ERRNOS_H
+#define EVLOOP_TESTS_ERRNOS_H
+
+#include <errno.h>
+
+/* Two ways to fail that are no errno: fewer bytes or rows than there are, and an error in the first row that
+ * a kevent answers instead of one of the whole call. */
+#define EVL_FAULT_SHORT    (-1)
+#define EVL_FAULT_ROW(err) (-1000 - (err))
+
+/* None. EINVAL is for a clock that does not exist, and CLOCK_MONOTONIC exists wherever evloop compiles. There
+ * would be no answer either: a loop without a clock cannot wait, and evl_now has no error to answer. */
+#define EVL_ERRNOS_clock_gettime
+
+/* Only the wake pipe is read, and it is non-blocking. */
+#define EVL_ERRNOS_read EAGAIN, EINTR, EVL_FAULT_SHORT
+
+/* Only wakes are written: 8 bytes to an eventfd, which takes all or none, or one byte to a pipe. */
+#define EVL_ERRNOS_write EAGAIN, EINTR
+
+/* EBADF would mean that the program had closed one of our fds. */
+#define EVL_ERRNOS_close EINTR, EIO
+
+#define EVL_ERRNOS_fstat        EBADF, EIO, ENOMEM, EOVERFLOW
+#define EVL_ERRNOS_get_fd_flags EBADF
+#define EVL_ERRNOS_pipe_cloexec EMFILE, ENFILE
+#define EVL_ERRNOS_select       EBADF, EINTR, EINVAL, ENOMEM
+#define EVL_ERRNOS_sigaction    EINVAL
+
+#define EVL_ERRNOS_epoll_create1   EMFILE, ENFILE, ENOMEM
+#define EVL_ERRNOS_epoll_ctl       EBADF, EEXIST, EINVAL, ELOOP, ENOENT, ENOMEM, ENOSPC, EPERM
+#define EVL_ERRNOS_epoll_wait      EBADF, EINTR, EINVAL, EVL_FAULT_SHORT
+#define EVL_ERRNOS_epoll_pwait2    EBADF, EINTR, EINVAL, ENOSYS, EPERM, EVL_FAULT_SHORT
+#define EVL_ERRNOS_eventfd         EMFILE, ENFILE, ENODEV, ENOMEM
+#define EVL_ERRNOS_timerfd_create  EMFILE, ENFILE, ENODEV, ENOMEM
+#define EVL_ERRNOS_timerfd_settime EBADF, EINVAL
+#define EVL_ERRNOS_dup3            EBADF, EBUSY, EINTR, EMFILE
+
+#define EVL_ERRNOS_kqueue EMFILE, ENFILE, ENOMEM
+#define EVL_ERRNOS_kevent                                                                                    \
+    EBADF, EINTR, ENOMEM, EVL_FAULT_SHORT, EVL_FAULT_ROW(EACCES), EVL_FAULT_ROW(EBADF),                      \
+        EVL_FAULT_ROW(EINVAL), EVL_FAULT_ROW(ENOENT), EVL_FAULT_ROW(ENOMEM), EVL_FAULT_ROW(EPIPE)
+#define EVL_ERRNOS_set_cloexec EBADF
+
+#endif

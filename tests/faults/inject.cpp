@@ -1,0 +1,245 @@
+#include "inject.hpp"
+#include "errnos.h"
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <evloop.h>
+#include <sys/mman.h>
+
+namespace faults {
+namespace {
+
+constexpr auto kRows = static_cast<size_t>(Call::count);
+
+struct Shared {
+    std::atomic<Call> call{Call::count}; // count: nothing fails
+    std::atomic<int> err{0};
+    std::atomic<uint64_t> index{0};
+    std::atomic<bool> hit{false};
+    std::atomic<bool> paused{false};
+    std::atomic<int> waits{0};
+    std::atomic<uint64_t> calls[kRows]{};
+};
+
+Shared *make_shared_page() {
+    void *page = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return new (page) Shared; // for as long as the process lives
+}
+
+Shared &shared() {
+    static Shared *page = make_shared_page();
+    return *page;
+}
+
+evl_sys_table real;
+
+// How this call has to fail: an errno or EVL_FAULT_*, 0 if not at all.
+int due(Call call) {
+    Shared &s = shared();
+    if (s.paused)
+        return 0;
+    uint64_t n = ++s.calls[static_cast<size_t>(call)];
+    if (call != s.call || n != s.index)
+        return 0;
+    s.hit = true;
+    return s.err;
+}
+
+int fail(int err) {
+    errno = err;
+    return -1;
+}
+
+// Calls whose effect does not depend on what they answer.
+bool happens_anyway(Call call, int err) {
+    return call == Call::close || (call == Call::write && err == EAGAIN);
+}
+
+#define FAULTS_WRAP(ret, name, params, args)                                                                 \
+    ret wrap_##name params {                                                                                 \
+        int err = due(Call::name);                                                                           \
+        if (err == 0)                                                                                        \
+            return real.name args;                                                                           \
+        if (happens_anyway(Call::name, err))                                                                 \
+            (void)real.name args;                                                                            \
+        return fail(err);                                                                                    \
+    }
+EVL_SYSCALLS(FAULTS_WRAP)
+#undef FAULTS_WRAP
+
+class Waiting {
+  public:
+    explicit Waiting(bool blocks) : blocks_(blocks) { shared().waits += blocks; }
+    Waiting(const Waiting &) = delete;
+    ~Waiting() { shared().waits -= blocks_; }
+
+  private:
+    bool blocks_;
+};
+
+ssize_t short_read(int fd, void *buf, size_t len) {
+    int err = due(Call::read);
+    if (err == 0)
+        return real.read(fd, buf, len);
+    return err == EVL_FAULT_SHORT ? real.read(fd, buf, 1) : fail(err);
+}
+
+int wait_select(int n, fd_set *r, fd_set *w, fd_set *e, timeval *t) {
+    if (int err = due(Call::select))
+        return fail(err);
+    Waiting here(!t || t->tv_sec != 0 || t->tv_usec != 0);
+    return real.select(n, r, w, e, t);
+}
+
+#if EVL_HAVE_EPOLL
+int wait_epoll_wait(int ep, epoll_event *ev, int cap, int ms) {
+    int err = due(Call::epoll_wait);
+    if (err != 0 && err != EVL_FAULT_SHORT)
+        return fail(err);
+    Waiting here(ms != 0);
+    return real.epoll_wait(ep, ev, err ? 1 : cap, ms);
+}
+
+int wait_epoll_pwait2(int ep, epoll_event *ev, int cap, const timespec *t) {
+    int err = due(Call::epoll_pwait2);
+    if (err != 0 && err != EVL_FAULT_SHORT)
+        return fail(err);
+    Waiting here(true);
+    return real.epoll_pwait2(ep, ev, err ? 1 : cap, t);
+}
+#endif
+
+#if EVL_HAVE_KQUEUE
+constexpr timespec kAtOnce{};
+
+bool all_have(const struct kevent *changes, int n, int flag) {
+    for (int i = 0; i < n; i++)
+        if (!(changes[i].flags & flag))
+            return false;
+    return n > 0;
+}
+
+// A kernel that answers ENOENT to a deletion has deleted it; and one that takes part in a call without an
+// error of its own is made.
+int kevent_with_bad_row(int kq, const struct kevent *changes, int n, struct kevent *events, int cap,
+                        int err) {
+    struct kevent first = changes[0];
+    bool receipts = all_have(changes, n, EV_RECEIPT);
+    if (first.flags & EV_DELETE)
+        (void)real.kevent(kq, &first, 1, events, receipts ? 1 : 0, &kAtOnce);
+    first.flags = EV_ERROR;
+    first.data = err;
+    int rest = 0;
+    if (n > 1)
+        rest = real.kevent(kq, changes + 1, n - 1, receipts ? events + 1 : nullptr, receipts ? cap - 1 : 0,
+                           &kAtOnce);
+    events[0] = first;
+    return 1 + (rest > 0 ? rest : 0);
+}
+
+// What the first change of a call can answer: a knote that is made can be refused, one that is changed or
+// deleted can only be gone.
+bool row_can(int err, const struct kevent &change) {
+    return (change.flags & EV_ADD) ? err != ENOENT : err == ENOENT || err == EBADF;
+}
+
+// Whether a call can fail in this way: an error row needs a change and room, EINTR something to wait for; the
+// trigger of a knote that is there can only be interrupted, and a deletion cannot fail and leave the knote.
+bool kevent_can(int err, const struct kevent *changes, int n, int cap) {
+    bool trigger = n == 1 && cap == 0;
+    if (err == EINTR)
+        return trigger || !all_have(changes, n, EV_RECEIPT);
+    if (trigger)
+        return false;
+    if (err == EVL_FAULT_SHORT)
+        return n == 0;
+    return err < 0 ? n > 0 && row_can(EVL_FAULT_ROW(0) - err, changes[0]) : !all_have(changes, n, EV_DELETE);
+}
+
+int wait_kevent(int kq, const struct kevent *changes, int n, struct kevent *events, int cap,
+                const timespec *t) {
+    Shared &s = shared();
+    int wanted = s.call == Call::kevent ? s.err.load() : 0;
+    int err = wanted == 0 || kevent_can(wanted, changes, n, cap) ? due(Call::kevent) : 0;
+    if (err < EVL_FAULT_SHORT)
+        return kevent_with_bad_row(kq, changes, n, events, cap, EVL_FAULT_ROW(0) - err);
+    if (err == EINTR && n > 0 && cap > 0)
+        (void)real.kevent(kq, changes, n, nullptr, 0, &kAtOnce); // the changes were made, the wait was not
+    if (err > 0)
+        return fail(err);
+    Waiting here(cap > 0 && !all_have(changes, n, EV_RECEIPT) && (!t || t->tv_sec != 0 || t->tv_nsec != 0));
+    return real.kevent(kq, changes, n, events, err ? 1 : cap, t);
+}
+#endif
+
+} // namespace
+
+const char *name_of(Call call) {
+    static const char *const names[] = {
+#define FAULTS_NAME(ret, name, params, args) #name,
+        EVL_SYSCALLS(FAULTS_NAME)
+#undef FAULTS_NAME
+    };
+    return names[static_cast<size_t>(call)];
+}
+
+const std::vector<int> &errnos_of(Call call) {
+    static const std::vector<int> lists[] = {
+#define FAULTS_LIST(ret, name, params, args) {EVL_ERRNOS_##name},
+        EVL_SYSCALLS(FAULTS_LIST)
+#undef FAULTS_LIST
+    };
+    return lists[static_cast<size_t>(call)];
+}
+
+std::string describe(const Fault &fault) {
+    std::string how = fault.err == EVL_FAULT_SHORT ? "short"
+                      : fault.err < 0              ? std::string("a row of ") +
+                                            evl_err_name(evl_err_from_errno(EVL_FAULT_ROW(0) - fault.err))
+                                      : evl_err_name(evl_err_from_errno(fault.err));
+    return std::string(name_of(fault.call)) + " number " + std::to_string(fault.index) + ": " + how;
+}
+
+Injector::Injector() {
+    real = evl_sys;
+#define FAULTS_SET(ret, name, params, args) evl_sys.name = wrap_##name;
+    EVL_SYSCALLS(FAULTS_SET)
+#undef FAULTS_SET
+    evl_sys.read = short_read;
+    evl_sys.select = wait_select;
+#if EVL_HAVE_EPOLL
+    evl_sys.epoll_wait = wait_epoll_wait;
+    evl_sys.epoll_pwait2 = wait_epoll_pwait2;
+#endif
+#if EVL_HAVE_KQUEUE
+    evl_sys.kevent = wait_kevent;
+#endif
+    arm_nothing();
+}
+
+Injector::~Injector() { evl_sys = real; }
+
+void Injector::arm(const Fault &fault) {
+    Shared &s = shared();
+    s.call = fault.call;
+    s.err = fault.err;
+    s.index = fault.index;
+    s.hit = false;
+    for (auto &count : s.calls)
+        count = 0;
+}
+
+void Injector::arm_nothing() { arm({Call::count, 0, 0}); }
+
+bool Injector::hit() const { return shared().hit; }
+
+uint64_t Injector::calls(Call call) const { return shared().calls[static_cast<size_t>(call)]; }
+
+Paused::Paused() : before_(shared().paused.exchange(true)) {}
+
+Paused::~Paused() { shared().paused = before_; }
+
+bool waiting() { return shared().waits > 0; }
+
+} // namespace faults

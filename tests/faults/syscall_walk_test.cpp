@@ -1,0 +1,97 @@
+// syscall_walk_test.cpp - each scenario x each row of the table x each errno of the row x the first call, the
+// second, and so on until the scenario passes undisturbed.
+#include "errnos.h"
+#include "inject.hpp"
+#include "stage.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <gtest/gtest.h>
+
+namespace faults {
+namespace {
+
+// What may be told when a call fails with err: that, and what the library concludes from it.
+bool may_be_told(const Fault &fault, int64_t code) {
+    int native = fault.err < 0 ? EVL_FAULT_ROW(0) - fault.err : fault.err;
+    if (code == evl_err_from_errno(native))
+        return true;
+    // The kernel says that it has the fd, and then that it has not. One of the two is a lie.
+    if (fault.call == Call::epoll_ctl && native == EEXIST)
+        return code == EVL_ENOENT || code == EVL_EBADF;
+    // EINVAL from adding a knote means a file that cannot be waited on.
+    if (fault.err == EVL_FAULT_ROW(EINVAL) && code == EVL_EPERM)
+        return true;
+    // An entry is gone because its fd was closed; and what a wait finds out about an fd has only one name.
+    return code == EVL_EBADF && (native == ENOENT || (fault.call == Call::kevent && fault.err != EINTR));
+}
+
+int failures() {
+    return ::testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count();
+}
+
+constexpr int kEnoughFailures = 30;
+
+class Walk {
+  public:
+    uint64_t faults() const { return faults_; }
+
+    void walk(const Scenario &scenario) {
+        int failures_before = failures();
+        injector_.arm_nothing();
+        play(scenario, "undisturbed", {Call::count, 0, 0});
+        if (failures() != failures_before)
+            return;
+        std::vector<uint64_t> calls;
+        for (size_t row = 0; row < static_cast<size_t>(Call::count); row++)
+            calls.push_back(injector_.calls(static_cast<Call>(row)));
+        for (size_t row = 0; row < calls.size(); row++)
+            for (int err : errnos_of(static_cast<Call>(row)))
+                if (calls[row] > 0)
+                    walk(scenario, static_cast<Call>(row), err);
+    }
+
+  private:
+    void walk(const Scenario &scenario, Call call, int err) {
+        for (uint64_t index = 1; failures() < kEnoughFailures; index++) {
+            Fault fault{call, err, index};
+            injector_.arm(fault);
+            play(scenario, describe(fault), fault);
+            if (!injector_.hit())
+                return;
+            faults_++;
+            ASSERT_LT(index, 10'000u) << "never passes undisturbed";
+        }
+    }
+
+    void play(const Scenario &scenario, const std::string &how, const Fault &fault) {
+        std::string what = std::string(scenario.name) + ", " + how;
+        SCOPED_TRACE(what);
+        guard_.watch(what);
+        Stage stage;
+        stage.failing = fault.call;
+        scenario.play(stage);
+        stage.close_all();
+        for (int64_t code : stage.told())
+            EXPECT_TRUE(may_be_told(fault, code)) << "told " << evl_err_name(static_cast<int32_t>(code));
+    }
+
+    Injector injector_;
+    Guard guard_;
+    uint64_t faults_ = 0;
+};
+
+TEST(SyscallWalk, EveryCallFailsInEveryWay) {
+    Walk walk;
+    for (const Scenario &scenario : scenarios()) {
+        uint64_t before = walk.faults();
+        walk.walk(scenario);
+        std::printf("  %-32s %5llu\n", scenario.name,
+                    static_cast<unsigned long long>(walk.faults() - before));
+    }
+    std::printf("fault walk: %llu faults\n", static_cast<unsigned long long>(walk.faults()));
+    EXPECT_GT(walk.faults(), 100u);
+}
+
+} // namespace
+} // namespace faults
