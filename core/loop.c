@@ -75,6 +75,8 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
     loop->flags = options->flags;
     loop->clock.mode = options->clock;
     loop->poll_interval = options->poll_interval ? options->poll_interval : POLL_INTERVAL;
+    if (loop->poll_interval == 1)
+        loop->poll_interval = 0; /* every pass, the first one of a run included */
     loop->wake_watcher.base.node.flags = EVL_F_WAKE;
     loop->wake_watcher.fd = -1;
     loop->wall_watcher.base.node.flags = EVL_F_WAKE;
