@@ -208,6 +208,7 @@ int evl_own(evl_loop *loop) {
     if (!atomic_compare_exchange_strong(&loop->owner, &nobody, evl_self()))
         return nobody == evl_self() ? EVL_ERUNNING : EVL_ETHREAD;
     atomic_store(&loop->sleeping, false);
+    loop->now = evl_clock_read(&loop->clock); /* a first pass that does not poll must not see an old time */
     return 0;
 }
 
