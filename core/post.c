@@ -132,7 +132,8 @@ static void run_batch(void *arg, int64_t unused) {
         if (item.drop)
             item.drop(item.arg);
     }
-    loop->since_poll += q->batch_len;
+    loop->since_poll += q->batch_len - 1; /* the batch itself is counted as one callback */
+    loop->metrics.callbacks += q->batch_len - 1;
 }
 
 /* The drops of records that were handed out are user code and wait for a run. The batch stays until then. */
