@@ -182,6 +182,7 @@ struct evl_loop {
     evl_done_fn *error_fn;
     void *error_arg;
     int32_t error; /* the first unhandled one */
+    bool in_error_hook;
     char name[EVL_NAME_SIZE];
 };
 

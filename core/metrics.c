@@ -29,11 +29,14 @@ int32_t evl_loop_metrics(const evl_loop *loop, evl_metrics *out) {
 /* --- errors -----------------------------------------------------------------------------------------------
  */
 
+/* A hook that fails itself is not asked about that. */
 void evl_unhandled(evl_loop *loop, int32_t error) {
     loop->metrics.errors++;
-    if (loop->error_fn)
+    if (loop->error_fn && !loop->in_error_hook) {
+        loop->in_error_hook = true;
         loop->error_fn(loop->error_arg, error);
-    else if (loop->error == 0)
+        loop->in_error_hook = false;
+    } else if (loop->error == 0)
         loop->error = error;
 }
 
