@@ -172,6 +172,7 @@ int32_t evl_signal_new(evl_loop *loop, int32_t signo, evl_done_fn *fn, void *arg
         return rc;
     }
     handle->node.flags = 0; /* does not keep the loop alive */
+    evl_signals_due(loop);  /* what came before is for those who were there */
     evl_list_append(&self->sub->watchers, &self->peers);
     evl_handle_set_active(handle, true);
     *out = handle;
