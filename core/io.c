@@ -267,6 +267,8 @@ int32_t evl_io_set(evl_io *handle, uint32_t mask) {
         node->u.result &= mask | MASK_TROUBLE;
         if (mask == 0 || (node->u.result & MASK_WANTED) == 0)
             evl_list_remove(&node->link);
+        else if (has_flag(io, EVL_F_ONESHOT))
+            return 0; /* the report that is due is the one */
     }
     if (mask == io->mask)
         return 0;
