@@ -21,19 +21,26 @@ int32_t evl_hook_new(evl_loop *loop, int32_t when, evl_fn *fn, void *arg, evl_ho
     return 0;
 }
 
-void evl_hook_detach(evl_hook_handle *hook) { evl_list_unlink(&hook->base.node.link); }
+void evl_hook_detach(evl_hook_handle *hook) {
+    evl_link *link = &hook->base.node.link;
+    if (hook->base.loop->next_hook == link)
+        hook->base.loop->next_hook = link->next;
+    evl_list_unlink(link);
+}
 
-/* Each hook goes back to the list before it runs, so that it may close itself or any other. Hooks made
- * meanwhile run from the next poll on. */
+/* In the order in which they were made, and any may close itself or any other. Those made meanwhile stand
+ * behind the mark and run from the next poll on. */
 void evl_hooks_run(evl_loop *loop, int when) {
-    evl_link turn;
-    evl_list_init(&turn);
-    evl_list_splice(&turn, &loop->hooks[when]);
-    while (!evl_list_empty(&turn)) {
-        evl_link *link = turn.next;
-        evl_node *node = evl_node_of(link);
-        evl_list_remove(link);
-        evl_list_append(&loop->hooks[when], link);
+    if (loop->pulling)
+        return;
+    evl_link mark;
+    evl_list_append(&loop->hooks[when], &mark);
+    loop->next_hook = loop->hooks[when].next;
+    while (loop->next_hook != &mark) {
+        evl_node *node = evl_node_of(loop->next_hook);
+        loop->next_hook = loop->next_hook->next;
         node->fn.plain(node->arg);
     }
+    loop->next_hook = NULL;
+    evl_list_remove(&mark);
 }

@@ -155,7 +155,9 @@ struct evl_loop {
     int64_t wall_offset;      /* of a virtual clock: wall-clock time minus time */
     evl_watcher wall_watcher; /* hears of a changed wall clock; fd -1 until there is a wall-clock timer */
     evl_link hooks[3];
-    evl_link signals; /* evl_signal_sub.link */
+    evl_link *next_hook; /* while hooks run */
+    bool pulling;        /* inside evl_loop_records, which runs no user code */
+    evl_link signals;    /* evl_signal_sub.link */
 
     /* Other threads. */
     atomic_int refs;

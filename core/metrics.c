@@ -33,9 +33,11 @@ int32_t evl_loop_metrics(const evl_loop *loop, evl_metrics *out) {
 void evl_unhandled(evl_loop *loop, int32_t error) {
     loop->metrics.errors++;
     if (loop->error_fn && !loop->in_error_hook) {
+        (void)evl_loop_ref(loop); /* the hook may destroy the loop */
         loop->in_error_hook = true;
         loop->error_fn(loop->error_arg, error);
         loop->in_error_hook = false;
+        evl_loop_unref(loop);
     } else if (loop->error == 0)
         loop->error = error;
 }

@@ -91,7 +91,9 @@ int32_t evl_loop_records(evl_loop *loop, evl_record *out, int32_t cap, int64_t t
     int rc = evl_own(loop);
     if (rc != 0)
         return rc;
+    loop->pulling = true;
     int32_t count = pull(loop, out, cap, timeout_ns);
+    loop->pulling = false;
     evl_disown(loop);
     return count;
 }
