@@ -185,6 +185,6 @@ int32_t evl_keep_alive(evl_handle *handle, int32_t on) {
 }
 
 int32_t evl_active(const evl_handle *handle) {
-    int rc = evl_check_kind(handle, 0);
+    int rc = evl_enter_to_read(handle, 0);
     return rc != 0 ? rc : (handle->node.flags & EVL_F_ACTIVE) != 0;
 }

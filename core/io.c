@@ -318,12 +318,12 @@ void evl_io_detach(evl_watcher *io) {
 }
 
 evl_fd evl_io_fd(const evl_io *handle) {
-    int rc = evl_check_kind(handle, EVL_KIND_IO);
+    int rc = evl_enter_to_read(handle, EVL_KIND_IO);
     return rc != 0 ? rc : ((const evl_watcher *)handle)->fd;
 }
 
 int32_t evl_io_mask(const evl_io *handle) {
-    int rc = evl_check_kind(handle, EVL_KIND_IO);
+    int rc = evl_enter_to_read(handle, EVL_KIND_IO);
     return rc != 0 ? rc : ((const evl_watcher *)handle)->mask;
 }
 

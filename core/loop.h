@@ -237,6 +237,12 @@ static inline int evl_enter_handle(const evl_handle *handle, int kind) {
     return EVL_UNLIKELY(rc != 0) ? rc : evl_enter(handle->loop);
 }
 
+/* For what only reads the handle, in a forked child too. */
+static inline int evl_enter_to_read(const evl_handle *handle, int kind) {
+    int rc = evl_check_kind(handle, kind);
+    return EVL_UNLIKELY(rc != 0) ? rc : evl_is_foreign(handle->loop) ? EVL_ETHREAD : 0;
+}
+
 /* Takes the loop for this thread: EVL_ERUNNING, EVL_ETHREAD, EVL_ECLOSED, EVL_EFORK. */
 int evl_own(evl_loop *loop);
 void evl_disown(evl_loop *loop);

@@ -180,7 +180,7 @@ int32_t evl_signal_new(evl_loop *loop, int32_t signo, evl_done_fn *fn, void *arg
 }
 
 int32_t evl_signal_number(const evl_signal *handle) {
-    int rc = evl_check_kind(handle, EVL_KIND_SIGNAL);
+    int rc = evl_enter_to_read(handle, EVL_KIND_SIGNAL);
     return rc != 0 ? rc : ((const evl_signal_handle *)handle)->sub->signo;
 }
 
