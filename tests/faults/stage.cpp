@@ -5,6 +5,7 @@
 #include <cstring>
 #include <gtest/gtest.h>
 #include <sstream>
+#include <sys/mman.h>
 #include <unistd.h>
 
 namespace faults {
@@ -38,7 +39,12 @@ std::string see(const evl_loop *const_loop) {
 
 } // namespace
 
-Stage::Stage() : fds_(support::open_fds()), signals_(dispositions()) {}
+Stage::Stage() : fds_(support::open_fds()), signals_(dispositions()) {
+    void *page = ::mmap(nullptr, sizeof *ran_out_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ran_out_ = new (page) std::atomic<bool>(false);
+}
+
+bool Stage::ran_out() const { return *ran_out_ || memory.failed(); }
 
 Stage::~Stage() {
     close_all();
@@ -50,6 +56,7 @@ Stage::~Stage() {
     EXPECT_EQ(memory.bytes(), 0u);
     EXPECT_EQ(support::open_fds(), fds_) << "fds";
     EXPECT_EQ(dispositions(), signals_);
+    ::munmap(static_cast<void *>(ran_out_), sizeof *ran_out_);
 }
 
 support::Pipe &Stage::pipe() { return pipes_.emplace_back(); }
@@ -89,6 +96,7 @@ bool Stage::make(int32_t clock) {
     options.alloc = support::Memory::resize;
     options.alloc_ctx = &memory;
     options.name = "stage";
+    arm_memory();
     return attempt([&] { return evl_loop_new(&loop, &options); }) == 0;
 }
 
@@ -236,6 +244,7 @@ void Stage::close_handles() {
 void Stage::close_all() {
     if (!loop)
         return;
+    *ran_out_ = ran_out();
     memory.fail(0);
     check_usable();
     close_handles();
@@ -251,6 +260,7 @@ void Stage::close_all() {
 }
 
 void Stage::destroy() {
+    *ran_out_ = ran_out();
     uint64_t allocations = memory.calls();
     EXPECT_EQ(evl_loop_destroy(std::exchange(loop, nullptr)), 0);
     EXPECT_EQ(memory.calls(), allocations) << "destroying allocates";

@@ -12,6 +12,7 @@
 #include "memory.hpp"
 #include "sys.hpp"
 
+#include <atomic>
 #include <deque>
 #include <evloop.h>
 #include <functional>
@@ -39,6 +40,9 @@ class Stage {
     support::Memory memory;
     evl_loop *loop = nullptr;
     support::Call failing = support::Call::count; // what the walk lets fail
+    uint64_t fail_at = 0;                         // which allocation it lets fail, from arm_memory on
+    void arm_memory() { memory.fail(fail_at); }
+    bool ran_out() const; // whether that has happened, in a child too
 
     // They stay open until the loop is gone, so that whatever the kernel has not forgotten shows.
     support::Pipe &pipe();
@@ -94,6 +98,7 @@ class Stage {
     uint64_t drops_ = 0;
     int fds_;
     std::string signals_;
+    std::atomic<bool> *ran_out_; // shared with children
 };
 
 // The dispositions of all signals, as text.
