@@ -372,6 +372,10 @@ static void report_chain(evl_loop *loop, evl_watcher *first, uint32_t mask) {
             evl_wall_changed(loop);
         return;
     }
+    if (first->fd < 0) { /* it has ended, but the kernel would not let go of its fd */
+        loop->haunted = true;
+        return;
+    }
     if (mask & EVL_MASK_GONE) {
         end_watchers(loop, first->fd, EVL_EBADF);
         return;
@@ -395,6 +399,8 @@ void evl_io_events(evl_loop *loop, const evl_event *events, int n) {
         else if (EVL_LIKELY(!has_flag(io, special) && (mask & ~(uint32_t)MASK_WANTED) == 0)) {
             if (EVL_LIKELY((mask &= io->mask) != 0))
                 report(loop, io, mask);
+            else
+                loop->haunted |= io->fd < 0;
         } else
             report_chain(loop, io, mask);
     }
