@@ -94,6 +94,7 @@ static int end_watchers(evl_loop *loop, int fd, int error) {
     if (!io)
         return 0;
     loop->fds[fd] = 0;
+    loop->forgot = true;
     for (evl_watcher *next; io; io = next, count++) {
         next = by_link(loop, io->next);
         io->fd = -1;
@@ -295,6 +296,7 @@ void evl_io_detach(evl_watcher *io) {
         return;
     }
     loop->fds[io->fd] = io->next;
+    loop->forgot = true;
     evl_watcher *next = by_link(loop, io->next);
     if (!next) {
         if (io->armed != 0 && !evl_is_forked(loop))
@@ -365,6 +367,10 @@ static void report_share(evl_loop *loop, evl_watcher *io, uint32_t share) {
     }
 }
 
+/* A report for nobody. Unless a watcher was closed after the poll, by a hook or a post, the kernel has an entry
+ * that it would not delete. */
+static void note_ghost(evl_loop *loop) { loop->haunted |= !loop->forgot; }
+
 /* Several watchers, one-shots, trouble. Readers are queued before those that only write. */
 static void report_chain(evl_loop *loop, evl_watcher *first, uint32_t mask) {
     if (has_flag(first, EVL_F_WAKE)) {
@@ -373,7 +379,7 @@ static void report_chain(evl_loop *loop, evl_watcher *first, uint32_t mask) {
         return;
     }
     if (first->fd < 0) { /* it has ended, but the kernel would not let go of its fd */
-        loop->haunted = true;
+        note_ghost(loop);
         return;
     }
     if (mask & EVL_MASK_GONE) {
@@ -395,12 +401,12 @@ void evl_io_events(evl_loop *loop, const evl_event *events, int n) {
         uint32_t mask = EVL_EVENT_MASK(&events[i]);
         evl_watcher *io = tag_watcher(tag);
         if (EVL_UNLIKELY(tag_is_stale(tag, io)))
-            loop->haunted = true;
+            note_ghost(loop);
         else if (EVL_LIKELY(!has_flag(io, special) && (mask & ~(uint32_t)MASK_WANTED) == 0)) {
             if (EVL_LIKELY((mask &= io->mask) != 0))
                 report(loop, io, mask);
-            else
-                loop->haunted |= io->fd < 0;
+            else if (io->fd < 0)
+                note_ghost(loop);
         } else
             report_chain(loop, io, mask);
     }

@@ -148,6 +148,7 @@ struct evl_loop {
     uint32_t dirty_len;
     int32_t dirty[EVL_DIRTY_MAX];
     bool haunted; /* the kernel reports an fd that nobody watches: make a new queue */
+    bool forgot;  /* a watcher that the kernel knew by its tag has gone since the last poll began */
     evl_watcher wake_watcher;
 
     evl_timer_queue timers;

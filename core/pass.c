@@ -142,6 +142,7 @@ int evl_before_poll(evl_loop *loop, bool may_wait) {
             evl_unhandled(loop, rc);
     }
     evl_io_flush(loop);
+    loop->forgot = false;
     return 0;
 }
 

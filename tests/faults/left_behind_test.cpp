@@ -66,6 +66,45 @@ TEST(LeftBehind, NeitherDoesOneWhoseNumberIsWatchedAgain) {
     EXPECT_EQ(fresh->last, EVL_READ);
 }
 
+// What is closed between the poll and the look at what it found is no ghost: the queue is not made anew for
+// it.
+TEST(LeftBehind, ClosingWhatWasJustReportedCostsNoNewQueue) {
+    Injector injector;
+    Stage s;
+    Pipe &pipe = s.pipe();
+    ASSERT_TRUE(s.make());
+    struct Closer {
+        evl_handle *victim;
+        static void run(void *arg) { evl_close(std::exchange(static_cast<Closer *>(arg)->victim, nullptr)); }
+    } closer{nullptr};
+    evl_hook *hook = nullptr;
+    EXPECT_EQ(evl_hook_new(s.loop, EVL_HOOK_AFTER_POLL, Closer::run, &closer, &hook), 0);
+    pipe.w.put();
+    Ear *silent = s.ear(), *goes_on = s.ear();
+    injector.arm_nothing();
+    for (int i = 0; i < 20; i++) {
+        closer.victim = s.io(pipe.r, EVL_READ, silent); // closed by a hook
+        s.nowait();
+        evl_io *later = s.io(pipe.r, EVL_READ, silent); // and by a post
+        EXPECT_EQ(evl_close_later(s.loop, evl_id(later)), 0);
+        evl_io *stays = s.io(pipe.r, EVL_READ, goes_on);
+        s.run_until([&] { return goes_on->times > i; });
+        EXPECT_EQ(evl_close(stays), 0);
+    }
+    EXPECT_EQ(silent->times, 0);
+    if (evl_backend_caps(s.loop) &
+        EVL_CAP_EDGE) { // what is not reported again is not lost with the first's tag
+        closer.victim = s.io(pipe.r, EVL_READ, silent, EVL_IO_EDGE);
+        Ear *second = s.ear();
+        s.io(pipe.r, EVL_READ, second, EVL_IO_EDGE);
+        s.run_until([&] { return second->times > 0; });
+        EXPECT_EQ(second->last, EVL_READ);
+    }
+#if EVL_HAVE_EPOLL
+    EXPECT_EQ(injector.calls(Call::epoll_create1), 0u);
+#endif
+}
+
 // Closing, stopping and destroying in a child touch memory only; the alarm and the wake are the parent's too.
 TEST(LeftBehind, Contract_11_AChildLeavesTheParentsAlarmAlone) {
     Stage s;
