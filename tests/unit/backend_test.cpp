@@ -101,12 +101,14 @@ class Queue {
     int fd() { return backend->fd(state_); }
     int arm(int64_t deadline) { return backend->arm(state_, deadline); }
 
-    int wait_raw(evl_event *out, int cap, int64_t timeout_ns) {
-        return backend->wait(state_, out, cap, timeout_ns);
+    // What a wait answers when that is not rows.
+    int wait_code(int64_t timeout_ns) {
+        std::array<evl_event, EVL_EVENT_MAX> events;
+        return backend->wait(state_, events.data(), EVL_EVENT_MAX, timeout_ns);
     }
     Rows wait(int64_t timeout_ns = 0, int cap = EVL_EVENT_MAX) {
         std::array<evl_event, EVL_EVENT_MAX> events;
-        int n = wait_raw(events.data(), cap, timeout_ns);
+        int n = backend->wait(state_, events.data(), cap, timeout_ns);
         EXPECT_GE(n, 0);
         EXPECT_LE(n, cap);
         return rows_of(events.data(), n);
@@ -803,11 +805,15 @@ TEST_P(Backend, HugeTimeoutsLastAsLongAsTheySay) {
 
 std::atomic<Queue *> woken_by_signal{nullptr};
 
+std::atomic<int> errnos_spoilt{0};
+
 extern "C" void on_signal(int) {
+    int saved = errno;
     errno = ERANGE;
     if (Queue *q = woken_by_signal)
         q->wake();
-    EXPECT_EQ(errno, ERANGE) << "wake keeps errno";
+    errnos_spoilt += errno != ERANGE;
+    errno = saved;
 }
 
 // While it lives SIGALRM comes every few milliseconds and interrupts.
@@ -834,23 +840,21 @@ class Alarm {
 TEST_P(Backend, ASignalEndsTheWait) {
     Queue &q = queue();
     Alarm alarm(nullptr);
-    evl_event ev;
     for (int64_t ns : {int64_t{-1}, 10'000 * kMs})
-        EXPECT_EQ(q.wait_raw(&ev, 1, ns), EVL_EINTR);
+        EXPECT_EQ(q.wait_code(ns), EVL_EINTR);
 }
 
 TEST_P(Backend, AWakeFromASignalHandler) {
     Queue &q = queue();
     Alarm alarm(&q);
-    evl_event ev;
     for (int i = 0; i < 20; i++) {
         int rc;
         do
-            rc = q.wait_raw(&ev, 1, -1);
+            rc = q.wait_code(-1);
         while (rc == EVL_EINTR);
         ASSERT_EQ(rc, 1);
-        EXPECT_EQ(EVL_EVENT_TAG(&ev), kWake);
     }
+    EXPECT_EQ(errnos_spoilt, 0);
 }
 
 TEST_P(Backend, WakesBeforeTheWaitAreOne) {
@@ -892,11 +896,10 @@ TEST_P(Backend, AnInterruptedWaitLosesNoChange) {
     p.b.put();
     uint32_t old = EVL_READ;
     ASSERT_EQ(q.add(p.a, old, 1), 0);
-    evl_event ev;
     for (uint32_t mask : masks{EVL_WRITE, EVL_READ | EVL_WRITE, EVL_READ, EVL_WRITE, EVL_READ}) {
         ASSERT_EQ(q.change(p.a, old, mask, mask), 0);
         sys.fail_wait(EINTR);
-        EXPECT_EQ(q.wait_raw(&ev, 1, -1), EVL_EINTR);
+        EXPECT_EQ(q.wait_code(-1), EVL_EINTR);
         for (int i = 0; i < 2; i++)
             EXPECT_EQ(q.wait(), (Rows{{mask, mask}}));
         old = mask;
@@ -906,10 +909,9 @@ TEST_P(Backend, AnInterruptedWaitLosesNoChange) {
 TEST_P(Backend, AFailedWaitIsAnswered) {
     Sys sys;
     Queue q(GetParam());
-    evl_event ev;
     for (auto [err, code] : {std::pair{ENOMEM, EVL_ENOMEM}, {EINVAL, EVL_EINVAL}, {EINTR, EVL_EINTR}}) {
         sys.fail_wait(err);
-        EXPECT_EQ(q.wait_raw(&ev, 1, 0), code);
+        EXPECT_EQ(q.wait_code(0), code);
         EXPECT_EQ(q.wait(), Rows{});
     }
 }
@@ -1209,5 +1211,340 @@ TEST_P(Backend, RowsThatDoNotFitComeBackLater) {
             seen.insert(row.first);
     EXPECT_EQ(seen.size(), pipes.size());
 }
+
+// --- the habits of kqueues
+// ------------------------------------------------------------------------------------
+
+#if EVL_HAVE_KQUEUE
+
+// While it lives, kevent is what the test says. `real` is the kernel's.
+class Kernel {
+  public:
+    using Kevent =
+        std::function<int(int, const struct kevent *, int, struct kevent *, int, const timespec *)>;
+    explicit Kernel(Kevent kevent) {
+        real = evl_sys.kevent;
+        current_ = std::move(kevent);
+        evl_sys.kevent = [](int kq, const struct kevent *changes, int n, struct kevent *events, int cap,
+                            const timespec *t) { return current_(kq, changes, n, events, cap, t); };
+    }
+    Kernel(const Kernel &) = delete;
+    ~Kernel() { evl_sys.kevent = real; }
+
+    static inline decltype(evl_sys.kevent) real;
+
+  private:
+    static inline Kevent current_;
+};
+
+constexpr timespec kAtOnce{0, 0};
+
+struct kevent error_row(struct kevent change, int err, bool keeps_flags) {
+    change.flags = static_cast<unsigned short>(keeps_flags ? change.flags | EV_ERROR : EV_ERROR);
+    change.data = err;
+    return change;
+}
+
+// A kernel that refuses some changes.
+Kernel::Kevent refusing(std::function<int(const struct kevent &)> verdict, bool keeps_flags = false) {
+    return
+        [=](int kq, const struct kevent *changes, int n, struct kevent *events, int cap, const timespec *t) {
+            int rows = 0;
+            for (int i = 0; i < n && cap > 0; i++) {
+                struct kevent change = changes[i], receipt;
+                change.flags |= EV_RECEIPT;
+                int err = verdict(changes[i]);
+                if (err == 0 && Kernel::real(kq, &change, 1, &receipt, 1, &kAtOnce) == 1)
+                    err = static_cast<int>(receipt.data);
+                if (err == 0 && !(changes[i].flags & EV_RECEIPT))
+                    continue;
+                EXPECT_LT(rows, cap) << "errors find no room";
+                events[rows++] = error_row(changes[i], err, keeps_flags);
+            }
+            if (rows > 0)
+                return rows;
+            return Kernel::real(kq, cap > 0 ? nullptr : changes, cap > 0 ? 0 : n, events, cap, t);
+        };
+}
+
+auto refusing_write(int err) {
+    return [err](const struct kevent &change) {
+        return change.filter == EVFILT_WRITE && (change.flags & EV_ADD) ? err : 0;
+    };
+}
+
+class Kqueue : public ::testing::Test {
+  protected:
+    const evl_backend *backend = evl_backend_named("kqueue");
+};
+
+TEST_F(Kqueue, WakesByAPipeWhereUserEventsDoNotWork) {
+    auto absent =
+        refusing([](const struct kevent &change) { return change.filter == EVFILT_USER ? EINVAL : 0; });
+    auto mute = [](int kq, const struct kevent *changes, int n, struct kevent *events, int cap,
+                   const timespec *t) {
+        return n == 1 && (changes->fflags & NOTE_TRIGGER) ? 0 : Kernel::real(kq, changes, n, events, cap, t);
+    };
+    for (bool there : {false, true}) {
+        Kernel kernel(there ? Kernel::Kevent(mute) : absent);
+        std::set<int> before = open_numbers();
+        Queue q(backend);
+        ASSERT_EQ(q.opened(), 0);
+        for (int i = 0; i < 100'000; i++)
+            q.wake();
+        int fd = q.fd();
+        EXPECT_TRUE(polls_readable(fd));
+        Rows rows;
+        while (!(rows = q.wait()).empty())
+            EXPECT_EQ(rows, (Rows{{kWake, EVL_READ}}));
+        EXPECT_FALSE(polls_readable(fd));
+        ASSERT_EQ(q.reopen(0), 0);
+        q.wake();
+        EXPECT_EQ(q.wait(-1), (Rows{{kWake, EVL_READ}}));
+        for (int own : open_numbers())
+            if (!before.count(own) && own != fd) {
+                EXPECT_THAT(q.add(own, EVL_READ, 1), AnyOf(EVL_EEXIST, EVL_EPERM, 0)) << own;
+                q.remove(own, EVL_READ);
+            }
+        in_child([&] {
+            std::vector<Pipe> mine(8);
+            ASSERT_EQ(q.reopen(1), 0);
+            q.wake();
+            EXPECT_EQ(q.wait(-1), (Rows{{kWake, EVL_READ}}));
+            for (Pipe &pipe : mine)
+                EXPECT_EQ(pipe.w.put(), 1);
+        });
+        EXPECT_EQ(q.wait(), Rows{}) << "a child wakes itself alone";
+    }
+}
+
+TEST_F(Kqueue, WhatAnErrnoOfAnAddMeans) {
+    struct {
+        int err;
+        int beside_read, alone; // what add answers
+    } cases[] = {
+        {EINVAL, 0, EVL_EPERM},           {EPERM, 0, EVL_EPERM},
+        {ENODEV, 0, EVL_EPERM},           {EOPNOTSUPP, 0, EVL_EPERM},
+        {ENOMEM, EVL_ENOMEM, EVL_ENOMEM}, {ENOSPC, EVL_ENOSPC, EVL_ENOSPC},
+        {EBADF, EVL_EBADF, EVL_EBADF},
+    };
+    for (auto c : cases) {
+        SCOPED_TRACE(c.err);
+        Kernel kernel(refusing(refusing_write(c.err)));
+        Queue q(backend);
+        Pair p;
+        p.b.put();
+        EXPECT_EQ(q.add(p.a, EVL_WRITE, 1), c.alone);
+        EXPECT_EQ(q.wait(), Rows{});
+        EXPECT_EQ(q.add(p.a, EVL_READ | EVL_WRITE, 1), c.beside_read);
+        EXPECT_EQ(q.wait(), c.beside_read == 0 ? (Rows{{1, EVL_READ}}) : Rows{});
+        q.remove(p.a, EVL_READ | EVL_WRITE);
+        ASSERT_EQ(q.add(p.a, EVL_READ, 1), 0);
+        if (c.err != EBADF) { // proves that nothing had happened
+            EXPECT_EQ(q.prove(p.a, EVL_READ, EVL_WRITE, 2), c.alone);
+            EXPECT_EQ(q.wait(), (Rows{{1, EVL_READ}}));
+            EXPECT_EQ(q.wait(), (Rows{{1, EVL_READ}}));
+        }
+    }
+}
+
+TEST_F(Kqueue, WhatAnErrnoOfACarriedChangeMeans) {
+    struct {
+        int err;
+        uint32_t mask, reported;
+        bool lost;
+    } cases[] = {
+        {EINVAL, EVL_READ | EVL_WRITE, EVL_READ, false},
+        {EPERM, EVL_READ | EVL_WRITE, EVL_READ, false},
+        {EPIPE, EVL_READ | EVL_WRITE, EVL_READ | EVL_WRITE | EVL_HUP, false},
+        {EPIPE, EVL_WRITE, EVL_WRITE | EVL_HUP, false},
+        {EINVAL, EVL_WRITE, EVL_MASK_GONE, true},
+        {ENOMEM, EVL_WRITE, EVL_MASK_GONE, true},
+        {ENOMEM, EVL_READ | EVL_WRITE, EVL_MASK_GONE, true},
+        {ENOENT, EVL_READ | EVL_WRITE, EVL_MASK_GONE, true},
+        {EBADF, EVL_READ | EVL_WRITE, EVL_MASK_GONE, true},
+    };
+    for (bool keeps_flags : {false, true})
+        for (bool many : {false, true})
+            for (auto c : cases) {
+                SCOPED_TRACE(std::to_string(c.err) + " " + std::to_string(c.mask) + (many ? " of many" : ""));
+                Queue q(backend);
+                Pair p, innocent;
+                p.b.put();
+                innocent.b.put();
+                ASSERT_EQ(q.add(p.a, EVL_READ, 1), 0);
+                ASSERT_EQ(q.add(innocent.a, EVL_READ, 2), 0);
+                std::vector<Pipe> others(many ? 200 : 0); // more than fit into the waiting call
+                for (Pipe &other : others) {
+                    ASSERT_EQ(q.add(other.r, EVL_READ, 3), 0);
+                    ASSERT_EQ(q.change(other.r, EVL_READ, EVL_READ, 3), 0);
+                    ASSERT_EQ(q.change(other.r, EVL_READ, EVL_READ | EVL_PRI, 3), 0);
+                }
+                ASSERT_EQ(q.change(p.a, EVL_READ, c.mask, 1), 0);
+                Kernel kernel(refusing(refusing_write(c.err), keeps_flags));
+                EXPECT_EQ(q.wait(-1), (Rows{{1, c.reported}, {2, EVL_READ}}));
+                if (!c.lost) {
+                    EXPECT_EQ(q.wait(-1), (Rows{{1, c.reported}, {2, EVL_READ}}));
+                    continue;
+                }
+                EXPECT_EQ(q.wait(-1), (Rows{{2, EVL_READ}}));
+                EXPECT_EQ(q.change(p.a, c.mask, EVL_READ, 1), EVL_ENOENT);
+                ASSERT_EQ(q.add(p.a, EVL_READ, 4), 0);
+                EXPECT_EQ(q.wait(), (Rows{{4, EVL_READ}, {2, EVL_READ}}));
+            }
+}
+
+TEST_F(Kqueue, BrokenPipesLeaveTheOthersTheirTurn) {
+    Queue q(backend);
+    std::vector<Pipe> broken(300);
+    for (size_t i = 0; i < broken.size(); i++) {
+        broken[i].r.close();
+        ASSERT_EQ(q.add(broken[i].w, EVL_WRITE, i), 0);
+    }
+    Pipe p;
+    p.w.put();
+    ASSERT_EQ(q.add(p.r, EVL_READ, 1000), 0);
+    q.wake();
+    std::map<uint64_t, int> turns;
+    for (int i = 0; i < 12; i++) {
+        q.wake();
+        for (auto &row : q.wait())
+            turns[row.first]++;
+    }
+    EXPECT_EQ(turns.size(), broken.size() + 2);
+    EXPECT_EQ(turns[1000], 12);
+    EXPECT_EQ(turns[kWake], 12);
+    for (auto &[tag, n] : turns)
+        EXPECT_GE(n, 4) << tag;
+}
+
+TEST_F(Kqueue, AnInterruptedCallMayHaveMadeItsChanges) {
+    bool applies = false, interrupts = false;
+    Kernel kernel(
+        [&](int kq, const struct kevent *changes, int n, struct kevent *events, int cap, const timespec *t) {
+            if (!interrupts || n == 0 || (changes->flags & EV_RECEIPT))
+                return Kernel::real(kq, changes, n, events, cap, t);
+            for (int i = 0; applies && i < n; i++)
+                (void)Kernel::real(kq, &changes[i], 1, nullptr, 0, nullptr);
+            interrupts = false;
+            errno = EINTR;
+            return -1;
+        });
+    const uint32_t kinds[] = {EVL_READ, EVL_WRITE, EVL_READ | EVL_WRITE, EVL_READ | EVL_MASK_EDGE};
+    for (bool reused : {false, true})
+        for (uint32_t old : kinds)
+            for (uint32_t mask : kinds) {
+                applies = !applies;
+                SCOPED_TRACE(std::to_string(old) + " " + std::to_string(mask) + (applies ? " applied" : ""));
+                Queue q(backend);
+                Pair p, other;
+                p.b.put();
+                other.b.put();
+                int number = p.a;
+                ASSERT_EQ(q.add(p.a, old, 1), 0);
+                ASSERT_EQ(q.change(p.a, old, mask, 2), 0);
+                interrupts = true;
+                EXPECT_EQ(q.wait_code(-1), EVL_EINTR);
+                uint32_t level = mask & ~EVL_MASK_EDGE;
+                if (!reused) {
+                    EXPECT_EQ(q.wait(), (Rows{{2, level}}));
+                    EXPECT_EQ(q.wait(), mask == level ? (Rows{{2, level}}) : Rows{});
+                    continue;
+                }
+                p.a.close();
+                Fd again = renumbered(std::move(other.a), number);
+                EXPECT_EQ(q.wait(), (Rows{{2, EVL_MASK_GONE}}));
+                EXPECT_EQ(q.wait(), Rows{});
+            }
+}
+
+TEST_F(Kqueue, CallsThatDoNotWaitAreNotInterrupted) {
+    Sys sys;
+    Queue q(backend);
+    Pair p;
+    p.b.put();
+    sys.fail(Call::kevent, EINTR, 0, 2);
+    ASSERT_EQ(q.add(p.a, EVL_READ, 1), 0);
+    sys.fail(Call::kevent, EINTR, 0, 2);
+    ASSERT_EQ(q.prove(p.a, EVL_READ, EVL_READ, 2), 0);
+    sys.fail(Call::kevent, EINTR, 0, 2);
+    q.wake();
+    EXPECT_EQ(q.wait(), (Rows{{2, EVL_READ}, {kWake, EVL_READ}}));
+    sys.fail(Call::kevent, EINTR, 0, 2);
+    q.remove(p.a, EVL_READ);
+    sys.fail(Call::kevent, EINTR, 0, 2);
+    ASSERT_EQ(q.arm(1), 0);
+    EXPECT_EQ(q.wait(-1), (Rows{{kWake, EVL_READ}}));
+}
+
+TEST_F(Kqueue, AFailedCallChangesNothing) {
+    Sys sys;
+    Queue q(backend);
+    Pair p;
+    p.b.put();
+    sys.fail(Call::kevent, ENOMEM);
+    EXPECT_EQ(q.add(p.a, EVL_READ, 1), EVL_ENOMEM);
+    EXPECT_EQ(q.wait(), Rows{});
+    ASSERT_EQ(q.add(p.a, EVL_READ, 1), 0);
+    for (uint32_t mask : masks{EVL_WRITE, EVL_READ | EVL_WRITE}) {
+        sys.fail(Call::kevent, ENOMEM);
+        EXPECT_EQ(q.prove(p.a, EVL_READ, mask, 2), EVL_ENOMEM);
+        EXPECT_EQ(q.wait(), (Rows{{1, EVL_READ}}));
+    }
+}
+
+TEST_F(Kqueue, RowsThatMakeNoSenseAreIgnored) {
+    Queue q(backend);
+    Pair p;
+    ASSERT_EQ(q.add(p.a, EVL_READ, 1), 0);
+    uintptr_t a = static_cast<uintptr_t>(static_cast<int>(p.a));
+    const struct kevent junk[] = {
+        {a, EVFILT_WRITE, 0, 0, 0, nullptr},
+        {a, EVFILT_EXCEPT, 0, NOTE_OOB, 0, nullptr},
+        {a, -77, 0, 0, 0, nullptr},
+        {a, EVFILT_READ, EV_ERROR, 0, ENOENT, nullptr},
+        {a, EVFILT_READ, EV_ERROR, 0, 0, nullptr},
+        {99999, EVFILT_READ, 0, 0, 0, nullptr},
+        {99999, EVFILT_READ, EV_ERROR, 0, EBADF, nullptr},
+        {UINTPTR_MAX, EVFILT_READ, 0, 0, 0, nullptr},
+        {UINTPTR_MAX, EVFILT_READ, EV_ERROR, 0, EBADF, nullptr},
+        {uintptr_t{1} << 32 | a, EVFILT_READ, 0, 0, 0, nullptr},
+    };
+    for (const struct kevent &row : junk)
+        for (bool changing : {false, true}) {
+            if (changing && row.ident == a && (row.flags & EV_ERROR) && row.data != 0)
+                continue; // makes sense
+            EXPECT_EQ(changing ? q.change(p.a, EVL_READ, EVL_READ, 1) : 0, 0);
+            Kernel kernel([&](int kq, const struct kevent *changes, int n, struct kevent *events, int cap,
+                              const timespec *t) {
+                int rc = Kernel::real(kq, changes, n, events, cap, t);
+                if (rc == 0 && cap > 0)
+                    events[rc++] = row;
+                return rc;
+            });
+            EXPECT_EQ(q.wait(), Rows{});
+        }
+    p.b.put();
+    EXPECT_EQ(q.wait(), (Rows{{1, EVL_READ}}));
+}
+
+TEST_F(Kqueue, ATimerThatIsEarlyIsSetAgain) {
+    Kernel kernel(
+        [](int kq, const struct kevent *changes, int n, struct kevent *events, int cap, const timespec *t) {
+            std::vector<struct kevent> copy(changes, changes + n);
+            for (struct kevent &change : copy)
+                if (change.filter == EVFILT_TIMER)
+                    change.data = change.data / 3 + 1;
+            return Kernel::real(kq, copy.data(), n, events, cap, t);
+        });
+    Queue q(backend);
+    int64_t deadline = now() + 20 * kMs;
+    ASSERT_EQ(q.arm(deadline), 0);
+    while (q.wait(1000 * kMs).empty())
+        EXPECT_LT(now(), deadline + 1000 * kMs);
+    EXPECT_GE(now(), deadline);
+}
+
+#endif
 
 } // namespace
