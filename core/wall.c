@@ -41,7 +41,7 @@ int32_t evl_wall_set(evl_loop *loop, int64_t unix_ns) {
 static int arm_alarm(int fd) {
     struct itimerspec never = {{0, 0}, {.tv_sec = INT32_MAX, .tv_nsec = 0}};
     int rc = evl_sys.timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL);
-    return rc == 0 ? 0 : evl_err_from_errno(errno);
+    return rc == 0 || errno == ECANCELED ? 0 : evl_err_from_errno(errno); /* set meanwhile; it is armed */
 }
 
 static int watch_alarm(evl_loop *loop, int fd) {

@@ -13,12 +13,12 @@
 #define EVL_FAULT_SHORT    (-1)
 #define EVL_FAULT_ROW(err) (-1000 - (err))
 
-/* None. EINVAL is for a clock that does not exist, and CLOCK_MONOTONIC exists wherever evloop compiles. There
+/* None. EINVAL is for a clock that does not exist, and both that evloop reads exist wherever it compiles. There
  * would be no answer either: a loop without a clock cannot wait, and evl_now has no error to answer. */
 #define EVL_ERRNOS_clock_gettime
 
-/* Only the wake pipe is read, and it is non-blocking. */
-#define EVL_ERRNOS_read EAGAIN, EINTR, EVL_FAULT_SHORT
+/* Only a wake pipe and the timer that tells of a changed clock are read; they are non-blocking. */
+#define EVL_ERRNOS_read EAGAIN, ECANCELED, EINTR, EVL_FAULT_SHORT
 
 /* Only wakes are written: 8 bytes to an eventfd, which takes all or none, or one byte to a pipe. */
 #define EVL_ERRNOS_write EAGAIN, EINTR
@@ -38,7 +38,7 @@
 #define EVL_ERRNOS_epoll_pwait2    EBADF, EINTR, EINVAL, ENOSYS, EPERM, EVL_FAULT_SHORT
 #define EVL_ERRNOS_eventfd         EMFILE, ENFILE, ENODEV, ENOMEM
 #define EVL_ERRNOS_timerfd_create  EMFILE, ENFILE, ENODEV, ENOMEM
-#define EVL_ERRNOS_timerfd_settime EBADF, EINVAL
+#define EVL_ERRNOS_timerfd_settime EBADF, ECANCELED, EINVAL
 #define EVL_ERRNOS_dup3            EBADF, EBUSY, EINTR, EMFILE
 
 #define EVL_ERRNOS_kqueue EMFILE, ENFILE, ENOMEM

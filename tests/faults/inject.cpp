@@ -51,9 +51,9 @@ int fail(int err) {
     return -1;
 }
 
-// Calls whose effect does not depend on what they answer.
+// Calls whose effect does not depend on what they answer: ECANCELED says that the clock was set meanwhile.
 bool happens_anyway(Call call, int err) {
-    return call == Call::close || (call == Call::write && err == EAGAIN);
+    return call == Call::close || err == ECANCELED || (call == Call::write && err == EAGAIN);
 }
 
 #define FAULTS_WRAP(ret, name, params, args)                                                                 \
@@ -93,6 +93,12 @@ int wait_select(int n, fd_set *r, fd_set *w, fd_set *e, timeval *t) {
 }
 
 #if EVL_HAVE_EPOLL
+int settime(int fd, int flags, const itimerspec *now, itimerspec *old) {
+    Shared &s = shared();
+    bool can = (flags & TFD_TIMER_CANCEL_ON_SET) || s.call != Call::timerfd_settime || s.err != ECANCELED;
+    return can ? wrap_timerfd_settime(fd, flags, now, old) : real.timerfd_settime(fd, flags, now, old);
+}
+
 int wait_epoll_wait(int ep, epoll_event *ev, int cap, int ms) {
     int err = due(Call::epoll_wait);
     if (err != 0 && err != EVL_FAULT_SHORT)
@@ -209,6 +215,7 @@ Injector::Injector() {
     evl_sys.read = short_read;
     evl_sys.select = wait_select;
 #if EVL_HAVE_EPOLL
+    evl_sys.timerfd_settime = settime;
     evl_sys.epoll_wait = wait_epoll_wait;
     evl_sys.epoll_pwait2 = wait_epoll_pwait2;
 #endif

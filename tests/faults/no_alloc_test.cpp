@@ -85,8 +85,7 @@ class NoAlloc : public ::testing::Test {
     }
 };
 
-// --- ending things
-// ---------------------------------------------------------------------------------------------
+// --- ending things ----------------------------------------------------------------------------------------
 
 TEST_F(NoAlloc, Contract_13_ClosingCancellingAndStoppingNeverAllocate) {
     std::deque<Pipe> pipes(100);
@@ -177,8 +176,7 @@ TEST_F(NoAlloc, StartingAndMovingATimerNeverAllocates) {
               0u);
 }
 
-// --- warm
-// ------------------------------------------------------------------------------------------------------
+// --- warm -------------------------------------------------------------------------------------------------
 
 struct Chain {
     evl_loop *loop;

@@ -29,8 +29,7 @@ void start_in(evl_timer *timer, int64_t delay, int64_t repeat = 0) {
     }
 }
 
-// --- watchers
-// --------------------------------------------------------------------------------------------------
+// --- watchers ---------------------------------------------------------------------------------------------
 
 // Two watchers on one fd and one on another: add, report, change, pause and resume, hand over, close.
 void watchers(Stage &s) {
@@ -152,6 +151,8 @@ void haunted(Stage &s) {
     evl_io *io = s.io(number, EVL_READ, gone);
     s.io(other.r, EVL_READ, stays);
     s.nowait();
+    evl_wall *wall = nullptr; // it has a place in the queue too
+    s.attempt([&] { return evl_wall_new(s.loop, Stage::hear, s.ear(), &wall); });
     s.close_number(number);
     EXPECT_EQ(evl_close(io), 0);
     pipe.w.put();
@@ -161,8 +162,7 @@ void haunted(Stage &s) {
     s.expect(gone->times == 0 && stays->last == EVL_READ, "only the living report");
 }
 
-// --- time
-// ------------------------------------------------------------------------------------------------------
+// --- time -------------------------------------------------------------------------------------------------
 
 void timers(Stage &s) {
     if (!s.make())
@@ -185,8 +185,28 @@ void timers(Stage &s) {
     EXPECT_EQ(evl_close(b), 0);
 }
 
-// --- other threads
-// ---------------------------------------------------------------------------------------------
+// Deadlines of the wall clock, on a loop that the kernel tells when the clock is set.
+void walls(Stage &s) {
+    if (!s.make())
+        return;
+    Ear *once = s.ear(), *never = s.ear();
+    evl_wall *soon = nullptr, *late = nullptr;
+    s.attempt([&] { return evl_wall_new(s.loop, Stage::hear, once, &soon); });
+    s.attempt([&] { return evl_wall_new(s.loop, Stage::hear, never, &late); });
+    int64_t deadline = evl_wall_time(s.loop) + 200 * us;
+    if (soon) {
+        EXPECT_EQ(evl_wall_start(soon, deadline, 0), 0);
+    }
+    if (late) {
+        EXPECT_EQ(evl_wall_start(late, deadline, 0), 0);
+        EXPECT_EQ(evl_wall_stop(late), 0);
+    }
+    s.wait_until([&] { return !soon || once->times; });
+    EXPECT_EQ(once->times, soon ? 1 : 0);
+    EXPECT_EQ(never->times, 0);
+}
+
+// --- other threads ----------------------------------------------------------------------------------------
 
 void wait_until(const std::function<bool()> &condition) {
     while (!condition())
@@ -256,8 +276,7 @@ void wakes(Stage &s) {
     EXPECT_EQ(evl_loop_unhold(s.loop), 0);
 }
 
-// --- signals
-// ---------------------------------------------------------------------------------------------------
+// --- signals ----------------------------------------------------------------------------------------------
 
 // sigaction cannot fail for a signal that it has just been asked about. If it did, our handler would stay
 // until the next time that somebody watches the signal.
@@ -302,8 +321,7 @@ void signals(Stage &s) {
     heal_signals(s, before);
 }
 
-// --- living in a host
-// ------------------------------------------------------------------------------------------
+// --- living in a host -------------------------------------------------------------------------------------
 
 // What a host does: sleep on the fd, dispatch.
 void host_until(Stage &s, int fd, const std::function<bool()> &done) {
@@ -385,8 +403,7 @@ void rows(Stage &s) {
     s.expect(in->times > 0 && due->times == 1, "both are heard");
 }
 
-// --- records
-// ---------------------------------------------------------------------------------------------------
+// --- records ----------------------------------------------------------------------------------------------
 
 void records(Stage &s) {
     Pipe &pipe = s.pipe();
@@ -426,8 +443,7 @@ void records(Stage &s) {
     EXPECT_EQ(evl_op_close(&op), 0);
 }
 
-// --- the rest
-// --------------------------------------------------------------------------------------------------
+// --- the rest ---------------------------------------------------------------------------------------------
 
 // Everything that takes an argument with a drop or a name, and hooks.
 void odds_and_ends(Stage &s) {
@@ -500,6 +516,7 @@ void repair(Stage &s, Pipe &pipe, Ear *in, Ear *due) {
 void fork_repair(Stage &s) {
     Pipe &pipe = s.pipe(), &childs = s.pipe();
     Ear *in = s.ear(), *other = s.ear(), *due = s.ear();
+    evl_wall *wall = nullptr;
     int fds = support::open_fds();
     uint64_t fail_at = std::exchange(s.fail_at, 0);
     {
@@ -509,6 +526,7 @@ void fork_repair(Stage &s) {
         s.io(childs.r, EVL_READ, in);
         s.io(pipe.r, EVL_READ, other);
         EXPECT_EQ(evl_timer_start_in(s.timer(due), 200 * us, 0), 0);
+        EXPECT_EQ(evl_wall_new(s.loop, Stage::hear, s.ear(), &wall), 0);
     }
     s.fail_at = fail_at;
     s.arm_memory();
@@ -523,8 +541,7 @@ void fork_repair(Stage &s) {
     childs.r.drain();
 }
 
-// --- allocations only
-// ------------------------------------------------------------------------------------------
+// --- allocations only -------------------------------------------------------------------------------------
 
 // Enough of everything for each table to grow more than once.
 void crowd(Stage &s) {
@@ -566,6 +583,7 @@ const std::vector<Scenario> &scenarios() {
         FAULTS_SCENARIO(number_used_again),
         FAULTS_SCENARIO(haunted),
         FAULTS_SCENARIO(timers),
+        FAULTS_SCENARIO(walls),
         FAULTS_SCENARIO(posts),
         FAULTS_SCENARIO(wakes),
         FAULTS_SCENARIO(signals),

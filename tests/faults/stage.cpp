@@ -26,6 +26,8 @@ std::string see(const evl_loop *const_loop) {
             text << " fd=" << evl_io_fd(h) << " mask=" << evl_io_mask(h);
         if (evl_kind(h) == EVL_KIND_TIMER)
             text << " deadline=" << evl_timer_deadline(h);
+        if (evl_kind(h) == EVL_KIND_WALL)
+            text << " deadline=" << evl_wall_deadline(h);
         text << "\n";
     }
     evl_blocker counts[64];
@@ -276,8 +278,7 @@ std::string dispositions() {
     return text.str();
 }
 
-// --- the guard
-// -----------------------------------------------------------------------------------------------
+// --- the guard --------------------------------------------------------------------------------------------
 
 namespace {
 

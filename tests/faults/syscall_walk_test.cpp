@@ -11,8 +11,27 @@
 namespace faults {
 namespace {
 
+// What nobody should hear of.
+bool is_absorbed(const Fault &fault) {
+    switch (fault.err) {
+    case EVL_FAULT_SHORT:
+    case EAGAIN:
+    case ECANCELED:
+        return true;
+    case EINTR: // a new queue is made in the next pass then
+        return fault.call != Call::dup3;
+    case ENOSYS:
+    case EPERM:
+        return fault.call == Call::epoll_pwait2;
+    default:
+        return fault.call == Call::close || fault.call == Call::count;
+    }
+}
+
 // What may be told when a call fails with err: that, and what the library concludes from it.
 bool may_be_told(const Fault &fault, int64_t code) {
+    if (is_absorbed(fault))
+        return false;
     int native = fault.err < 0 ? EVL_FAULT_ROW(0) - fault.err : fault.err;
     if (code == evl_err_from_errno(native))
         return true;
