@@ -69,6 +69,8 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
     for (int i = 0; i < 3; i++)
         evl_list_init(&loop->hooks[i]);
     evl_list_init(&loop->signals);
+    evl_node_set(&loop->stop_notice, EVL_KIND_STOP, NULL, NULL);
+    evl_node_set(&loop->call_notice, EVL_KIND_CALLBACKS, NULL, NULL);
     init_slabs(loop);
     evl_tq_init(&loop->timers, evl_timer_key_of, loop);
     evl_tq_init(&loop->walls, evl_wall_key_of, loop);
@@ -220,7 +222,9 @@ void evl_disown(evl_loop *loop) {
         return;
     }
     atomic_store(&loop->owner, 0);
-    loop->busy_since = 0;
+    if (!loop->pulling) /* who pulls records works on them between two calls */
+        loop->busy_since = 0;
+    loop->pulling = false;
     if (!loop->embedded || evl_is_forked(loop))
         return;
     atomic_store(&loop->sleeping, true);

@@ -156,9 +156,11 @@ struct evl_loop {
     int64_t wall_offset;      /* of a virtual clock: wall-clock time minus time */
     evl_watcher wall_watcher; /* hears of a changed wall clock; fd -1 until there is a wall-clock timer */
     evl_link hooks[3];
-    evl_link *next_hook; /* while hooks run */
-    bool pulling;        /* inside evl_loop_records, which runs no user code */
-    evl_link signals;    /* evl_signal_sub.link */
+    evl_link *next_hook;  /* while hooks run */
+    bool pulling;         /* inside evl_loop_records, which runs no user code */
+    evl_node stop_notice; /* the records about the loop itself: EVL_KIND_STOP */
+    evl_node call_notice; /* and EVL_KIND_CALLBACKS */
+    evl_link signals;     /* evl_signal_sub.link */
 
     /* Other threads. */
     atomic_int refs;
@@ -270,6 +272,9 @@ static inline void evl_node_set(evl_node *node, int kind, evl_done_fn *fn, void 
 
 /* --- the parts, each in the file of its name ---------------------------------------------------------------
  */
+
+/* records.c */
+void evl_notices_done(evl_loop *loop);
 
 /* pass.c */
 bool evl_is_alive(const evl_loop *loop);

@@ -29,10 +29,10 @@ int32_t evl_loop_metrics(const evl_loop *loop, evl_metrics *out) {
 /* --- errors -----------------------------------------------------------------------------------------------
  */
 
-/* A hook that fails itself is not asked about that. */
+/* A hook that fails itself is not asked about that, and whoever pulls records wants no user code to run. */
 void evl_unhandled(evl_loop *loop, int32_t error) {
     loop->metrics.errors++;
-    if (loop->error_fn && !loop->in_error_hook) {
+    if (loop->error_fn && !loop->in_error_hook && !loop->pulling) {
         (void)evl_loop_ref(loop); /* the hook may destroy the loop */
         loop->in_error_hook = true;
         loop->error_fn(loop->error_arg, error);

@@ -186,6 +186,7 @@ void evl_run_ready(evl_loop *loop) {
     evl_link *head = &loop->running;
     uint32_t count = 0;
     bool timed = loop->slow_ns >= 0;
+    evl_notices_done(loop);
     evl_list_splice(head, &loop->sinks[EVL_SINK_CALL]);
     while (!evl_list_empty(head)) {
         evl_link *link = head->next;

@@ -5,14 +5,16 @@ static int32_t clamp(int64_t value) {
     return value > INT32_MAX ? INT32_MAX : value < INT32_MIN ? INT32_MIN : (int32_t)value;
 }
 
-/* What was handed out of a deferred call is its argument, and its drop becomes due. */
+static void nothing(void *arg) { (void)arg; }
+
+/* What was handed out of a deferred call is its argument, and its drop becomes due: a call of nothing with
+ * that drop. */
 static void after_call(evl_loop *loop, evl_node *node) {
     if (!node->u.drop) {
         evl_slab_give(&loop->calls, node);
         return;
     }
-    node->fn.plain = node->u.drop;
-    node->u.drop = NULL;
+    node->fn.plain = nothing;
     node->sink = EVL_SINK_CALL;
     evl_ready(loop, node);
 }
@@ -23,6 +25,10 @@ static evl_record take(evl_loop *loop, evl_node *node) {
     if (node->call == EVL_CALL_ONCE) {
         after_call(loop, node);
         return record;
+    }
+    if (node->kind == EVL_KIND_STOP) {
+        atomic_store(&loop->stop_asked, false);
+        node->u.result = atomic_load(&loop->stop_result);
     }
     int64_t result = node->call == EVL_CALL_OP ? evl_op_end(loop, node) : node->u.result;
     record.result = clamp(result);
@@ -50,17 +56,20 @@ static int32_t hand_out(evl_loop *loop, evl_record *out, int32_t cap) {
     return count;
 }
 
-/* What is said about the loop itself comes last, and only if it fits. */
-static int32_t hand_out_notices(evl_loop *loop, evl_record *out, int32_t cap) {
-    int32_t count = 0;
-    if (cap > 0 && atomic_load(&loop->stop_asked)) {
-        atomic_store(&loop->stop_asked, false);
-        out[count++] = (evl_record){.kind = EVL_KIND_STOP, .result = atomic_load(&loop->stop_result)};
-        out[0].extra = out[0].result;
-    }
-    if (count < cap && !evl_list_empty(&loop->sinks[EVL_SINK_CALL]))
-        out[count++] = (evl_record){.kind = EVL_KIND_CALLBACKS};
-    return count;
+/* What is said about the loop itself stands in line too: behind what was ready when it happened, and never
+ * behind what came later, however few records are fetched at a time. */
+static void queue_notices(evl_loop *loop) {
+    evl_node *stop = &loop->stop_notice, *call = &loop->call_notice;
+    if (atomic_load(&loop->stop_asked) && !evl_linked(&stop->link))
+        evl_ready(loop, stop);
+    if (!evl_list_empty(&loop->sinks[EVL_SINK_CALL]) && !evl_linked(&call->link))
+        evl_ready(loop, call);
+}
+
+/* A run has seen to it. */
+void evl_notices_done(evl_loop *loop) {
+    evl_list_unlink(&loop->stop_notice.link);
+    evl_list_unlink(&loop->call_notice.link);
 }
 
 /* The clock that the caller's patience is measured by: a manual clock does not move while one waits. */
@@ -78,8 +87,8 @@ static int32_t pull(evl_loop *loop, evl_record *out, int32_t cap, int64_t timeou
         int rc = evl_collect(loop, may_wait ? left : 0);
         if (rc != 0)
             return rc == EVL_EINTR ? 0 : rc;
+        queue_notices(loop);
         int32_t count = hand_out(loop, out, cap);
-        count += hand_out_notices(loop, out + count, cap - count);
         if (count != 0 || loop->woken || !may_wait || evl_is_closed(loop))
             return count;
     }
@@ -93,7 +102,6 @@ int32_t evl_loop_records(evl_loop *loop, evl_record *out, int32_t cap, int64_t t
         return rc;
     loop->pulling = true;
     int32_t count = pull(loop, out, cap, timeout_ns);
-    loop->pulling = false;
     evl_disown(loop);
     return count;
 }
