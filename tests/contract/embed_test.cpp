@@ -99,7 +99,7 @@ TEST(Embed, Contract_17_TheFdIsReadableWheneverADispatchWouldFindWork) {
              evl_set_drop(dropped, World::drop);
              evl_close(dropped);
          }},
-        {"ended watcher", [&] { w.io(later.b, EVL_READ, w.says("done")), evl_fd_closing(w.loop, later.b); }},
+        {"ended watcher", [&] { w.io(p.b, EVL_READ, w.says("done")), evl_fd_closing(w.loop, p.b); }},
     };
     for (auto &row : table) {
         SCOPED_TRACE(row.name);

@@ -47,7 +47,7 @@ TEST(Hook, BeforePollMayStillChangeWhatIsPolled) {
 }
 
 TEST(Hook, AfterPollRunsBeforeAnythingOfThePoll) {
-    World w;
+    World w({.poll_interval = 1});
     Pair p;
     p.b.put();
     evl_io *io = nullptr;

@@ -332,7 +332,7 @@ TEST(Post, Contract_09_CallsFromAForeignThreadAreRefusedWhileTheLoopRuns) {
     evl_signal *signal = w.signal(SIGUSR1, [] {});
     evl_op *op = w.op(w.says("op")), *pending = nullptr;
     uint64_t id = evl_id(io);
-    w.call([&] {
+    w.call_inside([&] {
         pending = w.defer(w.says("pending"));
         on_thread([&] {
             evl_handle *out = nullptr;
@@ -390,11 +390,10 @@ TEST(Post, Contract_09_CallsFromAForeignThreadAreRefusedWhileTheLoopRuns) {
             };
             for (auto &call : calls)
                 EXPECT_EQ(call.answer, EVL_ETHREAD) << call.name;
-            EXPECT_EQ(evl_loop_fd(w.loop), w.caps() & EVL_CAP_LOOP_FD ? EVL_ETHREAD : EVL_ENOTSUP);
+            EXPECT_EQ(evl_loop_fd(w.loop), EVL_ETHREAD);
             EXPECT_EQ(out, nullptr);
         });
     });
-    evl_close(timer);
     w.nowait();
     EXPECT_EQ(evl_lookup(w.loop, id), io); // nothing happened
     EXPECT_EQ(evl_io_mask(io), EVL_READ);
@@ -432,13 +431,16 @@ TEST(Trap, Trap_27_ClosingFromAnotherThreadNeverBlocksOnTheCallback) {
     p.w.put();
     evl_io *io = nullptr;
     int runs = 0;
-    io = w.io(p.r, EVL_READ, [&] {
+    void *slot = w.arg([&] {
         runs++;
+        uint64_t id = evl_id(io);
         on_thread([&] {
             EXPECT_EQ(evl_close(io), EVL_ETHREAD);
-            EXPECT_EQ(evl_close_later(w.loop, evl_id(io)), 0);
+            EXPECT_EQ(evl_close_later(w.loop, id), 0);
         });
     });
+    auto plain = [](void *arg, int64_t) { World::always(arg); };
+    ASSERT_EQ(evl_io_new(w.loop, p.r, EVL_READ, 0, plain, slot, &io), 0);
     w.run();
     EXPECT_EQ(runs, 1);
 }
@@ -454,7 +456,8 @@ TEST(Trap, Trap_32_AThreadMayWakeALoopThatHasNeverRun) {
 TEST(Asyncio, Asyncio_019_ForeignThreadIsRefusedOnlyWhileTheLoopRuns) {
     World w;
     on_thread([&] { w.call(w.says("outside")); });
-    w.call([&] { on_thread([&] { EXPECT_EQ(evl_call_soon(w.loop, nullptr, nullptr), EVL_ETHREAD); }); });
+    w.call_inside(
+        [&] { on_thread([&] { EXPECT_EQ(evl_call_soon(w.loop, nullptr, nullptr), EVL_ETHREAD); }); });
     w.run();
     EXPECT_EQ(w.log(), "outside");
 }

@@ -103,7 +103,10 @@ TEST(Timer, MovingOrStoppingTakesBackWhatIsDue) {
 TEST(Timer, MovedEarlierAndLaterManyTimes) {
     World w;
     int64_t now = evl_now(w.loop);
-    evl_timer *timer = w.timer([&] { EXPECT_EQ(evl_now(w.loop), now + 77), w.note("fired"); });
+    evl_timer *timer = w.timer([&] {
+        EXPECT_EQ(evl_now(w.loop), now + 77);
+        w.note("fired");
+    });
     for (int i = 0; i < 1000; i++)
         evl_timer_start(timer, now + (i * 7919) % 1000, 0);
     evl_timer_start(timer, now + 77, 0);
@@ -207,13 +210,14 @@ class Storm {
             evl_clock_advance(w_.loop, by);
             now_ += by;
             while (!due_.empty() || (!model_.empty() && std::get<0>(*model_.begin()) <= now_)) {
+                uint64_t before = fired_;
                 take_due();
-                w_.nowait();
-                EXPECT_TRUE(due_.empty()) << "did not fire";
+                EXPECT_GE(w_.step(), 0); // a whole pass, or one record of it
+                EXPECT_TRUE(due_.empty() || (records() && fired_ != before)) << "did not fire";
                 if (::testing::Test::HasFailure())
                     return;
             }
-            w_.nowait();
+            w_.step();
             steps_ -= static_cast<int>(n);
         }
     }
@@ -255,7 +259,7 @@ class Storm {
 
     // What one pass may queue: the first 256 that are due at this moment.
     void take_due() {
-        while (due_.size() < 256 && !model_.empty() && std::get<0>(*model_.begin()) <= now_) {
+        for (int left = 256; left > 0 && !model_.empty() && std::get<0>(*model_.begin()) <= now_; left--) {
             size_t i = std::get<2>(*model_.begin());
             model_.erase(model_.begin());
             int64_t n = 1;
@@ -279,6 +283,7 @@ class Storm {
             return;
         }
         due_.pop_front();
+        fired_++;
         EXPECT_EQ(evl_timer_deadline(t_[i].handle), t_[i].deadline);
         for (size_t k = random_() % 3; k > 0; k--)
             step();
@@ -318,6 +323,7 @@ class Storm {
     World w_;
     int64_t now_;
     uint64_t order_ = 0;
+    uint64_t fired_ = 0;
     int steps_ = 0;
     Timer t_[kTimers];
     std::set<Entry> model_;
@@ -397,7 +403,10 @@ TEST(Asyncio, Asyncio_007_AbsoluteDeadlinesAreOnTheLoopsClock) {
     World w;
     evl_clock_advance(w.loop, 12345);
     int64_t at = evl_time(w.loop) + 100;
-    evl_timer *timer = w.timer_at(at, [&] { EXPECT_EQ(evl_time(w.loop), at), w.note("fired"); });
+    evl_timer *timer = w.timer_at(at, [&] {
+        EXPECT_EQ(evl_time(w.loop), at);
+        w.note("fired");
+    });
     EXPECT_EQ(evl_timer_deadline(timer), at);
     EXPECT_EQ(evl_timer_start(timer, at, -1), EVL_EINVAL);
     EXPECT_EQ(evl_timer_deadline(timer), at); // nothing changed

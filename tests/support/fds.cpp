@@ -1,5 +1,6 @@
 #include "fds.hpp"
 
+#include <cerrno>
 #include <cstdlib>
 #include <dirent.h>
 #include <fcntl.h>
@@ -20,7 +21,9 @@ long Fd::put(long n) const {
     long done = 0;
     while (n < 0 || done < n) {
         size_t want = n < 0 ? sizeof bytes : std::min(sizeof bytes, static_cast<size_t>(n - done));
-        ssize_t rc = ::write(fd_, bytes, want);
+        ssize_t rc = ::send(fd_, bytes, want, MSG_NOSIGNAL);
+        if (rc < 0 && errno == ENOTSOCK)
+            rc = ::write(fd_, bytes, want);
         if (rc <= 0)
             break;
         done += rc;

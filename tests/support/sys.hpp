@@ -44,7 +44,8 @@ class Sys {
 
     // From now on the monotonic clock stands still, except that a wait in which nothing happened moves it by
     // its whole timeout, and that `advance` moves it.
-    void freeze_time(int64_t now = 1'000'000'000'000);
+    void freeze_time();
+    void shorten_waits(); // a wait ends after half of its timeout, above 1 us
     void advance(int64_t ns);
     int64_t now() const;
 };

@@ -116,6 +116,8 @@ void World::call_owned(Action action, std::function<void()> drop) {
     EXPECT_EQ(evl_call_soon_owned(loop, plain(), arg(std::move(action), std::move(drop)), World::drop), 0);
 }
 
+void World::call_inside(Action action) { EXPECT_EQ(evl_call_soon(loop, always, arg(std::move(action))), 0); }
+
 int32_t World::post(Action action) { return evl_post(loop, plain(), arg(std::move(action))); }
 
 int32_t World::post_owned(Action action, std::function<void()> drop) {
@@ -159,55 +161,64 @@ int32_t World::end_of_run() const {
     return alive == 1 ? EVL_RUN_ALIVE : alive;
 }
 
-// One pass in the records sink. An operation deferred before the first action runs is behind all of this pass
-// and before anything newer.
-int32_t World::pass(int64_t timeout) {
+// One evl_loop_records and what it gave; answers how many there were. A stop is noted in stopped_.
+int32_t World::pull(int64_t timeout) {
     std::vector<evl_record> out(static_cast<size_t>(cap));
-    stopped_ = marked_ = false;
     int32_t n = evl_loop_records(loop, out.data(), cap, timeout);
-    if (n < 0)
-        return n;
-    if (n > 0 && !(n == 1 && out[0].kind == EVL_KIND_STOP)) {
+    for (int32_t i = 0; i < n && loop; i++)
+        take(out[static_cast<size_t>(i)]);
+    return n;
+}
+
+// One pass in the records sink, whose records may be fetched one by one: an operation deferred before the
+// first action runs is behind all of this pass and before anything newer.
+int32_t World::pass(int64_t timeout) {
+    stopped_ = stopping_ = marked_ = false;
+    evl_record first;
+    int32_t n = cap == 1 ? evl_loop_records(loop, &first, 1, timeout) : pull(timeout);
+    if (cap == 1 && n == 1) {
         EXPECT_EQ(evl_defer(loop, &marker_), 0);
+        take(first);
+        while (loop && !stopped_ && !marked_ && n > 0)
+            n = pull(0);
+        if (loop && stopping_ && !stopped_)
+            n = pull(0); // its record is behind the mark
+        if (loop)
+            evl_op_close(&marker_);
     }
-    for (;;) {
-        for (int32_t i = 0; i < n && loop; i++)
-            take(out[static_cast<size_t>(i)]);
-        if (!loop || stopped_ || n == 0 || marked_)
-            break;
-        n = evl_loop_records(loop, out.data(), cap, 0);
-        if (n < 0)
-            break;
-    }
-    if (loop && !marked_)
-        evl_op_close(&marker_);
     if (stopped_)
         return stop_result_;
     return n < 0 ? n : end_of_run();
 }
 
-int32_t World::pump(int32_t mode) {
-    std::vector<evl_record> out(static_cast<size_t>(cap));
+int32_t World::pump() {
     stopped_ = false;
     for (;;) {
-        if (mode == EVL_RUN_DEFAULT && end_of_run() <= 0)
-            return end_of_run();
-        int32_t n = evl_loop_records(loop, out.data(), cap, -1);
+        int32_t n = pull(-1);
         if (n < 0)
             return n;
-        for (int32_t i = 0; i < n && loop; i++)
-            take(out[static_cast<size_t>(i)]);
         if (stopped_)
             return stop_result_;
-        if (!loop)
-            return 0;
+        if (!loop || (n == 0 && end_of_run() <= 0))
+            return loop ? end_of_run() : 0;
     }
 }
 
-int32_t World::run() { return records() ? pump(EVL_RUN_DEFAULT) : evl_loop_run(loop, EVL_RUN_DEFAULT); }
-int32_t World::forever() { return records() ? pump(EVL_RUN_FOREVER) : evl_loop_run(loop, EVL_RUN_FOREVER); }
+int32_t World::run() { return records() ? pump() : evl_loop_run(loop, EVL_RUN_DEFAULT); }
+
+int32_t World::forever() {
+    if (!records())
+        return evl_loop_run(loop, EVL_RUN_FOREVER);
+    evl_loop_hold(loop); // else there is nothing to wait for
+    int32_t rc = pump();
+    if (loop)
+        evl_loop_unhold(loop);
+    return rc;
+}
+
 int32_t World::once() { return records() ? pass(-1) : evl_loop_run(loop, EVL_RUN_ONCE); }
 int32_t World::nowait() { return records() ? pass(0) : evl_loop_run(loop, EVL_RUN_NOWAIT); }
+int32_t World::step() { return records() ? pull(0) : evl_loop_run(loop, EVL_RUN_NOWAIT); }
 
 int32_t World::dispatch(const evl_poll_row *rows, int32_t n) {
     int32_t rc = evl_loop_dispatch(loop, rows, n);
@@ -216,6 +227,11 @@ int32_t World::dispatch(const evl_poll_row *rows, int32_t n) {
         rc = 0; // all of it has been taken
     }
     return rc;
+}
+
+void World::stop(int32_t result) {
+    EXPECT_EQ(evl_stop(loop, result), 0);
+    stopping_ = true;
 }
 
 void World::note(const std::string &word) { words_.push_back(word); }

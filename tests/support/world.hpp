@@ -76,7 +76,8 @@ class World {
     evl_hook *hook(int32_t when, Action action); // always a callback
     void call(Action action);
     void call_owned(Action action, std::function<void()> drop);
-    int32_t post(Action action); // any thread; the answer of evl_post
+    void call_inside(Action action); // always a callback: runs inside the loop in either sink
+    int32_t post(Action action);     // any thread; the answer of evl_post
     int32_t post_owned(Action action, std::function<void()> drop);
     evl_op *op(Action action, uint32_t flags = 0); // initialised, in memory of the world
     evl_op *defer(Action action);
@@ -94,6 +95,11 @@ class World {
     int32_t nowait();
     int32_t forever();
     int32_t dispatch(const evl_poll_row *rows = nullptr, int32_t n = 0);
+
+    // One pass that does not wait: one evl_loop_run or one evl_loop_records, and what it gave.
+    int32_t step();
+
+    void stop(int32_t result); // evl_stop, on the loop's thread
 
     // What happened, in order: note("a") ... log() == "a b c".
     void note(const std::string &word);
@@ -113,8 +119,9 @@ class World {
     struct Slot;
     static void call_done(void *arg, int64_t result);
     void take(const evl_record &record);
+    int32_t pull(int64_t timeout);
     int32_t pass(int64_t timeout);
-    int32_t pump(int32_t mode);
+    int32_t pump();
     int32_t end_of_run() const;
 
     std::deque<std::unique_ptr<Slot>> slots_;
@@ -123,6 +130,7 @@ class World {
     std::vector<std::string> words_;
     evl_op marker_;
     bool marked_ = false;
+    bool stopping_ = false;
     bool stopped_ = false;
     int32_t stop_result_ = 0;
 };
