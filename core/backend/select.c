@@ -50,13 +50,9 @@ typedef struct select_state {
     uint64_t wake_tag;
 } select_state;
 
-static word *wanted(const select_state *s, int set) {
-    return s->sets + (size_t)set * s->words;
-}
+static word *wanted(const select_state *s, int set) { return s->sets + (size_t)set * s->words; }
 
-static word *found(const select_state *s, int set) {
-    return wanted(s, SETS + set);
-}
+static word *found(const select_state *s, int set) { return wanted(s, SETS + set); }
 
 static void put_bit(word *set, int fd, bool on) {
     word bit = (word)1 << fd % WORD_BITS;
@@ -66,13 +62,9 @@ static void put_bit(word *set, int fd, bool on) {
         set[fd / WORD_BITS] &= ~bit;
 }
 
-static bool get_bit(const word *set, int fd) {
-    return (set[fd / WORD_BITS] >> fd % WORD_BITS & 1) != 0;
-}
+static bool get_bit(const word *set, int fd) { return (set[fd / WORD_BITS] >> fd % WORD_BITS & 1) != 0; }
 
-static size_t sets_size(uint32_t words) {
-    return sizeof(word) * 2 * SETS * words;
-}
+static size_t sets_size(uint32_t words) { return sizeof(word) * 2 * SETS * words; }
 
 static int grow_sets(select_state *s, int fd) {
     uint32_t need = (uint32_t)fd / (uint32_t)WORD_BITS + 1, words = s->words ? s->words : 16;

@@ -163,12 +163,8 @@ static queue *find(int fd) {
     return q;
 }
 
-static void before_fork(void) {
-    pthread_mutex_lock(&lock);
-}
-static void after_fork_in_parent(void) {
-    pthread_mutex_unlock(&lock);
-}
+static void before_fork(void) { pthread_mutex_lock(&lock); }
+static void after_fork_in_parent(void) { pthread_mutex_unlock(&lock); }
 static void after_fork_in_child(void) {
     while (live) {
         int fd = live->fd;
@@ -259,9 +255,7 @@ int kqueue(void) {
 
 /* --- knotes on fds -------------------------------------------------------------------------------- */
 
-static uint64_t tag_of(const queue *q, int fd) {
-    return (uint64_t)q->fds[fd].gen << 32 | (uint32_t)fd;
-}
+static uint64_t tag_of(const queue *q, int fd) { return (uint64_t)q->fds[fd].gen << 32 | (uint32_t)fd; }
 
 static void count_file_note(queue *q, int by) {
     uint64_t n = 1;
@@ -633,9 +627,9 @@ static void exorcise(queue *q, int f) {
     int fresh = epoll_create1(EPOLL_CLOEXEC);
     if (fresh < 0)
         return;
-    close(q->of_filter[f]);
-    q->of_filter[f] = fresh;
-    (void)control(q->fd, EPOLL_CTL_ADD, fresh, EPOLLIN, 0);
+    (void)dup3(fresh, q->of_filter[f], O_CLOEXEC);
+    close(fresh);
+    (void)control(q->fd, EPOLL_CTL_ADD, q->of_filter[f], EPOLLIN, 0);
     for (int fd = 0; fd < q->fds_cap; fd++)
         if (q->fds[fd].notes[f].armed && !q->fds[fd].is_file) {
             q->fds[fd].notes[f].armed = false;
