@@ -349,6 +349,9 @@ Rows wait_for(Queue &q, uint64_t tag, uint32_t ready, uint32_t wanted) {
     return rows;
 }
 
+// What a backend cannot do the loop does not ask of it.
+bool is_for(const Scene &scene, const Queue &q) { return !(scene.wanted & EVL_PRI) || q.can(EVL_CAP_PRI); }
+
 void expect_scene(Queue &q, const Scene &scene, uint64_t tag) {
     Rows rows = wait_for(q, tag, scene.ready, scene.wanted);
     uint32_t mask = rows.count(tag) ? rows[tag] : 0;
@@ -367,6 +370,8 @@ TEST_P(Backend, ReportsWhatIsReadyAsOftenAsItIsAsked) {
         for (bool before : {true, false}) {
             SCOPED_TRACE(std::string(scene.name) + (before ? ", then added" : ", after it was added"));
             Queue q(GetParam());
+            if (!is_for(scene, q))
+                continue;
             Stage stage = scene.make();
             if (before)
                 scene.act(stage);
@@ -385,6 +390,8 @@ TEST_P(Backend, ChangedMasksReportTheSame) {
         for (uint32_t first : masks{EVL_READ, EVL_WRITE, EVL_READ | EVL_WRITE}) {
             SCOPED_TRACE(std::string(scene.name) + " after " + std::to_string(first));
             Queue q(GetParam());
+            if (!is_for(scene, q))
+                continue;
             Stage stage = scene.make();
             ASSERT_EQ(q.add(stage.fd, first, 7), 0);
             (void)q.wait();
@@ -1250,7 +1257,7 @@ Kernel::Kevent refusing(std::function<int(const struct kevent &)> verdict, bool 
     return
         [=](int kq, const struct kevent *changes, int n, struct kevent *events, int cap, const timespec *t) {
             int rows = 0;
-            for (int i = 0; i < n && cap > 0; i++) {
+            for (int i = 0; i < n; i++) {
                 struct kevent change = changes[i], receipt;
                 change.flags |= EV_RECEIPT;
                 int err = verdict(changes[i]);
@@ -1258,12 +1265,14 @@ Kernel::Kevent refusing(std::function<int(const struct kevent &)> verdict, bool 
                     err = static_cast<int>(receipt.data);
                 if (err == 0 && !(changes[i].flags & EV_RECEIPT))
                     continue;
-                EXPECT_LT(rows, cap) << "errors find no room";
-                events[rows++] = error_row(changes[i], err, keeps_flags);
+                if (rows < cap)
+                    events[rows++] = error_row(changes[i], err, keeps_flags);
+                else if (err != 0) {
+                    errno = err;
+                    return -1;
+                }
             }
-            if (rows > 0)
-                return rows;
-            return Kernel::real(kq, cap > 0 ? nullptr : changes, cap > 0 ? 0 : n, events, cap, t);
+            return rows > 0 || cap == 0 ? rows : Kernel::real(kq, nullptr, 0, events, cap, t);
         };
 }
 
@@ -1469,6 +1478,7 @@ TEST_F(Kqueue, CallsThatDoNotWaitAreNotInterrupted) {
     ASSERT_EQ(q.prove(p.a, EVL_READ, EVL_READ, 2), 0);
     sys.fail(Call::kevent, EINTR, 0, 2);
     q.wake();
+    sys.fail(Call::kevent, 0, 0, 0);
     EXPECT_EQ(q.wait(), (Rows{{2, EVL_READ}, {kWake, EVL_READ}}));
     sys.fail(Call::kevent, EINTR, 0, 2);
     q.remove(p.a, EVL_READ);
