@@ -67,7 +67,7 @@ typedef struct evl_timer_handle {
     evl_handle base;
     int64_t repeat;
     evl_timer_key key;
-    int64_t exact;       /* the deadline before it was rounded up; unused without slack */
+    int64_t exact;       /* the deadline before it was rounded up */
     uint32_t slack_bits; /* deadlines are multiples of 2^(slack_bits - 1) ns; 0: no slack */
 } evl_timer_handle;
 

@@ -64,9 +64,9 @@ void evl_timer_detach(evl_timer_handle *timer) {
 
 /* Rounds up to the timer's grid, and remembers what was asked for. */
 static int64_t with_slack(evl_timer_handle *timer, int64_t deadline) {
+    timer->exact = deadline; /* also without slack: it may be set, or taken away, while the timer runs */
     if (EVL_LIKELY(timer->slack_bits == 0))
         return deadline;
-    timer->exact = deadline;
     int64_t grid = INT64_C(1) << (timer->slack_bits - 1);
     return deadline >= EVL_NEVER - grid ? deadline : (deadline + grid - 1) & ~(grid - 1);
 }
@@ -142,16 +142,15 @@ evl_expiry evl_next_expiry(int64_t deadline, int64_t repeat, int64_t now) {
 
 void evl_report_count(evl_loop *loop, evl_node *node, int64_t count) {
     if (evl_linked(&node->link)) { /* a record that nobody has fetched yet */
-        node->u.result += count;
+        node->u.result = evl_saturated_add(node->u.result, count);
         return;
     }
     node->u.result = count;
     evl_ready(loop, node);
 }
 
-static void expire(evl_loop *loop, evl_timer_handle *timer, int64_t deadline) {
-    int64_t exact = timer->slack_bits ? timer->exact : deadline;
-    evl_expiry next = evl_next_expiry(exact, timer->repeat, loop->now);
+static void expire(evl_loop *loop, evl_timer_handle *timer) {
+    evl_expiry next = evl_next_expiry(timer->exact, timer->repeat, loop->now);
     if (next.deadline == EVL_NEVER)
         evl_handle_set_active(&timer->base, false);
     else
@@ -159,7 +158,7 @@ static void expire(evl_loop *loop, evl_timer_handle *timer, int64_t deadline) {
     evl_report_count(loop, &timer->base.node, next.count);
 }
 
-void evl_timers_due(evl_loop *loop) {
+static void timers_due(evl_loop *loop) {
     uint32_t slot;
     int64_t deadline;
     int left = EVL_DUE_MAX;
@@ -167,10 +166,16 @@ void evl_timers_due(evl_loop *loop) {
         evl_tq_gather(&loop->timers, &loop->mem, loop->now);
     while (left > 0 && evl_tq_pop(&loop->timers, loop->now, &slot, &deadline)) {
         evl_timer_key *key = evl_timer_key_of(loop, slot);
-        expire(loop, EVL_OWNER(key, evl_timer_handle, key), deadline);
+        expire(loop, EVL_OWNER(key, evl_timer_handle, key));
         left--;
     }
     loop->metrics.timers += (uint64_t)(EVL_DUE_MAX - left);
     loop->timers_backlog = left == 0;
-    evl_walls_due(loop);
+}
+
+void evl_timers_due(evl_loop *loop) {
+    if (evl_tq_may_be_due(&loop->timers, loop->now))
+        timers_due(loop);
+    if (EVL_UNLIKELY(loop->handles[EVL_KIND_WALL].live != 0))
+        evl_walls_due(loop);
 }
