@@ -21,8 +21,8 @@ static uint64_t echo_left;       /* messages until echo_turn; 0: never */
 static void (*echo_turn)(void);  /* the benchmark's turn, inside the last callback */
 static void (*echo_ready)(void); /* everything is being watched; may be NULL */
 
-/* What every server does with a readable socket; false: the other end is gone. */
-static inline bool echo(int fd) {
+/* What every server does with a readable socket, as a part of its callback; false: the other end is gone. */
+static inline __attribute__((always_inline)) bool echo(int fd) {
     char buf[4096];
     ssize_t n = read(fd, buf, sizeof buf);
     if (__builtin_expect(n <= 0, 0))
