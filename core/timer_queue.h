@@ -60,6 +60,12 @@ int evl_tq_reserve(evl_timer_queue *q, evl_mem *mem, uint32_t timers);
 /* Starts or moves a timer; deadline is not EVL_NEVER. */
 void evl_tq_start(evl_timer_queue *q, evl_timer_key *timer, uint32_t slot, int64_t deadline);
 
+/* Whether something may be due at `now`. An entry never comes up late, and so false is certain. */
+static inline bool evl_tq_may_be_due(const evl_timer_queue *q, int64_t now) {
+    return (q->size > EVL_HEAP_ROOT && q->heap[EVL_HEAP_ROOT].deadline <= now) ||
+           (q->run_pos < q->run_len && q->run[q->run_pos].deadline <= now);
+}
+
 /* The earliest deadline, exact; EVL_NEVER if there is none. */
 int64_t evl_tq_next(evl_timer_queue *q);
 

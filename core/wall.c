@@ -133,7 +133,7 @@ static void expire(evl_loop *loop, evl_wall_handle *wall, int64_t deadline, int6
 }
 
 void evl_walls_due(evl_loop *loop) {
-    if (loop->handles[EVL_KIND_WALL].live == 0 || evl_tq_next(&loop->walls) == EVL_NEVER)
+    if (evl_tq_next(&loop->walls) == EVL_NEVER)
         return;
     int64_t now = read_wall(loop), deadline;
     uint32_t slot;
