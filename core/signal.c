@@ -31,18 +31,22 @@ typedef struct entry {
 
 static entry table[SIGNALS];
 static atomic_uint in_flight;
-static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
-static atomic_uint lock_generation;
+static atomic_uint table_lock; /* 0: free; else the generation of the process whose thread holds it */
 
-/* A thread that a fork left behind may have held the lock. */
+/* A thread that a fork left behind may hold the lock: then it is taken over. It is held for two system calls
+ * when a process begins or ends to watch a signal, so that waiting for it need not be clever. */
 static void lock_table(void) {
-    uint32_t now = evl_fork_now();
-    if (atomic_exchange(&lock_generation, now) != now)
-        (void)pthread_mutex_init(&table_lock, NULL);
-    (void)pthread_mutex_lock(&table_lock);
+    uint32_t mine = evl_fork_now(), held = 0;
+    if (mine == 0)
+        mine = UINT32_MAX; /* a child that has not repaired anything */
+    while (!atomic_compare_exchange_strong(&table_lock, &held, mine))
+        if (held == mine) {
+            (void)sched_yield();
+            held = 0;
+        }
 }
 
-static void unlock_table(void) { (void)pthread_mutex_unlock(&table_lock); }
+static void unlock_table(void) { atomic_store(&table_lock, 0); }
 
 /* --- in signal context
  * -------------------------------------------------------------------------------------- */
