@@ -1,6 +1,6 @@
 /* call.c - deferred calls. Their nodes come from a slab and go back to it before the function runs, so that a
  * chain of calls uses one node. */
-#include "loop.h"
+#include "future.h"
 
 static int call(evl_loop *loop, evl_fn *fn, void *arg, evl_fn *drop) {
     int rc = evl_enter(loop);
@@ -26,24 +26,34 @@ int32_t evl_call_soon_owned(evl_loop *loop, evl_fn *fn, void *arg, evl_fn *drop)
     return call(loop, fn, arg, drop);
 }
 
-static evl_slab *home_of(evl_loop *loop, const evl_node *node) {
-    return node->kind == EVL_KIND_DROP ? &loop->extras : &loop->calls;
+static void go_home(evl_loop *loop, evl_node *node) {
+    if (node->kind == EVL_KIND_FUTURE)
+        evl_future_give(loop, node);
+    else
+        evl_slab_give(node->kind == EVL_KIND_DROP ? &loop->extras : &loop->calls, node);
 }
 
 /* The loop may be gone after fn, so nothing of it is needed then. */
 void evl_call_run(evl_loop *loop, evl_node *node) {
     evl_fn *fn = node->fn.plain, *drop = node->u.drop;
     void *arg = node->arg;
-    evl_slab_give(home_of(loop, node), node);
+    go_home(loop, node);
     fn(arg);
     if (drop)
         drop(arg);
 }
 
 void evl_call_drop(evl_loop *loop, evl_node *node) {
-    evl_fn *drop = node->kind == EVL_KIND_DROP ? node->fn.plain : node->u.drop;
+    evl_fn *drop = node->kind == EVL_KIND_CALL ? node->u.drop : node->fn.plain;
     void *arg = node->arg;
-    evl_slab_give(home_of(loop, node), node);
+    go_home(loop, node);
     if (drop)
         drop(arg);
+}
+
+/* For a value that nobody took. Without room for a deferred call it is dropped here: better early than never.
+ */
+void evl_drop_later(evl_loop *loop, evl_fn *drop, void *value) {
+    if (drop && call(loop, drop, value, NULL) != 0)
+        drop(value);
 }

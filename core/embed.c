@@ -51,7 +51,8 @@ static int64_t host_timeout(evl_loop *loop) {
         return 0;
     if (loop->clock.mode != EVL_CLOCK_JUMP)
         return evl_wait_time(loop, evl_clock_read(&loop->clock), -1);
-    bool may_jump = atomic_load(&loop->holds) == 0 && evl_time_left(loop, loop->clock.virtual_) != EVL_NEVER;
+    bool may_jump = atomic_load(&loop->holds) == 0 && loop->jobs == 0 &&
+                    evl_time_left(loop, loop->clock.virtual_) != EVL_NEVER;
     return may_jump ? 0 : -1;
 }
 
@@ -75,7 +76,7 @@ int32_t evl_loop_prepare(evl_loop *loop, evl_poll_row *rows, int32_t cap, int64_
 }
 
 static int host_pass(evl_loop *loop, const evl_poll_row *rows, int32_t count) {
-    evl_event events[EVL_EVENT_MAX];
+    evl_kernel_event events[EVL_EVENT_MAX];
     int rc = evl_before_poll(loop, false);
     if (rc != 0)
         return rc;

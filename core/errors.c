@@ -103,6 +103,7 @@ static const row rows[] = {
     {EVL_ETHREAD, 0, "EVL_ETHREAD", "the loop belongs to another thread"},
     {EVL_ERUNNING, 0, "EVL_ERUNNING", "the loop is running"},
     {EVL_EUSER, 0, "EVL_EUSER", "an error of the caller's own"},
+    {EVL_EBROKEN, 0, "EVL_EBROKEN", "broken barrier"},
 };
 
 #define ROWS (sizeof rows / sizeof rows[0])

@@ -14,7 +14,8 @@ evl_handle *evl_handle_find(const evl_loop *loop, uint64_t id) {
     if (kind == 0 || kind >= EVL_HANDLES || slot >= evl_slab_slots(&loop->handles[kind]))
         return NULL;
     evl_handle *handle = evl_slab_at(&loop->handles[kind], slot);
-    return handle->node.kind == kind && handle->gen == id >> 32 ? handle : NULL;
+    bool found = handle->node.kind == kind && handle->gen == id >> 32 && !(handle->node.flags & EVL_F_OP);
+    return found ? handle : NULL;
 }
 
 evl_handle *evl_handle_take(evl_loop *loop, int kind, evl_done_fn *fn, void *arg) {
@@ -27,6 +28,15 @@ evl_handle *evl_handle_take(evl_loop *loop, int kind, evl_done_fn *fn, void *arg
     node->u.result = 0;
     handle->loop = loop;
     handle->extra = NULL;
+    return handle;
+}
+
+evl_handle *evl_handle_take_internal(evl_loop *loop, int kind, void *op) {
+    evl_handle *handle = evl_handle_take(loop, kind, NULL, op);
+    if (!handle)
+        return NULL;
+    handle->node.flags = EVL_F_OP;
+    loop->internal++;
     return handle;
 }
 
@@ -49,6 +59,8 @@ void evl_handle_give(evl_handle *handle) {
     evl_slab *slab = &loop->handles[handle->node.kind];
     evl_handle_set_active(handle, false);
     evl_list_unlink(&handle->node.link);
+    if (EVL_UNLIKELY(handle->node.flags & EVL_F_OP))
+        loop->internal--;
     if (handle->extra)
         give_extra(loop, handle->extra, handle->node.arg);
     handle->extra = NULL;
@@ -71,11 +83,12 @@ void evl_handle_set_active(evl_handle *handle, bool on) {
     if (((node->flags & EVL_F_ACTIVE) != 0) == on)
         return;
     node->flags ^= EVL_F_ACTIVE;
-    if (!(node->flags & EVL_F_KEEP))
-        return;
-    handle->loop->alive += on ? 1 : -1;
-    if (node->kind == EVL_KIND_TIMER || node->kind == EVL_KIND_WALL)
-        handle->loop->alive_timers += on ? 1 : -1;
+    int change = on ? 1 : -1;
+    if (node->flags & EVL_F_KEEP)
+        handle->loop->alive += change;
+    bool counts = (node->flags & (EVL_F_KEEP | EVL_F_OP)) != 0;
+    if (counts && (node->kind == EVL_KIND_IO || node->kind == EVL_KIND_SIGNAL))
+        handle->loop->outside += change;
 }
 
 void evl_handle_detach(evl_handle *handle) {

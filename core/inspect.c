@@ -22,12 +22,16 @@ static void add_count(list *l, int kind, uint32_t count) {
         add(l, (evl_blocker){.kind = kind, .count = (int32_t)count}, NULL);
 }
 
+static bool is_shown(const evl_handle *handle) {
+    return handle->node.kind != 0 && !(handle->node.flags & EVL_F_OP);
+}
+
 static void add_handles(const evl_loop *loop, list *l) {
     for (int kind = EVL_KIND_IO; kind < EVL_HANDLES; kind++) {
         const evl_slab *slab = &loop->handles[kind];
         for (uint32_t slot = 0; slot < evl_slab_slots(slab); slot++) {
             const evl_handle *handle = evl_slab_at(slab, slot);
-            if (handle->node.kind != 0)
+            if (is_shown(handle))
                 add(l, (evl_blocker){.id = evl_handle_id(handle), .kind = kind, .count = 1},
                     handle->extra ? handle->extra->name : NULL);
         }
@@ -43,19 +47,6 @@ static void count_nodes(const evl_link *head, uint32_t *calls, uint32_t *drops) 
     }
 }
 
-static uint32_t active_ops(const evl_loop *loop) {
-    int32_t handles = 0;
-    for (int kind = EVL_KIND_IO; kind < EVL_HANDLES; kind++) {
-        const evl_slab *slab = &loop->handles[kind];
-        for (uint32_t slot = 0; slot < evl_slab_slots(slab); slot++) {
-            const evl_node *node = evl_slab_at(slab, slot);
-            const int both = EVL_F_ACTIVE | EVL_F_KEEP;
-            handles += node->kind != 0 && (node->flags & both) == both;
-        }
-    }
-    return (uint32_t)(loop->alive - handles);
-}
-
 /* What is queued or held, one row per kind. */
 static void add_counts(const evl_loop *loop, list *l) {
     uint32_t calls = 0, drops = 0;
@@ -64,7 +55,7 @@ static void add_counts(const evl_loop *loop, list *l) {
     count_nodes(&loop->running, &calls, &drops);
     add_count(l, EVL_KIND_CALL, calls);
     add_count(l, EVL_KIND_POST, evl_posts_left((evl_loop *)(uintptr_t)loop));
-    add_count(l, EVL_KIND_OP, active_ops(loop));
+    add_count(l, EVL_KIND_OP, (uint32_t)loop->ops);
     add_count(l, EVL_KIND_HOLD, (uint32_t)atomic_load(&loop->holds));
     add_count(l, EVL_KIND_DROP, drops);
 }
@@ -98,7 +89,7 @@ int32_t evl_loop_walk(const evl_loop *loop, uint64_t *ids, int32_t cap) {
         const evl_slab *slab = &loop->handles[kind];
         for (uint32_t slot = 0; slot < evl_slab_slots(slab); slot++) {
             const evl_handle *handle = evl_slab_at(slab, slot);
-            if (handle->node.kind == 0)
+            if (!is_shown(handle))
                 continue;
             if (count < cap)
                 ids[count] = evl_handle_id(handle);
@@ -197,7 +188,7 @@ int32_t evl_loop_dump(const evl_loop *loop, char *buf, size_t cap) {
     for (int kind = EVL_KIND_IO; kind < EVL_HANDLES; kind++)
         for (uint32_t slot = 0; slot < evl_slab_slots(&loop->handles[kind]); slot++) {
             const evl_handle *handle = evl_slab_at(&loop->handles[kind], slot);
-            if (handle->node.kind != 0)
+            if (is_shown(handle))
                 print_handle(&t, loop, handle);
         }
     evl_blocker counts[8];

@@ -1,6 +1,6 @@
 /* io.c - fd watchers. The watchers of an fd form a chain; the first stands for the fd in the kernel: its
  * address and generation are the tag, and it remembers what the kernel was last told. */
-#include "loop.h"
+#include "op.h"
 
 #define MASK_WANTED  (EVL_READ | EVL_PRI | EVL_WRITE)
 #define MASK_TROUBLE (EVL_ERR | EVL_HUP)
@@ -87,6 +87,16 @@ static inline void report(evl_loop *loop, evl_watcher *io, uint32_t mask) {
     evl_ready(loop, node);
 }
 
+/* A watcher that serves evl_wait_fd: its operation completes, and it stays with the fd, without interest, for
+ * the next wait. */
+static void complete_wait(evl_loop *loop, evl_watcher *io, int64_t result) {
+    evl_operation *op = io->base.node.arg;
+    io->base.node.arg = NULL;
+    (void)loop;
+    if (op)
+        evl_op_complete(op, result);
+}
+
 /* Ends every watcher of an fd: each hears `error`, and then nothing more. */
 static int end_watchers(evl_loop *loop, int fd, int error) {
     int count = 0;
@@ -101,6 +111,11 @@ static int end_watchers(evl_loop *loop, int fd, int error) {
         io->next = 0;
         set_mask(io, 0);
         set_flag(io, EVL_F_DIRTY | EVL_F_SHARED, false);
+        if (has_flag(io, EVL_F_OP)) {
+            complete_wait(loop, io, error);
+            evl_handle_give(&io->base);
+            continue;
+        }
         io->base.node.u.result = error;
         if (!evl_linked(&io->base.node.link))
             evl_ready(loop, &io->base.node);
@@ -215,6 +230,32 @@ static int check_wishes(const evl_loop *loop, uint32_t mask, uint32_t flags) {
     return 0;
 }
 
+/* Adds a watcher that is filled in, or gives it back. */
+static int attach(evl_loop *loop, evl_watcher *io) {
+    evl_watcher *first = first_of(loop, io->fd);
+    int rc = EVL_ENOTSUP;
+    if (evl_io_has_tag(io))
+        rc = first ? add_another(loop, first, io) : add_first(loop, io);
+    if (rc != 0) {
+        evl_handle_give(&io->base);
+        return rc;
+    }
+    set_mask(io, io->mask);
+    evl_touch(loop);
+    return 0;
+}
+
+static bool is_idle_waiter(const evl_watcher *io) { return has_flag(io, EVL_F_OP) && !io->base.node.arg; }
+
+/* The watcher that waits of the past left behind, so that an fd looks as if nobody had ever waited for it. */
+static void forget_idle_waiters(evl_loop *loop, int fd) {
+    evl_watcher *io;
+    while ((io = first_of(loop, fd)) && is_idle_waiter(io)) {
+        evl_io_detach(io);
+        evl_handle_give(&io->base);
+    }
+}
+
 int32_t evl_io_new(evl_loop *loop, evl_fd fd, uint32_t mask, uint32_t flags, evl_done_fn *fn, void *arg,
                    evl_io **out) {
     int rc = evl_enter(loop);
@@ -231,19 +272,11 @@ int32_t evl_io_new(evl_loop *loop, evl_fd fd, uint32_t mask, uint32_t flags, evl
     io->mask = (uint8_t)mask;
     set_flag(io, EVL_F_ONESHOT, (flags & EVL_IO_ONESHOT) != 0);
     set_flag(io, EVL_F_EDGE, (flags & EVL_IO_EDGE) != 0);
-    evl_watcher *first = first_of(loop, fd);
-    if (!evl_io_has_tag(io))
-        rc = EVL_ENOTSUP;
-    else
-        rc = first ? add_another(loop, first, io) : add_first(loop, io);
-    if (rc != 0) {
-        evl_handle_give(&io->base);
-        return rc;
-    }
-    set_mask(io, mask);
-    *out = &io->base;
-    evl_touch(loop);
-    return 0;
+    forget_idle_waiters(loop, fd);
+    rc = attach(loop, io);
+    if (rc == 0)
+        *out = &io->base;
+    return rc;
 }
 
 /* --- changing and ending
@@ -345,6 +378,81 @@ int32_t evl_fd_closing(evl_loop *loop, evl_fd fd) {
     return count;
 }
 
+/* --- waiting for an fd once
+ * ---------------------------------------------------------------------------------- */
+
+static void leave_fd(evl_operation *op) {
+    evl_watcher *io = op->owner;
+    io->base.node.arg = NULL;
+    set_mask(io, 0);
+    mark_dirty(io->base.loop, first_of(io->base.loop, io->fd));
+    evl_touch(io->base.loop);
+}
+
+static const evl_op_type waiting_for_fd = {.name = "wait_fd", .leave = leave_fd};
+
+static evl_watcher *find_idle_waiter(evl_loop *loop, int fd) {
+    evl_watcher *io = first_of(loop, fd);
+    while (io && !is_idle_waiter(io))
+        io = by_link(loop, io->next);
+    return io;
+}
+
+/* Takes up a watcher that an earlier wait left with the fd. One kernel call proves that the number still
+ * names the same file. */
+static int wait_again(evl_loop *loop, evl_watcher *io, uint32_t mask) {
+    evl_watcher *first = first_of(loop, io->fd);
+    uint32_t all = with_edge(first, wanted(loop, first) | mask);
+    uint32_t armed = with_edge(first, first->armed);
+    uint64_t tag = evl_io_tag(first);
+    int rc = armed == 0 ? loop->backend->add(loop->state, io->fd, all, tag)
+                        : loop->backend->prove(loop->state, io->fd, armed, all, tag);
+    if (rc != 0)
+        return rc;
+    first->armed = (uint8_t)all;
+    set_mask(io, mask);
+    return 0;
+}
+
+static int new_waiter(evl_loop *loop, int fd, uint32_t mask, evl_watcher **out) {
+    evl_watcher *io = (evl_watcher *)evl_handle_take_internal(loop, EVL_KIND_IO, NULL);
+    if (!io)
+        return EVL_ENOMEM;
+    io->fd = fd;
+    io->next = 0;
+    io->armed = 0;
+    io->mask = (uint8_t)mask;
+    set_flag(io, EVL_F_ONESHOT, true);
+    *out = io;
+    return attach(loop, io);
+}
+
+static int arm_waiter(evl_loop *loop, int fd, uint32_t mask, evl_watcher **out) {
+    *out = find_idle_waiter(loop, fd);
+    if (!*out)
+        return new_waiter(loop, fd, mask, out);
+    int rc = wait_again(loop, *out, mask);
+    if (rc != EVL_ENOENT && rc != EVL_EBADF)
+        return rc;
+    end_watchers(loop, fd, EVL_EBADF); /* closed behind our back; the number may be in use again */
+    return new_waiter(loop, fd, mask, out);
+}
+
+int32_t evl_wait_fd(evl_loop *loop, evl_op *op, evl_fd fd, uint32_t mask) {
+    int rc = evl_op_check_start(loop, op);
+    if (rc == 0)
+        rc = fd < 0 ? EVL_EBADF : mask == 0 ? EVL_EINVAL : check_wishes(loop, mask, 0);
+    if (rc != 0)
+        return rc;
+    evl_watcher *io;
+    rc = arm_waiter(loop, fd, mask, &io);
+    if (rc != 0)
+        return rc;
+    io->base.node.arg = evl_op_park(loop, op, &waiting_for_fd, io);
+    evl_touch(loop);
+    return 0;
+}
+
 /* --- what the kernel reports
  * ---------------------------------------------------------------------------------- */
 
@@ -360,15 +468,18 @@ static uint32_t share_of(const evl_watcher *io, uint32_t mask) {
 }
 
 static void report_share(evl_loop *loop, evl_watcher *io, uint32_t share) {
-    report(loop, io, share);
+    if (has_flag(io, EVL_F_OP))
+        complete_wait(loop, io, share);
+    else
+        report(loop, io, share);
     if (has_flag(io, EVL_F_ONESHOT)) {
         set_mask(io, 0);
         mark_dirty(loop, first_of(loop, io->fd));
     }
 }
 
-/* A report for nobody. Unless a watcher was closed after the poll, by a hook or a post, the kernel has an entry
- * that it would not delete. */
+/* A report for nobody. Unless a watcher was closed after the poll, by a hook or a post, the kernel has an
+ * entry that it would not delete. */
 static void note_ghost(evl_loop *loop) { loop->haunted |= !loop->forgot; }
 
 /* Several watchers, one-shots, trouble. Readers are queued before those that only write. */
@@ -394,7 +505,7 @@ static void report_chain(evl_loop *loop, evl_watcher *first, uint32_t mask) {
         }
 }
 
-void evl_io_events(evl_loop *loop, const evl_event *events, int n) {
+void evl_io_events(evl_loop *loop, const evl_kernel_event *events, int n) {
     const int special = EVL_F_ONESHOT | EVL_F_SHARED | EVL_F_WAKE;
     for (int i = 0; i < n; i++) {
         uint64_t tag = EVL_EVENT_TAG(&events[i]);

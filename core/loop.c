@@ -2,7 +2,7 @@
 #if defined(__linux__) && !defined(_GNU_SOURCE)
 #    define _GNU_SOURCE /* secure_getenv */
 #endif
-#include "loop.h"
+#include "future.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +60,8 @@ static void init_slabs(evl_loop *loop) {
     loop->handles[EVL_KIND_WALL].size = sizeof(evl_wall_handle);
     loop->calls.size = sizeof(evl_node);
     loop->extras.size = sizeof(evl_extra);
+    loop->futures.size = sizeof(evl_future);
+    loop->dones.size = sizeof(evl_done);
 }
 
 static void init_parts(evl_loop *loop, const evl_options *options) {
@@ -71,6 +73,9 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
     evl_list_init(&loop->signals);
     evl_node_set(&loop->stop_notice, EVL_KIND_STOP, NULL, NULL);
     evl_node_set(&loop->call_notice, EVL_KIND_CALLBACKS, NULL, NULL);
+    evl_list_init(&loop->pending);
+    evl_list_init(&loop->settled);
+    evl_list_init(&loop->jobs_done);
     init_slabs(loop);
     evl_tq_init(&loop->timers, evl_timer_key_of, loop);
     evl_tq_init(&loop->walls, evl_wall_key_of, loop);
@@ -150,6 +155,8 @@ static void free_loop(evl_loop *loop) {
         evl_slab_free(&loop->handles[kind], &loop->mem);
     evl_slab_free(&loop->calls, &loop->mem);
     evl_slab_free(&loop->extras, &loop->mem);
+    evl_slab_free(&loop->futures, &loop->mem);
+    evl_slab_free(&loop->dones, &loop->mem);
     evl_mem_free(&loop->mem, loop->fds, loop->fds_cap * sizeof *loop->fds);
     evl_tq_free(&loop->timers, &loop->mem);
     evl_tq_free(&loop->walls, &loop->mem);
@@ -254,6 +261,7 @@ int32_t evl_loop_close(evl_loop *loop) {
         return EVL_ERUNNING;
     if (evl_count_blockers(loop) != 0)
         return EVL_EBUSY;
+    evl_default_pool_close(loop);
     shut(loop);
     evl_loop_unref(loop);
     return 0;
@@ -271,7 +279,9 @@ static void empty_queues(evl_loop *loop) {
         evl_node *node = evl_node_of(queued.next);
         evl_list_remove(&node->link);
         if (node->call == EVL_CALL_OP)
-            (void)evl_op_end(loop, node);
+            evl_op_forget(EVL_OWNER(node, evl_operation, node));
+        else if (node->call == EVL_CALL_FUTURE)
+            evl_done_forget(loop, node);
         else if (node->call == EVL_CALL_ONCE)
             evl_list_append(drops, &node->link);
     }
@@ -307,6 +317,10 @@ int32_t evl_loop_destroy(evl_loop *loop) {
     int rc = evl_enter_child(loop);
     if (rc != 0)
         return rc;
+    while (!evl_list_empty(&loop->pending))
+        evl_op_forget(EVL_OWNER(loop->pending.next, evl_operation, peers));
+    evl_default_pool_close(loop);
+    evl_futures_cancel_all(loop);
     close_handles(loop);
     shut(loop);
     empty_queues(loop);

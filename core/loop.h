@@ -30,6 +30,8 @@
 #define EVL_HANDLES   6   /* kinds of handles + 1: EVL_KIND_IO .. EVL_KIND_WALL index loop->handles */
 #define EVL_GATE_SHUT UINT32_MAX
 
+typedef struct evl_operation evl_operation; /* op.h */
+
 /* What few handles have: a drop and a name. The node carries the drop when the handle is gone. */
 typedef struct evl_extra {
     evl_node node;
@@ -51,7 +53,9 @@ enum {
     EVL_F_EDGE = EVL_F_OWN << 1,   /* watcher: EVL_IO_EDGE */
     EVL_F_SHARED = EVL_F_OWN << 2, /* first watcher of an fd: there are others */
     EVL_F_DIRTY = EVL_F_OWN << 3,  /* first watcher of an fd: the kernel has to be told something */
-    EVL_F_WAKE = EVL_F_OWN << 4    /* not a user's watcher: the backend's wake, or the changed wall clock */
+    EVL_F_WAKE = EVL_F_OWN << 4,   /* not a user's watcher: the backend's wake, or the changed wall clock */
+    EVL_F_OP = EVL_F_OWN << 5 /* part of an operation, and not shown: its argument is the evl_operation, which
+                                 a watcher may be without while nobody waits for its fd */
 };
 
 /* The watchers of an fd form a chain, and the first one stands for the fd in the kernel. */
@@ -92,12 +96,18 @@ typedef struct evl_hook_handle {
 /* --- the loop ------------------------------------------------------------------------------------------- */
 
 typedef struct evl_post_item {
-    evl_fn *fn;
     union {
-        void *arg;
-        uint64_t id; /* EVL_POST_CLOSE: whom to close */
+        evl_fn *fn;
+        void (*act)(evl_loop *loop,
+                    const struct evl_post_item *item); /* EVL_POST_INTERNAL; runs no user code */
     };
+    void *arg;
     evl_fn *drop;
+    union { /* EVL_POST_INTERNAL */
+        int64_t number;
+        void *pointer;
+        uint64_t id;
+    };
 } evl_post_item;
 
 /* Posters append to `in` under the loop's lock; the loop swaps it for an empty `batch` and works that off.
@@ -113,7 +123,12 @@ typedef struct evl_post_queue {
 } evl_post_queue;
 
 /* Who takes a post in. */
-enum { EVL_POST_CALL = EVL_SINK_CALL, EVL_POST_RECORD = EVL_SINK_RECORD, EVL_POST_CLOSE = 2, EVL_POSTS = 3 };
+enum {
+    EVL_POST_CALL = EVL_SINK_CALL,
+    EVL_POST_RECORD = EVL_SINK_RECORD,
+    EVL_POST_INTERNAL = 2,
+    EVL_POSTS = 3
+};
 
 struct evl_loop {
     /* The pass. */
@@ -125,9 +140,13 @@ struct evl_loop {
     uint32_t since_poll;
     uint32_t poll_interval;
     int32_t alive;        /* active handles that keep alive, and active operations */
-    int32_t alive_timers; /* of these, timers */
+    int32_t outside;      /* of these, what something outside the loop can end: watchers, signals */
+    int32_t ops;          /* active operations */
+    uint32_t sync_in_row; /* starts answered at once since the pass began */
+    uint32_t internal;    /* handles that are parts of operations */
     bool timers_backlog;  /* the last pass left due timers behind */
     bool woken;           /* the last poll was ended by a wake */
+    bool was_stopped;     /* the last run was ended by evl_stop */
 
     /* Who may. */
     atomic_uintptr_t owner; /* the thread inside run, or 0 */
@@ -141,6 +160,8 @@ struct evl_loop {
     evl_slab handles[EVL_HANDLES];
     evl_slab calls;  /* evl_node */
     evl_slab extras; /* evl_extra */
+    evl_slab futures;
+    evl_slab dones; /* evl_done */
 
     /* fd watchers. */
     uint32_t *fds; /* slot + 1 of the first watcher of an fd, or 0 */
@@ -161,6 +182,8 @@ struct evl_loop {
     evl_node stop_notice; /* the records about the loop itself: EVL_KIND_STOP */
     evl_node call_notice; /* and EVL_KIND_CALLBACKS */
     evl_link signals;     /* evl_signal_sub.link */
+    evl_link pending;     /* evl_operation.peers */
+    evl_link settled;     /* evl_future.settled */
 
     /* Other threads. */
     atomic_int refs;
@@ -173,6 +196,9 @@ struct evl_loop {
     atomic_uint posted; /* in all three `in` */
     pthread_mutex_t lock;
     evl_post_queue posts[EVL_POSTS];
+    evl_link jobs_done; /* evl_job.link; counted in posted */
+    int32_t jobs;       /* that an operation waits for */
+    evl_executor *default_pool;
 
     /* A host waits on evl_loop_fd: what changes between dispatches must show there. */
     bool embedded;
@@ -285,14 +311,16 @@ int64_t evl_wait_time(evl_loop *loop, int64_t now, int64_t limit);
 int evl_collect(evl_loop *loop,
                 int64_t timeout_ns); /* a pass up to the point where the ready lists are complete */
 int evl_before_poll(evl_loop *loop, bool may_wait); /* the steps of it: */
-int evl_glance(evl_loop *loop, evl_event *events);
+int evl_glance(evl_loop *loop, evl_kernel_event *events);
 bool evl_jump(evl_loop *loop, int64_t limit);
-int evl_after_poll(evl_loop *loop, const evl_event *events, int n);
-void evl_run_ready(evl_loop *loop); /* and the rest of a pass */
+int evl_after_poll(evl_loop *loop, const evl_kernel_event *events, int n);
+int32_t evl_run_passes(evl_loop *loop, int32_t mode); /* evl_loop_run for who owns the loop already */
+void evl_run_ready(evl_loop *loop);                   /* and the rest of a pass */
 void evl_run_node(evl_loop *loop, evl_node *node);
 
 /* handle.c */
 evl_handle *evl_handle_take(evl_loop *loop, int kind, evl_done_fn *fn, void *arg);
+evl_handle *evl_handle_take_internal(evl_loop *loop, int kind, void *op); /* EVL_F_OP */
 void evl_handle_give(evl_handle *handle); /* off the ready list, drop queued, slot free */
 void evl_handle_set_active(evl_handle *handle, bool on);
 void evl_handle_detach(evl_handle *handle); /* from whatever its kind is attached to */
@@ -300,7 +328,7 @@ uint64_t evl_handle_id(const evl_handle *handle);
 evl_handle *evl_handle_find(const evl_loop *loop, uint64_t id);
 
 /* io.c */
-void evl_io_events(evl_loop *loop, const evl_event *events, int n);
+void evl_io_events(evl_loop *loop, const evl_kernel_event *events, int n);
 void evl_io_flush(evl_loop *loop);
 void evl_io_detach(evl_watcher *io);
 int evl_io_requeue(evl_loop *loop, bool forked); /* a new kernel queue with everything in it */
@@ -311,6 +339,8 @@ bool evl_io_has_tag(const evl_watcher *io); /* its address fits into one */
 evl_timer_key *evl_timer_key_of(void *loop, uint32_t slot);
 void evl_timer_detach(evl_timer_handle *timer);
 void evl_timers_due(evl_loop *loop);
+evl_handle *evl_timer_for_op(evl_loop *loop, evl_operation *op); /* NULL: out of memory */
+void evl_timer_set(evl_handle *handle, int64_t deadline);
 
 typedef struct evl_expiry {
     int64_t deadline; /* the next one, or EVL_NEVER */
@@ -338,12 +368,16 @@ void evl_hook_detach(evl_hook_handle *hook);
 void evl_hooks_run(evl_loop *loop, int when);
 
 /* call.c */
-void evl_call_run(evl_loop *loop, evl_node *node);  /* EVL_CALL_ONCE */
+void evl_call_run(evl_loop *loop, evl_node *node); /* EVL_CALL_ONCE */
+void evl_drop_later(evl_loop *loop, evl_fn *drop, void *value);
 void evl_call_drop(evl_loop *loop, evl_node *node); /* instead of running it, when the loop goes down */
 
-/* op.c */
+/* op.c; more of it in op.h */
 void evl_op_run(evl_loop *loop, evl_node *node); /* EVL_CALL_OP */
-int64_t evl_op_end(evl_loop *loop, evl_node *node);
+
+/* executor.c */
+void evl_jobs_take(evl_loop *loop);
+void evl_default_pool_close(evl_loop *loop);
 
 /* post.c */
 int evl_posts_init(evl_loop *loop);
@@ -352,6 +386,7 @@ int32_t evl_posts_record(evl_loop *loop, evl_record *out, int32_t cap); /* hands
 uint32_t evl_posts_left(evl_loop *loop);                                /* not run or handed out yet */
 void evl_posts_drop(evl_loop *loop);                                    /* when the loop goes down */
 void evl_posts_free(evl_loop *loop);
+int evl_post_internal(evl_loop *loop, evl_post_item item); /* any thread */
 void evl_notify(evl_loop *loop); /* wakes the loop if it sleeps; any thread, signal handlers */
 
 /* embed.c: a change was made outside of run; make it show in the loop's fd. */

@@ -21,6 +21,7 @@ int32_t evl_loop_metrics(const evl_loop *loop, evl_metrics *out) {
     all.struct_size = out->struct_size;
     for (int kind = EVL_KIND_IO; kind < EVL_HANDLES; kind++)
         all.handles += loop->handles[kind].live;
+    all.handles -= loop->internal;
     all.bytes = atomic_load_explicit(&loop->mem.bytes, memory_order_relaxed);
     memcpy(out, &all, size);
     return 0;

@@ -17,9 +17,10 @@ enum {
 
 /* How a node is called. Anything but EVL_CALL_DONE has work to do around the call. */
 enum {
-    EVL_CALL_DONE = 0, /* fn.done(arg, u.result) and nothing else */
-    EVL_CALL_ONCE = 1, /* fn.plain(arg), then u.drop(arg); the node goes back to its slab first */
-    EVL_CALL_OP = 2    /* fn.done, after the operation around it has become inactive */
+    EVL_CALL_DONE = 0,  /* fn.done(arg, u.result) and nothing else */
+    EVL_CALL_ONCE = 1,  /* fn.plain(arg), then u.drop(arg); the node goes back to its slab first */
+    EVL_CALL_OP = 2,    /* fn.done, after the operation around it has become inactive */
+    EVL_CALL_FUTURE = 3 /* fn.done, after the done callback has left its future */
 };
 
 /* evl_node.flags; the meaning of the upper ones is the kind's. */

@@ -1,123 +1,304 @@
-/* op.c - operations in the caller's memory. The first is the deferred call that can be taken back. */
-#include "loop.h"
+/* op.c - what all operations have in common: starting, cancelling, deadlines, closing, delivery. */
+#include "future.h"
+#include "waitq.h"
 
-#include <string.h>
+#define OP_MAGIC    UINT32_C(0x65766c6f) /* says that the memory has been initialised */
+#define SYNC_IN_ROW 64                   /* starts answered at once before one has to wait a pass */
 
-#define OP_MAGIC UINT32_C(0x65766c6f) /* says that the memory has been initialised */
+static int check(const evl_op *op) { return op && evl_operation_of(op)->magic == OP_MAGIC ? 0 : EVL_EINVAL; }
 
-enum { OP_IDLE = 0, OP_QUEUED = 1, OP_CANCELED = 2 };
-
-typedef struct op {
-    evl_node node;
-    evl_loop *loop;
-    uint32_t magic;
-    uint32_t state;
-    uint32_t flags;
-} op;
-
-_Static_assert(sizeof(op) <= sizeof(evl_op), "evl_op never grows");
-
-static op *op_of(const evl_op *public) { return (op *)(void *)(uintptr_t)public; }
-
-static int check(const evl_op *public) { return public && op_of(public)->magic == OP_MAGIC ? 0 : EVL_EINVAL; }
-
-int32_t evl_op_init(evl_op *public, evl_done_fn *fn, void *arg, uint32_t flags) {
-    if (!public || (flags & ~(uint32_t)EVL_OP_SYNC) != 0)
+int32_t evl_op_init(evl_op *op, evl_done_fn *fn, void *arg, uint32_t flags) {
+    if (!op || (flags & ~(uint32_t)EVL_OP_SYNC) != 0)
         return EVL_EINVAL;
-    op *self = op_of(public);
+    evl_operation *self = evl_operation_of(op);
     self->node.link.next = NULL;
     evl_node_set(&self->node, EVL_KIND_OP, fn, arg);
     self->node.call = EVL_CALL_OP;
     self->node.u.result = EVL_EAGAIN;
     self->loop = NULL;
     self->magic = OP_MAGIC;
-    self->state = OP_IDLE;
-    self->flags = flags;
+    self->state = EVL_OP_IDLE;
+    self->flags = (uint8_t)flags;
     return 0;
 }
 
-static void end(evl_loop *loop, op *self) {
-    self->state = OP_IDLE;
-    loop->alive--;
+int32_t evl_op_active(const evl_op *op) {
+    int rc = check(op);
+    return rc != 0 ? rc : evl_operation_of(op)->state != EVL_OP_IDLE;
 }
 
-int64_t evl_op_end(evl_loop *loop, evl_node *node) {
-    end(loop, EVL_OWNER(node, op, node));
-    return node->u.result;
-}
-
-void evl_op_run(evl_loop *loop, evl_node *node) {
-    evl_done_fn *fn = node->fn.done;
-    void *arg = node->arg;
-    int64_t result = evl_op_end(loop, node);
-    fn(arg, result);
-}
-
-/* A deferred call is pending until it is delivered, so that cancelling one that is due takes it back. */
-int32_t evl_op_cancel(evl_op *public) {
-    int rc = check(public);
+int64_t evl_op_result(const evl_op *op) {
+    int rc = check(op);
     if (rc != 0)
         return rc;
-    op *self = op_of(public);
-    if (self->state == OP_IDLE)
-        return EVL_EALREADY;
-    rc = evl_enter_child(self->loop);
-    if (rc != 0)
-        return rc;
-    if (self->state == OP_CANCELED)
-        return 0;
-    self->state = OP_CANCELED;
-    self->node.u.result = EVL_ECANCELED;
-    return 1;
-}
-
-int32_t evl_op_close(evl_op *public) {
-    if (!public)
-        return 0;
-    int rc = check(public);
-    if (rc != 0)
-        return rc;
-    op *self = op_of(public);
-    if (self->state == OP_IDLE)
-        return 0;
-    rc = evl_enter_child(self->loop);
-    if (rc != 0)
-        return rc;
-    evl_list_unlink(&self->node.link);
-    self->node.u.result = EVL_ECANCELED;
-    end(self->loop, self);
-    return 0;
-}
-
-int32_t evl_op_active(const evl_op *public) {
-    int rc = check(public);
-    return rc != 0 ? rc : op_of(public)->state != OP_IDLE;
-}
-
-int64_t evl_op_result(const evl_op *public) {
-    int rc = check(public);
-    if (rc != 0)
-        return rc;
-    const op *self = op_of(public);
-    return self->state == OP_IDLE ? self->node.u.result : EVL_EAGAIN;
+    const evl_operation *self = evl_operation_of(op);
+    return self->state == EVL_OP_IDLE ? self->node.u.result : EVL_EAGAIN;
 }
 
 int32_t evl_op_size(void) { return (int32_t)sizeof(evl_op); }
 
-int32_t evl_defer(evl_loop *loop, evl_op *public) {
-    int rc = check(public);
+/* --- starting
+ * ----------------------------------------------------------------------------------------------- */
+
+int evl_op_check_start(evl_loop *loop, const evl_op *op) {
+    int rc = check(op);
     if (rc == 0)
         rc = evl_enter(loop);
+    return rc == 0 && evl_operation_of(op)->state != EVL_OP_IDLE ? EVL_EBUSY : rc;
+}
+
+static evl_operation *activate(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner, int state) {
+    evl_operation *self = evl_operation_of(op);
+    self->loop = loop;
+    self->type = type;
+    self->owner = owner;
+    self->timer = NULL;
+    self->until = self->deadline = EVL_NEVER;
+    self->state = (uint8_t)state;
+    loop->alive++;
+    loop->ops++;
+    if (self->flags & EVL_OP_IN_FUTURE)
+        evl_future_op_started(self);
+    return self;
+}
+
+static void deactivate(evl_operation *self) {
+    self->state = EVL_OP_IDLE;
+    self->loop->alive--;
+    self->loop->ops--;
+}
+
+evl_operation *evl_op_park(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner) {
+    evl_operation *self = activate(loop, op, type, owner, EVL_OP_PENDING);
+    self->node.u.result = EVL_EAGAIN;
+    evl_list_append(&loop->pending, &self->peers);
+    return self;
+}
+
+static void drop_timer(evl_operation *self) {
+    if (!self->timer)
+        return;
+    evl_handle_detach(self->timer);
+    evl_handle_give(self->timer);
+    self->timer = NULL;
+}
+
+int evl_op_unpark(evl_operation *self, int error) {
+    evl_list_remove(&self->peers);
+    drop_timer(self);
+    deactivate(self);
+    if (self->flags & EVL_OP_IN_FUTURE)
+        evl_future_op_forgotten(self);
+    return error;
+}
+
+/* --- completing
+ * --------------------------------------------------------------------------------------------- */
+
+static void make_ready(evl_operation *self, int64_t result) {
+    self->state = EVL_OP_READY;
+    self->node.u.result = result;
+    if (self->type->counted)
+        ((evl_waiters *)self->owner)->handed++;
+    if (self->flags & EVL_OP_IN_FUTURE) { /* the future is who is told, at once; it tells the others later */
+        evl_future_op_done(self, evl_op_settle(self));
+        return;
+    }
+    evl_ready(self->loop, &self->node);
+    evl_touch(self->loop);
+}
+
+void evl_op_complete(evl_operation *self, int64_t result) {
+    evl_list_remove(&self->peers);
+    drop_timer(self);
+    make_ready(self, result);
+}
+
+int evl_op_start_done(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner, int64_t result) {
+    evl_operation *self = evl_operation_of(op);
+    if ((self->flags & EVL_OP_SYNC) && loop->sync_in_row < SYNC_IN_ROW) {
+        loop->sync_in_row++;
+        self->node.u.result = result;
+        return 1;
+    }
+    make_ready(activate(loop, op, type, owner, EVL_OP_READY), result);
+    return 0;
+}
+
+static void leave(evl_operation *self) {
+    if (self->type->leave)
+        self->type->leave(self);
+    else
+        evl_list_unlink(&self->node.link);
+}
+
+/* Whether the object that served the operation has been freed since. */
+static bool orphaned(const evl_operation *self) {
+    return self->type->counted && ((const evl_waiters *)self->owner)->freed_size != 0;
+}
+
+static void told(const evl_operation *self) {
+    if (self->type->counted)
+        evl_waiters_told(self->owner);
+}
+
+int64_t evl_op_settle(evl_operation *self) {
+    if (orphaned(self) && self->node.u.result >= 0)
+        self->node.u.result = EVL_ECLOSED;
+    if (self->type->deliver && self->node.u.result >= 0)
+        self->type->deliver(self);
+    told(self);
+    deactivate(self);
+    return self->node.u.result;
+}
+
+/* What is delivered is given up before the callback, which may start, close or free the operation. */
+void evl_op_run(evl_loop *loop, evl_node *node) {
+    evl_done_fn *fn = node->fn.done;
+    void *arg = node->arg;
+    int64_t result = evl_op_settle(EVL_OWNER(node, evl_operation, node));
+    (void)loop;
+    fn(arg, result);
+}
+
+/* --- ending it early
+ * ------------------------------------------------------------------------------------------ */
+
+static const evl_op_type deferred;
+
+int32_t evl_op_cancel(evl_op *op) {
+    int rc = check(op);
     if (rc != 0)
         return rc;
-    op *self = op_of(public);
-    if (self->state != OP_IDLE)
-        return EVL_EBUSY;
-    self->loop = loop;
-    self->state = OP_QUEUED;
-    self->node.u.result = 0;
-    loop->alive++;
-    evl_ready(loop, &self->node);
+    evl_operation *self = evl_operation_of(op);
+    if (self->state == EVL_OP_IDLE)
+        return EVL_EALREADY;
+    rc = evl_enter_child(self->loop);
+    if (rc != 0)
+        return rc;
+    if (self->state == EVL_OP_PENDING) {
+        leave(self);
+        evl_op_complete(self, EVL_ECANCELED);
+        return 1;
+    }
+    /* A deferred call is queued from the start, and can be taken back until it is delivered. */
+    if (self->type != &deferred || self->node.u.result != 0)
+        return 0;
+    self->node.u.result = EVL_ECANCELED;
+    return 1;
+}
+
+void evl_op_forget(evl_operation *self) {
+    if (self->state == EVL_OP_PENDING) {
+        leave(self);
+        evl_list_remove(&self->peers);
+        drop_timer(self);
+    } else {
+        evl_list_unlink(&self->node.link);
+        if (self->type->refuse && self->node.u.result >= 0 && !orphaned(self))
+            self->type->refuse(self);
+        told(self);
+    }
+    self->node.u.result = EVL_ECANCELED;
+    deactivate(self);
+    if (self->flags & EVL_OP_IN_FUTURE)
+        evl_future_op_forgotten(self);
+}
+
+int32_t evl_op_close(evl_op *op) {
+    if (!op)
+        return 0;
+    int rc = check(op);
+    if (rc != 0)
+        return rc;
+    evl_operation *self = evl_operation_of(op);
+    if (self->state == EVL_OP_IDLE)
+        return 0;
+    rc = evl_enter_child(self->loop);
+    if (rc == 0)
+        evl_op_forget(self);
+    return rc;
+}
+
+/* --- time
+ * ----------------------------------------------------------------------------------------------------- */
+
+static int set_timer(evl_operation *self) {
+    int64_t until = self->type->timed ? self->until : EVL_NEVER;
+    int64_t at = until < self->deadline ? until : self->deadline;
+    if (at == EVL_NEVER) {
+        drop_timer(self);
+        return 0;
+    }
+    if (!self->timer) {
+        self->timer = evl_timer_for_op(self->loop, self);
+        if (!self->timer)
+            return EVL_ENOMEM;
+    }
+    evl_timer_set(self->timer, at);
+    return 0;
+}
+
+int evl_op_set_until(evl_operation *self, int64_t until) {
+    self->until = until;
+    return set_timer(self);
+}
+
+int32_t evl_op_deadline(evl_op *op, int64_t deadline_ns) {
+    int rc = check(op);
+    if (rc != 0)
+        return rc;
+    evl_operation *self = evl_operation_of(op);
+    if (self->state == EVL_OP_IDLE)
+        return EVL_EALREADY;
+    rc = evl_enter(self->loop);
+    if (rc != 0 || self->state == EVL_OP_READY)
+        return rc;
+    int64_t before = self->deadline;
+    self->deadline = deadline_ns;
+    rc = set_timer(self);
+    if (rc != 0)
+        self->deadline = before;
+    return rc;
+}
+
+void evl_op_expired(evl_operation *self) {
+    bool slept = self->type->timed && self->until <= self->deadline;
+    leave(self);
+    evl_op_complete(self, slept ? 0 : EVL_ETIMEDOUT);
+}
+
+static const evl_op_type sleeping = {.name = "sleep", .timed = true};
+
+static int sleep_until(evl_loop *loop, evl_op *op, int64_t deadline) {
+    int rc = evl_op_check_start(loop, op);
+    if (rc != 0)
+        return rc;
+    evl_operation *self = evl_op_park(loop, op, &sleeping, NULL);
+    rc = evl_op_set_until(self, deadline);
+    if (rc != 0)
+        return evl_op_unpark(self, rc);
     evl_touch(loop);
     return 0;
+}
+
+int32_t evl_sleep_until(evl_loop *loop, evl_op *op, int64_t deadline_ns) {
+    return sleep_until(loop, op, deadline_ns);
+}
+
+int32_t evl_sleep(evl_loop *loop, evl_op *op, int64_t ns) {
+    int rc = evl_op_check_start(loop, op);
+    return rc != 0 ? rc : sleep_until(loop, op, evl_saturated_add(evl_clock_read(&loop->clock), ns));
+}
+
+/* --- the deferred call
+ * -------------------------------------------------------------------------------------- */
+
+static const evl_op_type deferred = {.name = "defer"};
+
+int32_t evl_defer(evl_loop *loop, evl_op *op) {
+    int rc = evl_op_check_start(loop, op);
+    if (rc == 0)
+        make_ready(activate(loop, op, &deferred, NULL, EVL_OP_READY), 0);
+    return rc;
 }

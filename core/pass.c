@@ -1,5 +1,5 @@
 /* pass.c - one pass of the loop: ask the kernel, queue what is ready, run exactly that. */
-#include "loop.h"
+#include "future.h"
 
 /* --- the wait ---------------------------------------------------------------------------------------------
  */
@@ -15,8 +15,8 @@ bool evl_is_alive(const evl_loop *loop) {
 }
 
 bool evl_time_is_up(const evl_loop *loop) {
-    return loop->clock.mode == EVL_CLOCK_MANUAL && loop->alive == loop->alive_timers && !evl_is_ready(loop) &&
-           !evl_is_asked(loop) && atomic_load(&loop->holds) == 0 &&
+    return loop->clock.mode == EVL_CLOCK_MANUAL && loop->outside == 0 && loop->jobs == 0 &&
+           !evl_is_ready(loop) && !evl_is_asked(loop) && atomic_load(&loop->holds) == 0 &&
            evl_time_left((evl_loop *)(uintptr_t)loop, loop->clock.virtual_) != 0;
 }
 
@@ -55,7 +55,7 @@ static void count_busy(evl_loop *loop, int64_t ns) {
 /* Waits for real. Between telling the others that the loop sleeps and the wait itself it looks once more at
  * what they may have left: either it sees that, or they see `sleeping` and wake it (sequential consistency on
  * both sides). */
-static int sleep_in_kernel(evl_loop *loop, evl_event *events, int64_t timeout_ns) {
+static int sleep_in_kernel(evl_loop *loop, evl_kernel_event *events, int64_t timeout_ns) {
     int64_t begin = evl_monotonic();
     if (loop->clock.mode == EVL_CLOCK_REAL) {
         timeout_ns = evl_wait_time(loop, begin, timeout_ns);
@@ -75,7 +75,7 @@ static int sleep_in_kernel(evl_loop *loop, evl_event *events, int64_t timeout_ns
     return n;
 }
 
-int evl_glance(evl_loop *loop, evl_event *events) {
+int evl_glance(evl_loop *loop, evl_kernel_event *events) {
     int n = loop->backend->wait(loop->state, events, EVL_EVENT_MAX, 0);
     loop->now = evl_clock_read(&loop->clock);
     return n;
@@ -83,7 +83,8 @@ int evl_glance(evl_loop *loop, evl_event *events) {
 
 /* A jumping clock passes idle time at once, unless something outside may still come in. */
 bool evl_jump(evl_loop *loop, int64_t limit) {
-    if (loop->clock.mode != EVL_CLOCK_JUMP || evl_is_asked(loop) || atomic_load(&loop->holds) != 0)
+    if (loop->clock.mode != EVL_CLOCK_JUMP || evl_is_asked(loop) || atomic_load(&loop->holds) != 0 ||
+        loop->jobs != 0)
         return false;
     int64_t left = evl_time_left(loop, loop->clock.virtual_);
     if (limit >= 0 && left > limit)
@@ -95,7 +96,7 @@ bool evl_jump(evl_loop *loop, int64_t limit) {
     return true;
 }
 
-static int wait_for_events(evl_loop *loop, evl_event *events, int64_t timeout_ns) {
+static int wait_for_events(evl_loop *loop, evl_kernel_event *events, int64_t timeout_ns) {
     if (loop->clock.mode == EVL_CLOCK_JUMP && timeout_ns != 0) {
         int n = evl_glance(loop, events);
         return n != 0 || evl_jump(loop, timeout_ns) ? n : sleep_in_kernel(loop, events, timeout_ns);
@@ -106,7 +107,7 @@ static int wait_for_events(evl_loop *loop, evl_event *events, int64_t timeout_ns
 /* --- collecting -------------------------------------------------------------------------------------------
  */
 
-int evl_after_poll(evl_loop *loop, const evl_event *events, int n) {
+int evl_after_poll(evl_loop *loop, const evl_kernel_event *events, int n) {
     loop->since_poll = 0;
     loop->metrics.polls++;
     loop->metrics.events += (uint64_t)n;
@@ -149,6 +150,7 @@ int evl_before_poll(evl_loop *loop, bool may_wait) {
 int evl_collect(evl_loop *loop, int64_t timeout_ns) {
     loop->metrics.passes++;
     loop->woken = false;
+    loop->sync_in_row = 0;
     bool busy = evl_is_ready(loop);
     if (busy && loop->since_poll < loop->poll_interval) {
         evl_posts_take(loop);
@@ -156,7 +158,7 @@ int evl_collect(evl_loop *loop, int64_t timeout_ns) {
         evl_timers_due(loop);
         return 0;
     }
-    evl_event events[EVL_EVENT_MAX];
+    evl_kernel_event events[EVL_EVENT_MAX];
     int rc = evl_before_poll(loop, !busy && timeout_ns != 0);
     if (rc != 0)
         return rc;
@@ -174,8 +176,10 @@ static inline void run_node(evl_loop *loop, evl_node *node) {
         node->fn.done(node->arg, node->u.result);
     else if (node->call == EVL_CALL_ONCE)
         evl_call_run(loop, node);
-    else
+    else if (node->call == EVL_CALL_OP)
         evl_op_run(loop, node);
+    else
+        evl_done_run(loop, node);
 }
 
 void evl_run_node(evl_loop *loop, evl_node *node) { run_node(loop, node); }
@@ -209,13 +213,18 @@ static int run_pass(evl_loop *loop, int64_t timeout_ns) {
     return rc == EVL_EINTR ? 0 : rc;
 }
 
+static int32_t stop(evl_loop *loop) {
+    loop->was_stopped = true;
+    return atomic_load(&loop->stop_result);
+}
+
 /* Whether run is over, and with what. */
 static bool run_is_over(evl_loop *loop, int32_t mode, int32_t *result) {
     if (evl_is_closed(loop))
         *result = EVL_ECLOSED;
     else if (atomic_load_explicit(&loop->stop_asked, memory_order_relaxed) &&
              atomic_exchange(&loop->stop_asked, false))
-        *result = atomic_load(&loop->stop_result);
+        *result = stop(loop);
     else if (!evl_list_empty(&loop->sinks[EVL_SINK_RECORD]))
         *result = EVL_RUN_RECORDS;
     else if (mode == EVL_RUN_FOREVER)
@@ -229,8 +238,9 @@ static bool run_is_over(evl_loop *loop, int32_t mode, int32_t *result) {
     return true;
 }
 
-static int32_t run_passes(evl_loop *loop, int32_t mode) {
+int32_t evl_run_passes(evl_loop *loop, int32_t mode) {
     int32_t result = EVL_RUN_DONE;
+    loop->was_stopped = false;
     if (mode == EVL_RUN_DEFAULT && !evl_is_alive(loop) && !evl_is_asked(loop))
         return result;
     do {
@@ -252,7 +262,7 @@ int32_t evl_loop_run(evl_loop *loop, int32_t mode) {
     int rc = evl_own(loop);
     if (rc != 0)
         return rc;
-    int32_t result = run_passes(loop, mode);
+    int32_t result = evl_run_passes(loop, mode);
     evl_disown(loop);
     return result;
 }

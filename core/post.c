@@ -63,8 +63,14 @@ int32_t evl_post_owned(evl_loop *loop, evl_fn *fn, void *arg, evl_fn *drop) {
 
 int32_t evl_post(evl_loop *loop, evl_fn *fn, void *arg) { return evl_post_owned(loop, fn, arg, NULL); }
 
+int evl_post_internal(evl_loop *loop, evl_post_item item) { return append(loop, EVL_POST_INTERNAL, item); }
+
+static void close_by_id(evl_loop *loop, const evl_post_item *item) {
+    (void)evl_close(evl_handle_find(loop, item->id));
+}
+
 int32_t evl_close_later(evl_loop *loop, uint64_t id) {
-    return loop ? append(loop, EVL_POST_CLOSE, (evl_post_item){.id = id}) : EVL_EINVAL;
+    return loop ? evl_post_internal(loop, (evl_post_item){.act = close_by_id, .id = id}) : EVL_EINVAL;
 }
 
 int32_t evl_wake(evl_loop *loop) {
@@ -96,10 +102,12 @@ static void swap(evl_post_queue *q) {
     q->in_len = 0;
 }
 
-/* Closing runs no user code, and so it waits for nobody's turn. */
-static void close_batch(evl_loop *loop, evl_post_queue *q) {
-    for (; q->batch_pos < q->batch_len; q->batch_pos++)
-        (void)evl_close(evl_handle_find(loop, q->batch[q->batch_pos].id));
+/* This runs no user code, and so it waits for nobody's turn. */
+static void act_on_batch(evl_loop *loop, evl_post_queue *q) {
+    while (q->batch_pos < q->batch_len) {
+        evl_post_item item = q->batch[q->batch_pos++];
+        item.act(loop, &item);
+    }
 }
 
 void evl_posts_take(evl_loop *loop) {
@@ -113,13 +121,14 @@ void evl_posts_take(evl_loop *loop) {
             continue;
         swap(q);
         taken += q->batch_len;
-        if (i != EVL_POST_CLOSE)
+        if (i != EVL_POST_INTERNAL)
             evl_ready(loop, &q->node);
     }
     atomic_fetch_sub(&loop->posted, taken);
     (void)pthread_mutex_unlock(&loop->lock);
     loop->metrics.posts += taken;
-    close_batch(loop, &loop->posts[EVL_POST_CLOSE]);
+    act_on_batch(loop, &loop->posts[EVL_POST_INTERNAL]);
+    evl_jobs_take(loop);
 }
 
 static void run_batch(void *arg, int64_t unused) {
@@ -183,5 +192,10 @@ void evl_posts_drop(evl_loop *loop) {
                 q->in[k].drop(q->in[k].arg);
         q->batch_pos = q->batch_len = q->dropped = q->in_len = 0;
     }
+    evl_post_queue *internal = &loop->posts[EVL_POST_INTERNAL];
+    act_on_batch(loop, internal);
+    swap(internal);
+    act_on_batch(loop, internal);
+    evl_jobs_take(loop);
     atomic_store(&loop->posted, 0);
 }

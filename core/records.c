@@ -1,5 +1,5 @@
 /* records.c - the other sink: flat records in the caller's array. Nothing here runs user code. */
-#include "loop.h"
+#include "future.h"
 
 static int32_t clamp(int64_t value) {
     return value > INT32_MAX ? INT32_MAX : value < INT32_MIN ? INT32_MIN : (int32_t)value;
@@ -30,7 +30,14 @@ static evl_record take(evl_loop *loop, evl_node *node) {
         atomic_store(&loop->stop_asked, false);
         node->u.result = atomic_load(&loop->stop_result);
     }
-    int64_t result = node->call == EVL_CALL_OP ? evl_op_end(loop, node) : node->u.result;
+    if (node->call == EVL_CALL_FUTURE) {
+        record.id = evl_future_id(EVL_OWNER(node, evl_done, node)->future);
+        record.extra = record.result = (int32_t)node->u.result;
+        evl_done_forget(loop, node);
+        return record;
+    }
+    bool is_op = node->call == EVL_CALL_OP;
+    int64_t result = is_op ? evl_op_settle(EVL_OWNER(node, evl_operation, node)) : node->u.result;
     record.result = clamp(result);
     record.extra = result;
     if (node->kind < EVL_HANDLES)

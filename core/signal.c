@@ -2,7 +2,7 @@
  *
  * What the handler reads is a table of singly linked lists that is edited under a lock and read without one:
  * an element is unlinked by one atomic store, and freed only when no handler is in flight. */
-#include "loop.h"
+#include "op.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -61,6 +61,11 @@ static void count_delivery(const entry *e) {
     }
 }
 
+static bool is_function(const struct sigaction *action) {
+    return (action->sa_flags & SA_SIGINFO) ||
+           (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
+}
+
 static void handler(int signo, siginfo_t *info, void *context) {
     int saved = errno;
     atomic_fetch_add(&in_flight, 1);
@@ -68,9 +73,11 @@ static void handler(int signo, siginfo_t *info, void *context) {
     struct sigaction previous = table[signo].previous;
     atomic_fetch_sub(&in_flight, 1);
     errno = saved;
+    if (!is_function(&previous))
+        return;
     if (previous.sa_flags & SA_SIGINFO)
         previous.sa_sigaction(signo, info, context);
-    else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN)
+    else
         previous.sa_handler(signo);
 }
 
@@ -78,9 +85,12 @@ static void handler(int signo, siginfo_t *info, void *context) {
  * --------------------------------------------------------------------------------------------- */
 
 /* Somebody who put a handler on top of ours calls ours, or has taken the signal over: installing ours again
- * would make the two call each other for ever. */
+ * would make the two call each other for ever. Where no handler is by now, and nobody has watched since,
+ * there is nothing to call: ours comes back. */
 static int install(entry *e, int signo) {
-    if (e->installed)
+    struct sigaction there;
+    if (e->installed &&
+        (atomic_load(&e->first) || evl_sys.sigaction(signo, NULL, &there) != 0 || is_function(&there)))
         return 0;
     struct sigaction now = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
     (void)sigemptyset(&now.sa_mask);
@@ -195,26 +205,74 @@ void evl_signal_detach(evl_signal_handle *handle) {
     handle->sub = NULL;
 }
 
+/* Who waited once is told and goes, and the last one takes the subscription along. */
+static void end_waits(evl_signal_sub *sub, uint32_t left) {
+    for (evl_link *link = sub->watchers.next; left > 0;) {
+        evl_signal_handle *handle = EVL_OWNER(link, evl_signal_handle, peers);
+        link = link->next;
+        if (!(handle->base.node.flags & EVL_F_OP) || handle->base.node.arg)
+            continue;
+        left--;
+        evl_signal_detach(handle);
+        evl_handle_give(&handle->base);
+    }
+}
+
 static void deliver(evl_loop *loop, evl_signal_sub *sub, uint32_t count) {
+    uint32_t waits = 0;
     for (evl_link *link = sub->watchers.next; link != &sub->watchers; link = link->next) {
         evl_node *node = &EVL_OWNER(link, evl_signal_handle, peers)->base.node;
-        if (evl_linked(&node->link)) {
-            node->u.result += count;
-            continue;
-        }
-        node->u.result = count;
-        evl_ready(loop, node);
+        if (node->flags & EVL_F_OP) {
+            evl_op_complete(node->arg, count);
+            node->arg = NULL;
+            waits++;
+        } else
+            evl_report_count(loop, node, count);
     }
+    end_waits(sub, waits);
 }
 
 void evl_signals_due(evl_loop *loop) {
     if (!atomic_load_explicit(&loop->signal_seen, memory_order_relaxed))
         return;
     (void)atomic_exchange(&loop->signal_seen, false);
-    for (evl_link *link = loop->signals.next; link != &loop->signals; link = link->next) {
+    for (evl_link *link = loop->signals.next, *next; link != &loop->signals; link = next) {
         evl_signal_sub *sub = EVL_OWNER(link, evl_signal_sub, link);
+        next = link->next;
         uint32_t count = atomic_exchange(&sub->count, 0);
         if (count != 0)
             deliver(loop, sub, count);
     }
+}
+
+/* --- waiting for a signal once
+ * --------------------------------------------------------------------------------- */
+
+static void leave_signal(evl_operation *op) {
+    evl_signal_handle *handle = op->owner;
+    evl_signal_detach(handle);
+    evl_handle_give(&handle->base);
+}
+
+static const evl_op_type waiting = {.name = "wait_signal", .leave = leave_signal};
+
+int32_t evl_wait_signal(evl_loop *loop, evl_op *op, int32_t signo) {
+    int rc = evl_op_check_start(loop, op);
+    if (rc == 0 && (signo < 1 || signo >= SIGNALS))
+        rc = EVL_EINVAL;
+    if (rc != 0)
+        return rc;
+    evl_handle *handle = evl_handle_take_internal(loop, EVL_KIND_SIGNAL, NULL);
+    if (!handle)
+        return EVL_ENOMEM;
+    evl_signal_handle *self = (evl_signal_handle *)handle;
+    rc = subscribe(loop, signo, &self->sub);
+    if (rc != 0) {
+        evl_handle_give(handle);
+        return rc;
+    }
+    evl_list_append(&self->sub->watchers, &self->peers);
+    handle->node.arg = evl_op_park(loop, op, &waiting, handle);
+    evl_handle_set_active(handle, true);
+    return 0;
 }

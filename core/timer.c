@@ -1,5 +1,5 @@
 /* timer.c - timers and the loop's time; the order in which timers fall due is timer_queue.c's. */
-#include "loop.h"
+#include "op.h"
 
 evl_timer_key *evl_timer_key_of(void *loop, uint32_t slot) {
     evl_timer_handle *timer = evl_slab_at(&((evl_loop *)loop)->handles[EVL_KIND_TIMER], slot);
@@ -32,23 +32,42 @@ int32_t evl_clock_advance(evl_loop *loop, int64_t ns) {
     return 0;
 }
 
+static evl_handle *set_up(evl_handle *handle) {
+    if (!handle)
+        return NULL;
+    evl_timer_handle *timer = timer_of(handle);
+    timer->repeat = 0;
+    timer->slack_bits = 0;
+    timer->key = (evl_timer_key){.deadline = EVL_NEVER};
+    return handle;
+}
+
+static int reserve(evl_loop *loop) {
+    return evl_tq_reserve(&loop->timers, &loop->mem, loop->handles[EVL_KIND_TIMER].live + 1);
+}
+
 int32_t evl_timer_new(evl_loop *loop, evl_done_fn *fn, void *arg, evl_timer **out) {
     int rc = evl_enter(loop);
     if (rc == 0 && !out)
         rc = EVL_EINVAL;
     if (rc == 0)
-        rc = evl_tq_reserve(&loop->timers, &loop->mem, loop->handles[EVL_KIND_TIMER].live + 1);
+        rc = reserve(loop);
     if (rc != 0)
         return rc;
-    evl_handle *handle = evl_handle_take(loop, EVL_KIND_TIMER, fn, arg);
+    evl_handle *handle = set_up(evl_handle_take(loop, EVL_KIND_TIMER, fn, arg));
     if (!handle)
         return EVL_ENOMEM;
-    evl_timer_handle *timer = timer_of(handle);
-    timer->repeat = 0;
-    timer->slack_bits = 0;
-    timer->key = (evl_timer_key){.deadline = EVL_NEVER};
     *out = handle;
     return 0;
+}
+
+evl_handle *evl_timer_for_op(evl_loop *loop, evl_operation *op) {
+    return reserve(loop) == 0 ? set_up(evl_handle_take_internal(loop, EVL_KIND_TIMER, op)) : NULL;
+}
+
+void evl_timer_set(evl_handle *handle, int64_t deadline) {
+    evl_tq_start(&handle->loop->timers, &timer_of(handle)->key, handle->node.slot, deadline);
+    evl_handle_set_active(handle, true);
 }
 
 static void stop(evl_timer_handle *timer) {
@@ -150,6 +169,10 @@ void evl_report_count(evl_loop *loop, evl_node *node, int64_t count) {
 }
 
 static void expire(evl_loop *loop, evl_timer_handle *timer) {
+    if (EVL_UNLIKELY(timer->base.node.flags & EVL_F_OP)) {
+        evl_op_expired(timer->base.node.arg);
+        return;
+    }
     evl_expiry next = evl_next_expiry(timer->exact, timer->repeat, loop->now);
     if (next.deadline == EVL_NEVER)
         evl_handle_set_active(&timer->base, false);

@@ -26,14 +26,14 @@
 /* What a wait reports. On Linux it is the kernel's own row, so that epoll translates nothing; the other
  * backends fill it in. */
 #if EVL_HAVE_EPOLL
-typedef struct epoll_event evl_event;
+typedef struct epoll_event evl_kernel_event;
 #    define EVL_EVENT_MASK(ev) ((ev)->events)
 #    define EVL_EVENT_TAG(ev)  ((ev)->data.u64)
 #else
-typedef struct evl_event {
+typedef struct evl_kernel_event {
     uint32_t mask;
     uint64_t tag;
-} evl_event;
+} evl_kernel_event;
 #    define EVL_EVENT_MASK(ev) ((ev)->mask)
 #    define EVL_EVENT_TAG(ev)  ((ev)->tag)
 #endif
@@ -79,7 +79,7 @@ typedef struct evl_backend {
     /* Waits up to timeout_ns (0: not at all; negative: for ever; never shorter than asked while nothing
      * happens, so round up) and stores up to cap rows, at most one for an fd. Answers how many, or EVL_EINTR,
      * or what else failed. */
-    int (*wait)(void *state, evl_event *out, int cap, int64_t timeout_ns);
+    int (*wait)(void *state, evl_kernel_event *out, int cap, int64_t timeout_ns);
 
     /* Ends the current wait or the next one. Any thread, signal handlers; keeps errno. */
     void (*wake)(void *state);
@@ -93,7 +93,7 @@ typedef struct evl_backend {
     /* Without EVL_CAP_LOOP_FD: the rows a host has to wait for (the count, also when larger than cap), and
      * the rows it brings back, in place of a wait. NULL otherwise. */
     int (*rows)(void *state, evl_poll_row *rows, int cap);
-    int (*take)(void *state, const evl_poll_row *rows, int n, evl_event *out, int cap);
+    int (*take)(void *state, const evl_poll_row *rows, int n, evl_kernel_event *out, int cap);
 } evl_backend;
 
 /* Best first, NULL at the end. */

@@ -127,7 +127,7 @@ static int milliseconds(int64_t ns) {
     return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
-static int epoll_wait_rows(void *state, evl_event *out, int cap, int64_t timeout_ns) {
+static int epoll_wait_rows(void *state, evl_kernel_event *out, int cap, int64_t timeout_ns) {
     epoll_state *s = state;
     int n = -1;
     bool done = false;

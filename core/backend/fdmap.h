@@ -46,7 +46,7 @@ static inline void evl_wake_write(int fd) {
     errno = saved;
 }
 
-static inline void evl_event_put(evl_event *ev, uint32_t mask, uint64_t tag) {
+static inline void evl_event_put(evl_kernel_event *ev, uint32_t mask, uint64_t tag) {
     EVL_EVENT_MASK(ev) = mask;
     EVL_EVENT_TAG(ev) = tag;
 }

@@ -82,7 +82,7 @@ typedef struct kqueue_state {
 
 /* Rows on their way to the loop: one per fd, and one for all wakes. */
 typedef struct batch {
-    evl_event *out;
+    evl_kernel_event *out;
     int cap;
     int n;
     bool woken;
@@ -594,7 +594,7 @@ static int collect(kqueue_state *s, batch *b, const struct kevent *changes, int 
     return 0;
 }
 
-static int kqueue_wait(void *state, evl_event *out, int cap, int64_t timeout_ns) {
+static int kqueue_wait(void *state, evl_kernel_event *out, int cap, int64_t timeout_ns) {
     kqueue_state *s = state;
     batch b;
     struct kevent changes[EVL_EVENT_MAX];

@@ -247,7 +247,7 @@ static int next_found(const select_state *s, int from, int end) {
     return -1;
 }
 
-static int report(const select_state *s, int fd, evl_event *out) {
+static int report(const select_state *s, int fd, evl_kernel_event *out) {
     const slot *slot = watched(s, fd);
     uint32_t mask = 0;
     for (int set = 0; set < SETS; set++)
@@ -263,7 +263,7 @@ static int report(const select_state *s, int fd, evl_event *out) {
 
 /* Reports what was found in [from, end) behind n rows that are there; remembers the first that does not fit.
  */
-static int report_range(select_state *s, int from, int end, evl_event *out, int cap, int n) {
+static int report_range(select_state *s, int from, int end, evl_kernel_event *out, int cap, int n) {
     for (int fd = next_found(s, from, end); fd >= 0; fd = next_found(s, fd + 1, end)) {
         if (n >= cap) {
             s->next = fd;
@@ -274,7 +274,7 @@ static int report_range(select_state *s, int from, int end, evl_event *out, int 
     return n;
 }
 
-static int report_found(select_state *s, evl_event *out, int cap) {
+static int report_found(select_state *s, evl_kernel_event *out, int cap) {
     int start = s->next < s->end ? s->next : 0;
     s->next = 0;
     int n = report_range(s, start, s->end, out, cap, 0);
@@ -282,7 +282,7 @@ static int report_found(select_state *s, evl_event *out, int cap) {
 }
 
 /* Finds which fd is closed. Those that do not fit are found by the next wait. */
-static int report_gone(select_state *s, evl_event *out, int cap) {
+static int report_gone(select_state *s, evl_kernel_event *out, int cap) {
     int n = 0;
     for (int fd = 0; fd < s->end && n < cap; fd++) {
         const slot *slot = watched(s, fd);
@@ -328,7 +328,7 @@ static int ask(select_state *s, int64_t timeout_ns) {
     return n != 0 ? n : ask_once(s, timeout_ns);
 }
 
-static int select_wait(void *state, evl_event *out, int cap, int64_t timeout_ns) {
+static int select_wait(void *state, evl_kernel_event *out, int cap, int64_t timeout_ns) {
     select_state *s = state;
     int n = ask(s, timeout_ns);
     if (n == EVL_EBADF) {
@@ -367,7 +367,7 @@ static uint32_t as_select(uint32_t reported, uint32_t mask) {
     return (reported & mask) | (sides ? sides : mask);
 }
 
-static int select_take(void *state, const evl_poll_row *rows, int n, evl_event *out, int cap) {
+static int select_take(void *state, const evl_poll_row *rows, int n, evl_kernel_event *out, int cap) {
     select_state *s = state;
     size_t words = (size_t)trim(s);
     bool gone = false;

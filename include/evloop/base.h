@@ -45,6 +45,7 @@ enum {
     EVL_KIND_SIGNAL = 3,     /* a signal watcher; result is the number of deliveries */
     EVL_KIND_HOOK = 4,       /* a hook; never in a record */
     EVL_KIND_WALL = 5,       /* a wall-clock timer; result is the number of expirations */
+    EVL_KIND_FUTURE = 6,     /* a future's done callback made without a function; result is its state */
     EVL_KIND_CALL = 8,       /* a deferred call made without a function */
     EVL_KIND_POST = 9,       /* a post made without a function */
     EVL_KIND_OP = 10,        /* an operation initialised without a function */

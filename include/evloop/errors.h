@@ -87,7 +87,8 @@ enum {
     EVL_EFORK = -1001,    /* a forked child, and evl_loop_fork has not been called */
     EVL_ETHREAD = -1002,  /* another thread is running this loop */
     EVL_ERUNNING = -1003, /* the loop is running: a nested run, or a close from inside */
-    EVL_EUSER = -1004     /* never answered by evloop: for bindings to pass through evl_stop */
+    EVL_EUSER = -1004,    /* never answered by evloop: for bindings to pass through evl_stop */
+    EVL_EBROKEN = -1005   /* the barrier is broken */
 };
 
 /* What a code means, in a few words of English; static. "unknown error" for what is none, "success" for 0

@@ -30,6 +30,7 @@ typedef struct evl_metrics {
     char longest_name[32];   /* and its name */
     uint64_t handles;        /* open now */
     uint64_t bytes;          /* allocated by the loop now */
+    char error_name[32];     /* the name of the future whose error was the last that nobody looked at */
 } evl_metrics;
 
 /* Errors: EVL_EINVAL (struct_size too small to hold itself). @since 0.1 */

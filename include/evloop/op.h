@@ -44,6 +44,27 @@ EVL_API int64_t evl_op_result(const evl_op *op);
 /* sizeof(evl_op) of the library, for bindings to check. @thread any. @since 0.1 */
 EVL_API int32_t evl_op_size(void);
 
+/* Gives an active operation a deadline, in the loop's time: if it is still pending then, it completes with
+ * EVL_ETIMEDOUT. A deadline that has passed counts from the next pass on. A second call replaces the first,
+ * and EVL_NEVER takes it away; it ends with the operation. Whichever of deadline and completion is queued
+ * first wins. Errors: EVL_EALREADY (not active), EVL_EINVAL, EVL_ENOMEM. @since 0.1 */
+EVL_API int32_t evl_op_deadline(evl_op *op, int64_t deadline_ns);
+
+/* Completes with 0 when the time has come: ns from now (the clock is read), or at a deadline. Runs in one
+ * order with timers. Not before the next pass. Errors: EVL_EBUSY, EVL_EINVAL, EVL_ENOMEM. @since 0.1 */
+EVL_API int32_t evl_sleep(evl_loop *loop, evl_op *op, int64_t ns);
+EVL_API int32_t evl_sleep_until(evl_loop *loop, evl_op *op, int64_t deadline_ns);
+
+/* Completes with a mask when fd can be read or written (io.h), once; any number may wait for one fd. One
+ * system call; none when it completes and is started again in the same pass. Completes with EVL_EBADF when
+ * the fd was closed, EVL_ECLOSED after evl_fd_closing. Errors: as evl_io_new, EVL_EBUSY, EVL_EINVAL (mask 0).
+ * @since 0.1 */
+EVL_API int32_t evl_wait_fd(evl_loop *loop, evl_op *op, evl_fd fd, uint32_t mask);
+
+/* Completes with the number of deliveries when a signal comes (signal.h), once. Errors: EVL_EBUSY,
+ * EVL_EINVAL, EVL_ENOMEM. @since 0.1 */
+EVL_API int32_t evl_wait_signal(evl_loop *loop, evl_op *op, int32_t signo);
+
 /* A deferred call that can be taken back: completes with 0 in the next pass, FIFO with evl_call_soon.
  * Allocates nothing. Errors: EVL_EBUSY (active), EVL_EINVAL (not initialised). @since 0.1 */
 EVL_API int32_t evl_defer(evl_loop *loop, evl_op *op);

@@ -103,11 +103,11 @@ class Queue {
 
     // What a wait answers when that is not rows.
     int wait_code(int64_t timeout_ns) {
-        std::array<evl_event, EVL_EVENT_MAX> events;
+        std::array<evl_kernel_event, EVL_EVENT_MAX> events;
         return backend->wait(state_, events.data(), EVL_EVENT_MAX, timeout_ns);
     }
     Rows wait(int64_t timeout_ns = 0, int cap = EVL_EVENT_MAX) {
-        std::array<evl_event, EVL_EVENT_MAX> events;
+        std::array<evl_kernel_event, EVL_EVENT_MAX> events;
         int n = backend->wait(state_, events.data(), cap, timeout_ns);
         EXPECT_GE(n, 0);
         EXPECT_LE(n, cap);
@@ -121,7 +121,7 @@ class Queue {
         return rows;
     }
     Rows take(const std::vector<evl_poll_row> &rows, int cap = EVL_EVENT_MAX) {
-        std::array<evl_event, EVL_EVENT_MAX> events;
+        std::array<evl_kernel_event, EVL_EVENT_MAX> events;
         int n = backend->take(state_, rows.data(), static_cast<int>(rows.size()), events.data(), cap);
         EXPECT_LE(n, cap);
         return rows_of(events.data(), n);
@@ -132,7 +132,7 @@ class Queue {
 
   private:
     evl_mem *mem() { return reinterpret_cast<evl_mem *>(mem_); }
-    static Rows rows_of(const evl_event *events, int n) {
+    static Rows rows_of(const evl_kernel_event *events, int n) {
         Rows rows;
         for (int i = 0; i < n; i++) {
             uint64_t tag = EVL_EVENT_TAG(&events[i]);

@@ -1,0 +1,313 @@
+/* combine.c - one future out of several: gather, wait_futures, any, as_completed. */
+#include "future.h"
+
+typedef struct several several;
+
+/* One of those that are looked at. */
+typedef struct part {
+    evl_watch watch;
+    several *whole;
+} part;
+
+struct several {
+    evl_combinator base;
+    evl_future *out;
+    uint32_t count;
+    uint32_t pending;
+    uint32_t seats;  /* as_completed: futures given out that are not done */
+    int32_t mode;    /* gather's flags, wait's mode */
+    bool cancelling; /* gather: out is cancelled when all are done */
+    part parts[];
+};
+
+static void release(evl_combinator *maker) {
+    several *self = (several *)maker;
+    for (uint32_t i = 0; i < self->count; i++)
+        evl_watch_stop(&self->parts[i].watch);
+}
+
+static int check(evl_loop *loop, evl_future *const *futures, uint32_t n, evl_future *const *out) {
+    int rc = evl_enter(loop);
+    if (rc != 0)
+        return rc;
+    if (!out || (n > 0 && !futures) || n > INT32_MAX)
+        return EVL_EINVAL;
+    for (uint32_t i = 0; i < n; i++)
+        if (!futures[i] || futures[i]->loop != loop)
+            return EVL_EINVAL;
+    return 0;
+}
+
+static int make(evl_loop *loop, evl_combinator kind, uint32_t n, int32_t mode, evl_future **out) {
+    kind.size = sizeof(several) + n * sizeof(part);
+    kind.release = release;
+    int rc = evl_future_make(loop, &kind, out);
+    if (rc != 0)
+        return rc;
+    several *self = (several *)(*out)->maker;
+    self->out = *out;
+    self->count = self->pending = n;
+    self->mode = mode;
+    return 0;
+}
+
+/* Those that are done already tell at once, and may complete the future, which ends the watching. */
+static void watch_all(evl_future *out, evl_future *const *futures, uint32_t n,
+                      void (*done)(evl_watch *, evl_future *)) {
+    (void)evl_future_ref(out);
+    for (uint32_t i = 0; i < n && !evl_future_is_done(out); i++) {
+        several *self = (several *)out->maker;
+        self->parts[i].whole = self;
+        evl_watch_start(&self->parts[i].watch, futures[i], done);
+    }
+    evl_future_unref(out);
+}
+
+static several *whole_of(evl_watch *watch) { return EVL_OWNER(watch, part, watch)->whole; }
+
+/* --- gather
+ * ------------------------------------------------------------------------------------------------------- */
+
+/* Errors of those that go on after the first one count as looked at. */
+static void fail_gather(several *self, int32_t error) {
+    for (uint32_t i = 0; i < self->count; i++)
+        if (self->parts[i].watch.subject)
+            self->parts[i].watch.subject->looked_at = true;
+    evl_future_finish(self->out, EVL_FUTURE_ERROR, error);
+}
+
+static void gather_done(evl_watch *watch, evl_future *subject) {
+    several *self = whole_of(watch);
+    subject->looked_at = true;
+    evl_watch_stop(watch);
+    self->pending--;
+    bool counts = !self->cancelling && !(self->mode & EVL_GATHER_ERRORS);
+    if (counts && subject->state != EVL_FUTURE_VALUE)
+        fail_gather(self, subject->error);
+    else if (self->pending == 0)
+        evl_future_finish(self->out, self->cancelling ? EVL_FUTURE_CANCELLED : EVL_FUTURE_VALUE, self->count);
+}
+
+/* The last one to be done completes the future, and the block with it. */
+static bool cancel_gather(evl_future *future) {
+    several *self = (several *)future->maker;
+    self->cancelling = true;
+    for (uint32_t i = 0; !evl_future_is_done(future) && i < self->count; i++)
+        if (self->parts[i].watch.subject)
+            (void)evl_future_cancel(self->parts[i].watch.subject);
+    return true;
+}
+
+int32_t evl_gather(evl_loop *loop, evl_future *const *futures, uint32_t n, uint32_t flags, evl_future **out) {
+    int rc = check(loop, futures, n, out);
+    if (rc == 0 && (flags & ~(uint32_t)EVL_GATHER_ERRORS) != 0)
+        rc = EVL_EINVAL;
+    if (rc == 0)
+        rc = make(loop, (evl_combinator){.cancel = cancel_gather}, n, (int32_t)flags, out);
+    if (rc != 0)
+        return rc;
+    if (n == 0)
+        evl_future_finish(*out, EVL_FUTURE_VALUE, 0);
+    watch_all(*out, futures, n, gather_done);
+    for (uint32_t i = 0; i < n && (*out)->state == EVL_FUTURE_ERROR; i++)
+        futures[i]->looked_at = true;
+    return 0;
+}
+
+/* --- wait
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+/* How many are done is counted now: more may be than the one that ended the wait. */
+static void end_wait(several *self) {
+    int64_t done = 0;
+    for (uint32_t i = 0; i < self->count; i++)
+        done += !self->parts[i].watch.subject || evl_future_is_done(self->parts[i].watch.subject);
+    evl_future_finish(self->out, EVL_FUTURE_VALUE, done);
+}
+
+static bool wait_is_over(const several *self, const evl_future *subject) {
+    return self->pending == 0 || self->mode == EVL_WAIT_FIRST ||
+           (self->mode == EVL_WAIT_FIRST_ERROR && subject->state == EVL_FUTURE_ERROR);
+}
+
+static void wait_done(evl_watch *watch, evl_future *subject) {
+    several *self = whole_of(watch);
+    evl_watch_stop(watch);
+    self->pending--;
+    if (wait_is_over(self, subject))
+        end_wait(self);
+}
+
+static void wait_expired(evl_future *future) { end_wait((several *)future->maker); }
+
+static uint32_t count_done(evl_future *const *futures, uint32_t n) {
+    uint32_t done = 0;
+    for (uint32_t i = 0; i < n; i++)
+        done += evl_future_is_done(futures[i]);
+    return done;
+}
+
+static bool has_failed(evl_future *const *futures, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++)
+        if (futures[i]->state == EVL_FUTURE_ERROR)
+            return true;
+    return false;
+}
+
+int32_t evl_wait_futures(evl_loop *loop, evl_future *const *futures, uint32_t n, int32_t mode,
+                         int64_t timeout_ns, evl_future **out) {
+    int rc = check(loop, futures, n, out);
+    if (rc == 0 && (n == 0 || mode < EVL_WAIT_ALL || mode > EVL_WAIT_FIRST_ERROR))
+        rc = EVL_EINVAL;
+    if (rc == 0)
+        rc = make(loop, (evl_combinator){.expired = wait_expired}, n, mode, out);
+    if (rc != 0)
+        return rc;
+    uint32_t done = count_done(futures, n);
+    bool over = done == n || timeout_ns == 0 || (mode == EVL_WAIT_FIRST && done > 0) ||
+                (mode == EVL_WAIT_FIRST_ERROR && has_failed(futures, n));
+    if (over) {
+        evl_future_finish(*out, EVL_FUTURE_VALUE, done);
+        return 0;
+    }
+    if (timeout_ns > 0)
+        rc = evl_sleep(loop, evl_future_op(*out), timeout_ns);
+    if (rc != 0) {
+        evl_future_unref(*out);
+        return rc;
+    }
+    watch_all(*out, futures, n, wait_done);
+    return 0;
+}
+
+/* --- any
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+static void any_done(evl_watch *watch, evl_future *subject) {
+    several *self = whole_of(watch);
+    int64_t index = EVL_OWNER(watch, part, watch) - self->parts;
+    int32_t error = subject->error;
+    bool has_value = subject->state == EVL_FUTURE_VALUE;
+    subject->looked_at = true;
+    evl_watch_stop(watch);
+    self->pending--;
+    if (has_value)
+        evl_future_finish(self->out, EVL_FUTURE_VALUE, index);
+    else if (self->pending == 0)
+        evl_future_finish(self->out, EVL_FUTURE_ERROR, error);
+}
+
+int32_t evl_any(evl_loop *loop, evl_future *const *futures, uint32_t n, evl_future **out) {
+    int rc = check(loop, futures, n, out);
+    if (rc == 0 && n == 0)
+        rc = EVL_EINVAL;
+    if (rc == 0)
+        rc = make(loop, (evl_combinator){0}, n, 0, out);
+    if (rc == 0)
+        watch_all(*out, futures, n, any_done);
+    return rc;
+}
+
+/* --- as_completed
+ * ------------------------------------------------------------------------------------------------- */
+
+/* A hidden future in the middle watches them all and has the timeout; each of the futures given out keeps it.
+ * The middle knows them without a reference, behind its parts, and forgets those that go; several.mode is the
+ * next one to be served. */
+typedef struct seat {
+    evl_combinator base;
+    evl_future *middle; /* a reference */
+    evl_future **place; /* behind the middle's parts */
+} seat;
+
+static void release_seat(evl_combinator *maker) {
+    seat *self = (seat *)maker;
+    several *whole = (several *)self->middle->maker;
+    if (whole) {
+        *self->place = NULL;
+        if (--whole->seats == 0) /* nobody is left to hear of it, nor of the timeout */
+            evl_future_finish(self->middle, EVL_FUTURE_CANCELLED, 0);
+    }
+    evl_future_unref(self->middle);
+}
+
+static evl_future **seats_of(several *self) { return (evl_future **)(void *)&self->parts[self->count]; }
+
+/* The next seat, whether anybody still sits there or not. */
+static void serve(several *self, int state, int64_t value) {
+    evl_future *out = seats_of(self)[self->mode++];
+    if (out)
+        evl_future_finish(out, state, value);
+}
+
+static void completed(evl_watch *watch, evl_future *subject) {
+    several *self = whole_of(watch);
+    evl_future *hidden = evl_future_ref(self->out);
+    int64_t index = EVL_OWNER(watch, part, watch) - self->parts;
+    (void)subject;
+    evl_watch_stop(watch);
+    self->pending--;
+    serve(self, EVL_FUTURE_VALUE, index);
+    if (!evl_future_is_done(hidden) && ((several *)hidden->maker)->pending == 0)
+        evl_future_finish(hidden, EVL_FUTURE_VALUE, 0);
+    evl_future_unref(hidden);
+}
+
+static void seats_expired(evl_future *hidden) {
+    several *self = (several *)hidden->maker;
+    (void)evl_future_ref(hidden);
+    while (!evl_future_is_done(hidden) && (uint32_t)self->mode < self->count)
+        serve(self, EVL_FUTURE_ERROR, EVL_ETIMEDOUT);
+    if (!evl_future_is_done(hidden))
+        evl_future_finish(hidden, EVL_FUTURE_VALUE, 0);
+    evl_future_unref(hidden);
+}
+
+static int seat_all(evl_future *hidden, evl_future **outs, uint32_t n) {
+    static const evl_combinator sitting = {.size = sizeof(seat), .release = release_seat};
+    for (uint32_t i = 0; i < n; i++) {
+        int rc = evl_future_make(hidden->loop, &sitting, &outs[i]);
+        if (rc != 0) {
+            while (i-- > 0)
+                evl_future_unref(outs[i]);
+            return rc;
+        }
+        seat *self = (seat *)outs[i]->maker;
+        self->middle = evl_future_ref(hidden);
+        self->place = &seats_of((several *)hidden->maker)[i];
+        *self->place = outs[i];
+        ((several *)hidden->maker)->seats++;
+    }
+    return 0;
+}
+
+int32_t evl_as_completed(evl_loop *loop, evl_future *const *futures, uint32_t n, int64_t timeout_ns,
+                         evl_future **outs) {
+    int rc = check(loop, futures, n, outs);
+    if (rc != 0 || n == 0)
+        return rc;
+    evl_future *hidden;
+    evl_combinator kind = {.size = sizeof(several) + n * (sizeof(part) + sizeof(evl_future *)),
+                           .expired = seats_expired,
+                           .release = release};
+    rc = evl_future_make(loop, &kind, &hidden);
+    if (rc != 0)
+        return rc;
+    several *self = (several *)hidden->maker;
+    self->out = hidden;
+    self->count = self->pending = n;
+    rc = seat_all(hidden, outs, n);
+    if (rc == 0 && timeout_ns > 0) {
+        rc = evl_sleep(loop, evl_future_op(hidden), timeout_ns);
+        for (uint32_t i = 0; rc != 0 && i < n; i++)
+            evl_future_unref(outs[i]);
+    }
+    if (rc == 0)
+        watch_all(hidden, futures, n, completed);
+    if (rc == 0 && timeout_ns == 0 && !evl_future_is_done(hidden))
+        seats_expired(hidden);
+    evl_future_unref(hidden);
+    return rc;
+}

@@ -1,0 +1,460 @@
+/* executor.c - pools of threads.
+ *
+ * A job is a block of its own: the operation may go while the job runs. Under the pool's lock the two know
+ * each other; whoever leaves first takes the other's pointer away. Finished jobs are handed to their loop in
+ * a list under the loop's lock, so that telling the loop cannot fail. */
+#if defined(__linux__) && !defined(_GNU_SOURCE)
+#    define _GNU_SOURCE /* pthread_setname_np */
+#endif
+#include "op.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { JOB_QUEUED, JOB_RUNNING, JOB_DONE };
+
+typedef struct evl_job {
+    evl_link link; /* in the pool's queue, or in evl_loop.jobs_done */
+    evl_executor *pool;
+    evl_loop *loop;    /* a reference */
+    evl_operation *op; /* NULL: nobody waits for it any more */
+    evl_fn *fn;
+    void *arg;
+    evl_fn *drop;
+    int state;
+    bool given_up; /* done without having begun */
+} evl_job;
+
+typedef struct worker {
+    evl_link link; /* in evl_executor.workers */
+    evl_executor *pool;
+    pthread_t thread;
+    bool busy; /* runs a job */
+    bool left; /* left behind: nobody joins it, and it frees itself */
+} worker;
+
+struct evl_executor {
+    pthread_mutex_t lock;
+    pthread_cond_t work;  /* a job, or the end */
+    pthread_cond_t quiet; /* nothing is queued or running */
+    evl_link queue;
+    evl_link workers;
+    evl_loop *home; /* whose memory this is; a reference */
+    uint32_t generation;
+    uint32_t refs; /* the owner's, each thread's, each job's */
+    uint32_t max_threads, limit;
+    uint32_t threads, idle;
+    bool closed;
+    char name[16];
+    evl_executor_info info;
+};
+
+/* In a forked child there are no threads, and the lock may be held for ever by one that is not there. */
+static bool is_parents(const evl_executor *pool) { return pool->generation != evl_fork_now(); }
+
+static void lock(evl_executor *pool) {
+    if (!is_parents(pool))
+        (void)pthread_mutex_lock(&pool->lock);
+}
+
+static void unlock(evl_executor *pool) {
+    if (!is_parents(pool))
+        (void)pthread_mutex_unlock(&pool->lock);
+}
+
+/* --- life, under the lock
+ * ------------------------------------------------------------------------------------- */
+
+static void free_pool(evl_executor *pool) {
+    evl_loop *home = pool->home;
+    if (!is_parents(pool)) {
+        (void)pthread_cond_destroy(&pool->work);
+        (void)pthread_cond_destroy(&pool->quiet);
+        (void)pthread_mutex_destroy(&pool->lock);
+    }
+    evl_mem_free(&home->mem, pool, sizeof *pool);
+    evl_loop_unref(home);
+}
+
+/* Unlocks, and frees the pool with the last reference. */
+static void unlock_and_unref(evl_executor *pool) {
+    bool last = --pool->refs == 0;
+    unlock(pool);
+    if (last)
+        free_pool(pool);
+}
+
+static bool is_quiet(const evl_executor *pool) { return pool->info.queued == 0 && pool->info.running == 0; }
+
+static void free_job(evl_job *job) {
+    evl_loop *loop = job->loop;
+    evl_executor *pool = job->pool;
+    evl_mem_free(&loop->mem, job, sizeof *job);
+    evl_loop_unref(loop);
+    lock(pool);
+    unlock_and_unref(pool);
+}
+
+/* --- on the pool's threads
+ * ------------------------------------------------------------------------------------ */
+
+/* The loop hears of the job, or it is gone and this thread is the one to give the argument up. */
+static void hand_back(evl_job *job) {
+    evl_loop *loop = job->loop;
+    (void)pthread_mutex_lock(&loop->lock);
+    bool closed = evl_is_closed(loop);
+    if (!closed) {
+        evl_list_append(&loop->jobs_done, &job->link);
+        atomic_fetch_add(&loop->posted, 1);
+    }
+    (void)pthread_mutex_unlock(&loop->lock);
+    if (!closed) {
+        evl_notify(loop);
+        return;
+    }
+    if (job->drop)
+        job->drop(job->arg);
+    free_job(job);
+}
+
+static void run_job(worker *self, evl_job *job) {
+    evl_executor *pool = self->pool;
+    job->state = JOB_RUNNING;
+    self->busy = true;
+    pool->info.queued--;
+    pool->info.running++;
+    unlock(pool);
+    job->fn(job->arg);
+    lock(pool);
+    job->state = JOB_DONE;
+    self->busy = false;
+    pool->info.running--;
+    if (job->op)
+        pool->info.finished++;
+    else
+        pool->info.late++;
+    if (is_quiet(pool))
+        (void)pthread_cond_broadcast(&pool->quiet);
+    unlock(pool);
+    hand_back(job);
+    lock(pool);
+}
+
+static evl_job *next_job(evl_executor *pool) {
+    while (evl_list_empty(&pool->queue) && !pool->closed) {
+        pool->idle++;
+        (void)pthread_cond_wait(&pool->work, &pool->lock);
+        pool->idle--;
+    }
+    if (evl_list_empty(&pool->queue))
+        return NULL;
+    evl_job *job = EVL_OWNER(pool->queue.next, evl_job, link);
+    evl_list_remove(&job->link);
+    return job;
+}
+
+static void free_worker(worker *self) { evl_mem_free(&self->pool->home->mem, self, sizeof *self); }
+
+static void *work(void *arg) {
+    worker *self = arg;
+    evl_executor *pool = self->pool;
+    lock(pool);
+#if defined(__linux__)
+    if (pool->name[0] != '\0')
+        (void)pthread_setname_np(pthread_self(), pool->name);
+#endif
+    for (evl_job *job; (job = next_job(pool));)
+        run_job(self, job);
+    pool->threads--;
+    pool->info.threads--;
+    if (self->left)
+        free_worker(self);
+    unlock_and_unref(pool);
+    return NULL;
+}
+
+/* Under the lock. The thread begins with taking it, and so sees what is written here. */
+static int start_thread(evl_executor *pool) {
+    sigset_t all, before;
+    worker *self = evl_mem_zalloc(&pool->home->mem, sizeof *self);
+    if (!self)
+        return EVL_ENOMEM;
+    self->pool = pool;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(&self->thread, NULL, work, self);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc != 0) {
+        free_worker(self);
+        return evl_err_from_errno(rc);
+    }
+    evl_list_append(&pool->workers, &self->link);
+    pool->refs++;
+    pool->threads++;
+    pool->info.threads++;
+    return 0;
+}
+
+/* --- on the loop's thread
+ * --------------------------------------------------------------------------------------- */
+
+/* The operation goes: the job loses it, and if it has not begun, it never will. */
+static void leave_job(evl_operation *op) {
+    evl_job *job = op->owner;
+    evl_executor *pool = job->pool;
+    op->loop->jobs--;
+    lock(pool);
+    job->op = NULL;
+    bool never = job->state == JOB_QUEUED || (job->state == JOB_RUNNING && is_parents(pool));
+    if (never) {
+        evl_list_unlink(&job->link);
+        pool->info.queued--;
+        pool->info.canceled++;
+        if (is_quiet(pool))
+            (void)pthread_cond_broadcast(&pool->quiet);
+    }
+    unlock(pool);
+    if (!never)
+        return;
+    evl_drop_later(op->loop, job->drop, job->arg);
+    free_job(job);
+}
+
+static const evl_op_type running = {.name = "job", .leave = leave_job};
+
+static void give_up_arg(evl_loop *loop, const evl_job *job) {
+    if (!evl_is_closed(loop))
+        evl_drop_later(loop, job->drop, job->arg);
+    else if (job->drop)
+        job->drop(job->arg);
+}
+
+static void take_back(evl_loop *loop, evl_job *job) {
+    if (job->op) {
+        loop->jobs--;
+        evl_op_complete(job->op, job->given_up ? EVL_ECANCELED : 0);
+    }
+    if (!job->op || job->given_up)
+        give_up_arg(loop, job);
+    free_job(job);
+}
+
+void evl_jobs_take(evl_loop *loop) {
+    evl_link done;
+    evl_list_init(&done);
+    if (!evl_is_forked(loop))
+        (void)pthread_mutex_lock(&loop->lock);
+    evl_list_splice(&done, &loop->jobs_done);
+    uint32_t count = 0;
+    for (const evl_link *link = done.next; link != &done; link = link->next)
+        count++;
+    atomic_fetch_sub(&loop->posted, count);
+    if (!evl_is_forked(loop))
+        (void)pthread_mutex_unlock(&loop->lock);
+    while (!evl_list_empty(&done)) {
+        evl_job *job = EVL_OWNER(done.next, evl_job, link);
+        evl_list_remove(&job->link);
+        take_back(loop, job);
+    }
+}
+
+int32_t evl_executor_new(evl_loop *loop, uint32_t threads, uint32_t limit, const char *name,
+                         evl_executor **out) {
+    int rc = evl_enter(loop);
+    if (rc != 0)
+        return rc;
+    if (!out || threads == 0)
+        return EVL_EINVAL;
+    evl_executor *pool = evl_mem_zalloc(&loop->mem, sizeof *pool);
+    if (!pool)
+        return EVL_ENOMEM;
+    rc = pthread_mutex_init(&pool->lock, NULL);
+    if (rc == 0)
+        rc = pthread_cond_init(&pool->work, NULL);
+    if (rc == 0)
+        rc = pthread_cond_init(&pool->quiet, NULL);
+    if (rc != 0) {
+        evl_mem_free(&loop->mem, pool, sizeof *pool);
+        return evl_err_from_errno(rc);
+    }
+    evl_list_init(&pool->queue);
+    evl_list_init(&pool->workers);
+    pool->home = evl_loop_ref(loop);
+    pool->generation = loop->origin;
+    pool->refs = 1;
+    pool->max_threads = threads;
+    pool->limit = limit;
+    for (size_t i = 0; name && name[i] != '\0' && i + 1 < sizeof pool->name; i++)
+        pool->name[i] = name[i];
+    *out = pool;
+    return 0;
+}
+
+static int default_pool(evl_loop *loop, evl_executor **out) {
+    if (!loop->default_pool) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        uint32_t threads = cores > 0 && cores < 28 ? (uint32_t)cores + 4 : 32;
+        int rc = evl_executor_new(loop, threads, EVL_UNBOUNDED, "evloop", &loop->default_pool);
+        if (rc != 0)
+            return rc;
+    }
+    *out = loop->default_pool;
+    return 0;
+}
+
+/* Under the lock: whether one more job may come in. Starts a thread if none is free for it. */
+static int admit(evl_executor *pool, uint32_t flags) {
+    if (pool->closed)
+        return EVL_ECLOSED;
+    bool free_thread = pool->idle > pool->info.queued;
+    bool may_grow = pool->threads < pool->max_threads;
+    if (!free_thread && !may_grow && !(flags & EVL_SUBMIT_WAIT) && pool->info.queued >= pool->limit)
+        return EVL_EAGAIN;
+    if (free_thread || !may_grow)
+        return 0;
+    int rc = start_thread(pool);
+    return rc != 0 && pool->threads != 0 ? 0 : rc; /* the threads there are will do */
+}
+
+int32_t evl_executor_submit(evl_executor *pool, evl_loop *loop, evl_op *op, evl_fn *fn, void *arg,
+                            evl_fn *drop, uint32_t flags) {
+    int rc = evl_op_check_start(loop, op);
+    if (rc == 0 && (!fn || (flags & ~(uint32_t)EVL_SUBMIT_WAIT) != 0))
+        rc = EVL_EINVAL;
+    if (rc == 0 && !pool)
+        rc = default_pool(loop, &pool);
+    if (rc == 0 && is_parents(pool))
+        rc = EVL_EFORK;
+    if (rc != 0)
+        return rc;
+    evl_job *job = evl_mem_zalloc(&loop->mem, sizeof *job);
+    if (!job)
+        return EVL_ENOMEM;
+    *job = (evl_job){.pool = pool, .loop = loop, .fn = fn, .arg = arg, .drop = drop, .state = JOB_QUEUED};
+    lock(pool);
+    rc = admit(pool, flags);
+    if (rc != 0) {
+        unlock(pool);
+        evl_mem_free(&loop->mem, job, sizeof *job);
+        return rc;
+    }
+    (void)evl_loop_ref(loop);
+    pool->refs++;
+    job->op = evl_op_park(loop, op, &running, job);
+    loop->jobs++;
+    evl_list_append(&pool->queue, &job->link);
+    pool->info.queued++;
+    pool->info.accepted++;
+    (void)pthread_cond_signal(&pool->work);
+    unlock(pool);
+    return 0;
+}
+
+/* --- the end
+ * ---------------------------------------------------------------------------------------------------- */
+
+/* False when the time is up. */
+static bool wait_until_quiet(evl_executor *pool, int64_t timeout_ns) {
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    int64_t at = evl_saturated_add((int64_t)until.tv_sec * 1000000000 + until.tv_nsec, timeout_ns);
+    until = evl_timespec(at);
+    while (!is_quiet(pool)) {
+        if (timeout_ns < 0)
+            (void)pthread_cond_wait(&pool->quiet, &pool->lock);
+        else if (pthread_cond_timedwait(&pool->quiet, &pool->lock, &until) == ETIMEDOUT && !is_quiet(pool))
+            return false;
+    }
+    return true;
+}
+
+/* What has not begun goes back to its loop, which cancels it. */
+static void give_up_queue(evl_executor *pool) {
+    while (!evl_list_empty(&pool->queue)) {
+        evl_job *job = EVL_OWNER(pool->queue.next, evl_job, link);
+        evl_list_remove(&job->link);
+        job->state = JOB_DONE;
+        job->given_up = true;
+        pool->info.queued--;
+        pool->info.canceled++;
+        unlock(pool);
+        hand_back(job);
+        lock(pool);
+    }
+}
+
+/* Joins the threads that are through, and leaves the others behind. */
+static void end_threads(evl_executor *pool) {
+    evl_link idle;
+    evl_list_init(&idle);
+    while (!evl_list_empty(&pool->workers)) {
+        worker *self = EVL_OWNER(pool->workers.next, worker, link);
+        evl_list_remove(&self->link);
+        self->left = self->busy;
+        if (self->left)
+            (void)pthread_detach(self->thread);
+        else
+            evl_list_append(&idle, &self->link);
+    }
+    unlock(pool);
+    while (!evl_list_empty(&idle)) {
+        worker *self = EVL_OWNER(idle.next, worker, link);
+        evl_list_remove(&self->link);
+        (void)pthread_join(self->thread, NULL);
+        free_worker(self);
+    }
+    lock(pool);
+}
+
+/* A child has their memory, and not them. */
+static void forget_threads(evl_executor *pool) {
+    pool->closed = true;
+    while (!evl_list_empty(&pool->workers)) {
+        worker *self = EVL_OWNER(pool->workers.next, worker, link);
+        evl_list_remove(&self->link);
+        free_worker(self);
+        pool->refs--;
+    }
+    unlock_and_unref(pool);
+}
+
+int32_t evl_executor_close(evl_executor *pool, int32_t how, int64_t timeout_ns) {
+    if (!pool)
+        return 0;
+    if (how != EVL_CLOSE_DRAIN && how != EVL_CLOSE_ABANDON)
+        return EVL_EINVAL;
+    if (is_parents(pool)) {
+        forget_threads(pool);
+        return 0;
+    }
+    lock(pool);
+    pool->closed = true;
+    (void)pthread_cond_broadcast(&pool->work);
+    if (how == EVL_CLOSE_ABANDON)
+        give_up_queue(pool);
+    bool quiet = wait_until_quiet(pool, timeout_ns);
+    if (!quiet)
+        give_up_queue(pool);
+    end_threads(pool);
+    unlock_and_unref(pool);
+    return quiet ? 0 : EVL_ETIMEDOUT;
+}
+
+void evl_default_pool_close(evl_loop *loop) {
+    evl_executor *pool = loop->default_pool;
+    loop->default_pool = NULL;
+    (void)evl_executor_close(pool, EVL_CLOSE_ABANDON, 0);
+}
+
+int32_t evl_executor_stats(evl_executor *pool, evl_executor_info *out) {
+    if (!pool || !out || out->struct_size < sizeof out->struct_size)
+        return EVL_EINVAL;
+    uint32_t size = out->struct_size;
+    lock(pool);
+    pool->info.struct_size = size;
+    memcpy(out, &pool->info, size < sizeof *out ? size : sizeof *out);
+    unlock(pool);
+    return 0;
+}

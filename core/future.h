@@ -1,0 +1,88 @@
+/* future.h - futures from the inside. */
+#ifndef EVL_CORE_FUTURE_H
+#define EVL_CORE_FUTURE_H
+
+#include "op.h"
+
+/* Somebody inside evloop who looks at a future: combinators, then, follow. Unlike done callbacks it runs no
+ * user code and hears of the outcome at once, in evl_future_settle's turn. Part of the combinator's memory.
+ */
+typedef struct evl_watch {
+    evl_link link;              /* in evl_future.watches; next NULL: watches nothing */
+    struct evl_future *subject; /* a reference is held while it is not NULL */
+    void (*done)(struct evl_watch *watch, struct evl_future *subject);
+} evl_watch;
+
+/* What a combinator's future does differently. Its memory is one block, freed with the future. */
+typedef struct evl_combinator {
+    size_t size; /* of the block */
+    /* The future is being cancelled: true if that has been seen to and it will be done later. NULL: nothing
+     * to do. */
+    bool (*cancel)(struct evl_future *future);
+    /* The operation in the future has completed: a timeout. NULL: its result is the future's. */
+    void (*expired)(struct evl_future *future);
+    /* The future is done, or goes: stop watching. NULL: nothing to stop. */
+    void (*release)(struct evl_combinator *maker);
+} evl_combinator;
+
+/* The operation comes first: its node is what the slab and the ready list know. */
+struct evl_future {
+    evl_operation op;
+    evl_loop *loop;
+    evl_link line;         /* evl_node: waiting operations and done callbacks, oldest first */
+    evl_link dones;        /* evl_done.peers: callbacks that have not run, due ones included */
+    evl_link watches;      /* evl_watch.link */
+    evl_link settled;      /* in evl_loop.settled while its watches have not heard yet */
+    evl_combinator *maker; /* NULL: made by evl_future_new, or done */
+    evl_future *source;    /* of a borrowed pointer */
+    evl_fn *drop;
+    union {
+        int64_t number;
+        void *pointer;
+    } value;
+    atomic_int refs;
+    int32_t error;
+    uint32_t gen;
+    uint8_t state;
+    bool is_pointer;
+    bool looked_at; /* somebody has seen the error */
+    bool taken;
+    char name[EVL_NAME_SIZE];
+};
+
+/* A done callback. It holds a reference to its future until it has run. */
+typedef struct evl_done {
+    evl_node node;
+    evl_link peers;
+    evl_future *future;
+} evl_done;
+
+/* A pending future with `size` bytes of a combinator's block, which begins with an evl_combinator. */
+int evl_future_make(evl_loop *loop, const evl_combinator *kind, evl_future **out);
+
+/* Completes, whatever the state was before: the caller has checked. */
+void evl_future_finish(evl_future *future, int state, int64_t value);
+
+/* As another future has: value, error or cancelled. */
+void evl_future_copy(evl_future *future, evl_future *from);
+
+/* Watching: `done` is called once, from evl_future_settle, or never after unwatch. A future that is done
+ * calls it at once. */
+void evl_watch_start(evl_watch *watch, evl_future *subject,
+                     void (*done)(evl_watch *watch, evl_future *subject));
+void evl_watch_stop(evl_watch *watch);
+
+static inline bool evl_future_is_done(const evl_future *future) {
+    return future->state != EVL_FUTURE_PENDING;
+}
+
+/* What the rest of the loop needs: EVL_OP_IN_FUTURE, EVL_CALL_FUTURE, and the end. */
+void evl_future_op_started(evl_operation *op);
+void evl_future_op_done(evl_operation *op, int64_t result);
+void evl_future_op_forgotten(evl_operation *op);
+void evl_future_give(evl_loop *loop, evl_node *node);
+void evl_done_run(evl_loop *loop, evl_node *node);
+void evl_done_forget(evl_loop *loop, evl_node *node); /* instead of running it, or after handing it out */
+void evl_futures_cancel_all(evl_loop *loop);
+
+#endif

@@ -1,0 +1,81 @@
+/* lock.c - a lock that is handed over: while anybody waits it is never free, so a newcomer cannot overtake.
+ */
+#include "sync.h"
+
+struct evl_lock {
+    evl_waiters waiters;
+    bool held;
+};
+
+static void hand_over(evl_lock *lock) {
+    if (!evl_waiters_wake(&lock->waiters, 0))
+        lock->held = false;
+}
+
+static void refuse(evl_operation *op) { hand_over(op->owner); }
+
+static const evl_op_type acquiring = {
+    .name = "lock", .leave = evl_sync_leave, .refuse = refuse, .counted = true};
+
+int32_t evl_lock_new(evl_loop *loop, evl_lock **out) {
+    return evl_sync_new(loop, sizeof **out, (void **)out);
+}
+
+void evl_lock_free(evl_lock *lock) {
+    if (lock)
+        evl_sync_free(lock->waiters.loop, lock, sizeof *lock);
+}
+
+int32_t evl_lock_acquire(evl_lock *lock, evl_op *op) {
+    if (!lock)
+        return EVL_EINVAL;
+    int rc = evl_op_check_start(lock->waiters.loop, op);
+    if (rc != 0)
+        return rc;
+    if (!lock->held) {
+        lock->held = true;
+        return evl_op_start_done(lock->waiters.loop, op, &acquiring, lock, 0);
+    }
+    evl_waiters_add(&lock->waiters, evl_op_park(lock->waiters.loop, op, &acquiring, lock));
+    return 0;
+}
+
+int32_t evl_lock_try(evl_lock *lock) {
+    int rc = lock ? evl_enter(lock->waiters.loop) : EVL_EINVAL;
+    if (rc != 0)
+        return rc;
+    if (lock->held)
+        return EVL_EAGAIN;
+    lock->held = true;
+    return 0;
+}
+
+int32_t evl_lock_release(evl_lock *lock) {
+    int rc = lock ? evl_enter(lock->waiters.loop) : EVL_EINVAL;
+    if (rc != 0)
+        return rc;
+    if (!lock->held)
+        return EVL_EPERM;
+    hand_over(lock);
+    return 0;
+}
+
+int32_t evl_lock_is_held(const evl_lock *lock) { return lock ? lock->held : EVL_EINVAL; }
+
+/* --- for conditions
+ * ------------------------------------------------------------------------------------------- */
+
+bool evl_lock_has_owner(const evl_lock *lock) { return lock->held; }
+
+evl_loop *evl_lock_loop(const evl_lock *lock) { return lock->waiters.loop; }
+
+void evl_lock_grant(evl_lock *lock, evl_operation *op) {
+    if (lock->held) {
+        evl_waiters_add(&lock->waiters, op);
+        return;
+    }
+    lock->held = true;
+    evl_op_complete(op, 0);
+}
+
+void evl_lock_leave(evl_lock *lock, evl_operation *op) { evl_waiters_remove(&lock->waiters, op); }

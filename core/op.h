@@ -1,0 +1,91 @@
+/* op.h - operations from the inside.
+ *
+ * An operation is idle, pending (it waits somewhere), or ready (its completion is queued). What kind of
+ * operation it is, is a table of functions; cancelling, deadlines, closing and delivery are the same code for
+ * all. */
+#ifndef EVL_CORE_OP_H
+#define EVL_CORE_OP_H
+
+#include "loop.h"
+
+typedef struct evl_op_type {
+    const char *name;
+
+    /* Pending: take it out of where it waits. NULL: unlink its node from the list it is in. */
+    void (*leave)(evl_operation *op);
+
+    /* Right before the callback: take what was waited for; may set another result. NULL: the result stands.
+     */
+    void (*deliver)(evl_operation *op);
+
+    /* Ready, but closed before it was delivered: hand back or on what it was given. NULL: nothing to do. */
+    void (*refuse)(evl_operation *op);
+
+    /* The owner is an object of sync.h, which must not go while a completion of it is on its way. */
+    bool counted;
+
+    /* The operation's `until` is a time at which it completes with 0. */
+    bool timed;
+} evl_op_type;
+
+/* In evl_operation.flags, above the public EVL_OP_*: it lies in a future. */
+#define EVL_OP_IN_FUTURE 0x80
+
+enum { EVL_OP_IDLE = 0, EVL_OP_PENDING = 1, EVL_OP_READY = 2 };
+
+/* Lies in the caller's evl_op. */
+struct evl_operation {
+    evl_node node;  /* in the list it waits in, or in a ready list */
+    evl_link peers; /* pending: in evl_loop.pending */
+    evl_loop *loop;
+    const evl_op_type *type;
+    void *owner;       /* what it waits for */
+    void *value;       /* the type's own */
+    evl_handle *timer; /* of its deadline or its sleep; NULL: none */
+    int64_t until;     /* when a sleep is over; else the type's own */
+    int64_t deadline;
+    uint32_t magic;
+    uint8_t state;
+    uint8_t flags;  /* EVL_OP_* of the public header */
+    uint16_t count; /* the type's own */
+};
+
+_Static_assert(sizeof(evl_operation) <= sizeof(evl_op), "evl_op never grows");
+
+static inline evl_operation *evl_operation_of(const evl_op *op) {
+    return (evl_operation *)(void *)(uintptr_t)op;
+}
+
+static inline evl_operation *evl_operation_at(evl_link *link) {
+    return EVL_OWNER(link, evl_operation, node.link);
+}
+
+/* 0, or why the operation cannot be started on this loop: EVL_EINVAL, EVL_EBUSY, and those of evl_enter. */
+int evl_op_check_start(evl_loop *loop, const evl_op *op);
+
+/* Makes it pending. The caller has checked, and puts it where it waits. */
+evl_operation *evl_op_park(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner);
+
+/* Ends a start that failed after evl_op_park; answers `error`. */
+int evl_op_unpark(evl_operation *op, int error);
+
+/* Pending, and already out of where it waited: queues the completion. */
+void evl_op_complete(evl_operation *op, int64_t result);
+
+/* Starts an operation that has its result already: answers 1 if it may say so at once (EVL_OP_SYNC, and not
+ * too often in a row), else 0, and it completes in the next pass. */
+int evl_op_start_done(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner, int64_t result);
+
+/* Pending: sets until and the timer for it. EVL_ENOMEM. */
+int evl_op_set_until(evl_operation *op, int64_t until);
+
+/* Its timer has expired; called by the pass in deadline order. */
+void evl_op_expired(evl_operation *op);
+
+/* Loop going down: inactive, in silence. */
+void evl_op_forget(evl_operation *op);
+
+/* What evl_op_run does before the call: takes, becomes inactive, answers the result. */
+int64_t evl_op_settle(evl_operation *op);
+
+#endif

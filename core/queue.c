@@ -1,0 +1,311 @@
+/* queue.c - producers and consumers.
+ *
+ * A getter is woken when there is an item for it, and takes one when it is delivered; until then the item is
+ * spoken for (`promised`), so that nobody overtakes. A putter is woken by its item going in. */
+#include "sync.h"
+
+/* One item and where it belongs. */
+typedef struct item {
+    void *value;
+    int64_t priority;
+    uint64_t order;
+} item;
+
+struct evl_queue {
+    evl_waiters getters; /* first: see evl_sync_leave */
+    evl_waiters putters; /* op->value is the item, op->until its priority */
+    evl_waiters joiners;
+    item *items; /* FIFO, LIFO: a ring; PRIORITY: a binary heap from head 0 */
+    uint32_t head, size, cap;
+    uint32_t promised; /* items that woken getters will take */
+    uint32_t maxsize;
+    int32_t order;
+    uint64_t next_order;
+    uint32_t unfinished;
+    bool closed;
+    evl_fn *drop;
+};
+
+/* --- storage
+ * ------------------------------------------------------------------------------------------------ */
+
+static item *at(const evl_queue *q, uint32_t i) { return &q->items[(q->head + i) % q->cap]; }
+
+static int reserve(evl_queue *q) {
+    if (q->size < q->cap)
+        return 0;
+    uint32_t cap = q->cap ? q->cap * 2 : 16;
+    evl_mem *mem = &q->getters.loop->mem;
+    item *fresh = evl_mem_resize(mem, NULL, 0, (size_t)cap * sizeof *fresh);
+    if (!fresh)
+        return EVL_ENOMEM;
+    for (uint32_t i = 0; i < q->size; i++)
+        fresh[i] = *at(q, i);
+    evl_mem_free(mem, q->items, (size_t)q->cap * sizeof *q->items);
+    q->items = fresh;
+    q->head = 0;
+    q->cap = cap;
+    return 0;
+}
+
+static bool before(const item *a, const item *b) {
+    return a->priority < b->priority || (a->priority == b->priority && a->order < b->order);
+}
+
+static void sift_up(item *heap, uint32_t i) {
+    item moving = heap[i];
+    for (; i > 0 && before(&moving, &heap[(i - 1) / 2]); i = (i - 1) / 2)
+        heap[i] = heap[(i - 1) / 2];
+    heap[i] = moving;
+}
+
+static void sift_down(item *heap, uint32_t size) {
+    item moving = heap[0];
+    uint32_t i = 0;
+    for (uint32_t child; (child = 2 * i + 1) < size; i = child) {
+        if (child + 1 < size && before(&heap[child + 1], &heap[child]))
+            child++;
+        if (!before(&heap[child], &moving))
+            break;
+        heap[i] = heap[child];
+    }
+    heap[i] = moving;
+}
+
+/* There is room. */
+static void insert(evl_queue *q, void *value, int64_t priority) {
+    *at(q, q->size) = (item){value, priority, q->next_order++};
+    q->size++;
+    q->unfinished++;
+    if (q->order == EVL_QUEUE_PRIORITY)
+        sift_up(q->items, q->size - 1);
+}
+
+static void *take(evl_queue *q) {
+    void *value;
+    q->size--;
+    if (q->order == EVL_QUEUE_LIFO)
+        return at(q, q->size)->value;
+    value = at(q, 0)->value;
+    if (q->order == EVL_QUEUE_FIFO) {
+        q->head = (q->head + 1) % q->cap;
+        return value;
+    }
+    q->items[0] = q->items[q->size];
+    if (q->size > 0)
+        sift_down(q->items, q->size);
+    return value;
+}
+
+static bool has_room(const evl_queue *q) { return q->maxsize == 0 || q->size < q->maxsize; }
+
+/* --- waking
+ * --------------------------------------------------------------------------------------------------- */
+
+static void wake_getters(evl_queue *q) {
+    while (q->promised < q->size && evl_waiters_wake(&q->getters, 0))
+        q->promised++;
+}
+
+/* The items of waiting putters go in as room appears. */
+static void admit_putters(evl_queue *q) {
+    for (evl_operation *op; has_room(q) && (op = evl_waiters_first(&q->putters));) {
+        if (reserve(q) != 0)
+            return; /* tried again with the next get */
+        insert(q, op->value, op->until);
+        (void)evl_waiters_wake(&q->putters, 0);
+    }
+    wake_getters(q);
+}
+
+static void finish(evl_queue *q, uint32_t count) {
+    q->unfinished -= count;
+    if (q->unfinished == 0)
+        (void)evl_waiters_wake_all(&q->joiners, 0);
+}
+
+/* --- the operations
+ * ------------------------------------------------------------------------------------------- */
+
+static void *get_one(evl_queue *q) {
+    void *value = take(q);
+    admit_putters(q);
+    return value;
+}
+
+static void deliver_get(evl_operation *op) {
+    evl_queue *q = op->owner;
+    q->promised--;
+    if (q->size == 0)
+        op->node.u.result = EVL_ESHUTDOWN; /* shut down at once after the wake */
+    else
+        *(void **)op->value = get_one(q);
+}
+
+static void refuse_get(evl_operation *op) {
+    evl_queue *q = op->owner;
+    q->promised--;
+    wake_getters(q);
+}
+
+static void leave_put(evl_operation *op) { evl_waiters_remove(&((evl_queue *)op->owner)->putters, op); }
+
+static void leave_join(evl_operation *op) { evl_waiters_remove(&((evl_queue *)op->owner)->joiners, op); }
+
+static const evl_op_type getting = {.name = "queue get",
+                                    .leave = evl_sync_leave,
+                                    .deliver = deliver_get,
+                                    .refuse = refuse_get,
+                                    .counted = true};
+static const evl_op_type putting = {.name = "queue put", .leave = leave_put};
+static const evl_op_type joining = {.name = "queue join", .leave = leave_join};
+
+static int enter(const evl_queue *q) { return q ? evl_enter(q->getters.loop) : EVL_EINVAL; }
+
+int32_t evl_queue_new(evl_loop *loop, uint32_t maxsize, int32_t order, evl_fn *drop, evl_queue **out) {
+    if (order < EVL_QUEUE_FIFO || order > EVL_QUEUE_PRIORITY)
+        return EVL_EINVAL;
+    int rc = evl_sync_new(loop, sizeof **out, (void **)out);
+    if (rc != 0)
+        return rc;
+    evl_queue *q = *out;
+    evl_waiters_init(&q->putters, loop);
+    evl_waiters_init(&q->joiners, loop);
+    q->maxsize = maxsize;
+    q->order = order;
+    q->drop = drop;
+    return 0;
+}
+
+static uint32_t drop_items(evl_queue *q) {
+    uint32_t dropped = 0;
+    for (; q->size > 0; dropped++) {
+        void *value = take(q);
+        if (q->drop)
+            q->drop(value);
+    }
+    return dropped;
+}
+
+void evl_queue_free(evl_queue *q) {
+    if (!q)
+        return;
+    evl_loop *loop = q->getters.loop;
+    if (!evl_is_closed(loop)) {
+        (void)evl_waiters_wake_all(&q->putters, EVL_ECLOSED);
+        (void)evl_waiters_wake_all(&q->joiners, EVL_ECLOSED);
+    }
+    (void)drop_items(q);
+    evl_mem_free(&loop->mem, q->items, (size_t)q->cap * sizeof *q->items);
+    evl_sync_free(loop, q, sizeof *q);
+}
+
+int32_t evl_queue_try_put(evl_queue *q, void *value, int64_t priority) {
+    int rc = enter(q);
+    if (rc != 0)
+        return rc;
+    if (q->closed)
+        return EVL_ESHUTDOWN;
+    if (!has_room(q) || evl_waiters_first(&q->putters))
+        return EVL_EAGAIN;
+    rc = reserve(q);
+    if (rc != 0)
+        return rc;
+    insert(q, value, priority);
+    wake_getters(q);
+    return 0;
+}
+
+int32_t evl_queue_put(evl_queue *q, evl_op *op, void *value, int64_t priority) {
+    if (!q)
+        return EVL_EINVAL;
+    evl_loop *loop = q->getters.loop;
+    int rc = evl_op_check_start(loop, op);
+    if (rc == 0)
+        rc = evl_queue_try_put(q, value, priority);
+    if (rc == 0)
+        return evl_op_start_done(loop, op, &putting, q, 0);
+    if (rc != EVL_EAGAIN)
+        return rc;
+    evl_operation *self = evl_op_park(loop, op, &putting, q);
+    self->value = value;
+    self->until = priority;
+    evl_waiters_add(&q->putters, self);
+    return 0;
+}
+
+int32_t evl_queue_try_get(evl_queue *q, void **value) {
+    int rc = enter(q);
+    if (rc != 0)
+        return rc;
+    if (!value)
+        return EVL_EINVAL;
+    if (q->size <= q->promised)
+        return q->closed && q->size == 0 ? EVL_ESHUTDOWN : EVL_EAGAIN;
+    *value = get_one(q);
+    return 0;
+}
+
+int32_t evl_queue_get(evl_queue *q, evl_op *op, void **value) {
+    if (!q || !value)
+        return EVL_EINVAL;
+    evl_loop *loop = q->getters.loop;
+    int rc = evl_op_check_start(loop, op);
+    if (rc != 0)
+        return rc;
+    if (q->size > q->promised) { /* nobody waits then */
+        q->promised++;
+        evl_operation *self = evl_operation_of(op);
+        self->value = value;
+        rc = evl_op_start_done(loop, op, &getting, q, 0);
+        if (rc == 1) {
+            q->promised--;
+            *value = get_one(q);
+        }
+        return rc;
+    }
+    if (q->closed)
+        return EVL_ESHUTDOWN;
+    evl_operation *self = evl_op_park(loop, op, &getting, q);
+    self->value = value;
+    evl_waiters_add(&q->getters, self);
+    return 0;
+}
+
+int32_t evl_queue_task_done(evl_queue *q) {
+    int rc = enter(q);
+    if (rc != 0)
+        return rc;
+    if (q->unfinished == 0)
+        return EVL_ERANGE;
+    finish(q, 1);
+    return 0;
+}
+
+int32_t evl_queue_join(evl_queue *q, evl_op *op) {
+    if (!q)
+        return EVL_EINVAL;
+    evl_loop *loop = q->getters.loop;
+    int rc = evl_op_check_start(loop, op);
+    if (rc != 0)
+        return rc;
+    if (q->unfinished == 0)
+        return evl_op_start_done(loop, op, &joining, q, 0);
+    evl_waiters_add(&q->joiners, evl_op_park(loop, op, &joining, q));
+    return 0;
+}
+
+int32_t evl_queue_shutdown(evl_queue *q, int32_t immediate) {
+    int rc = enter(q);
+    if (rc != 0)
+        return rc;
+    q->closed = true;
+    (void)evl_waiters_wake_all(&q->putters, EVL_ESHUTDOWN);
+    if (immediate)
+        finish(q, drop_items(q));
+    if (q->size == q->promised || immediate)
+        (void)evl_waiters_wake_all(&q->getters, EVL_ESHUTDOWN);
+    return 0;
+}
+
+int32_t evl_queue_size(const evl_queue *q) { return q ? (int32_t)q->size : EVL_EINVAL; }

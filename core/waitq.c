@@ -1,0 +1,76 @@
+/* waitq.c - the public wait list. */
+#include "waitq.h"
+
+typedef struct waitq {
+    evl_waiters waiters;
+    evl_done_fn *refused;
+    void *arg;
+} waitq;
+
+_Static_assert(sizeof(waitq) <= sizeof(evl_waitq), "evl_waitq never grows");
+
+static waitq *of(const evl_waitq *q) { return (waitq *)(void *)(uintptr_t)q; }
+
+static void leave(evl_operation *op) { evl_waiters_remove(&((waitq *)op->owner)->waiters, op); }
+
+/* Only what was handed over is handed on: a wake of all was meant for those who waited then. */
+static void refuse(evl_operation *op) {
+    waitq *q = op->owner;
+    if (op->count == 0)
+        return;
+    if (q->refused)
+        q->refused(q->arg, op->node.u.result);
+    else if (evl_waiters_first(&q->waiters)) {
+        evl_waiters_first(&q->waiters)->count = 1;
+        (void)evl_waiters_wake(&q->waiters, op->node.u.result);
+    }
+}
+
+static const evl_op_type parked = {.name = "waitq", .leave = leave, .refuse = refuse};
+
+int32_t evl_waitq_init(evl_waitq *public, evl_loop *loop, evl_done_fn *refused, void *arg) {
+    int rc = evl_enter(loop);
+    if (rc != 0)
+        return rc;
+    if (!public)
+        return EVL_EINVAL;
+    waitq *q = of(public);
+    evl_waiters_init(&q->waiters, loop);
+    q->refused = refused;
+    q->arg = arg;
+    return 0;
+}
+
+int32_t evl_waitq_park(evl_waitq *public, evl_op *op) {
+    if (!public)
+        return EVL_EINVAL;
+    waitq *q = of(public);
+    int rc = evl_op_check_start(q->waiters.loop, op);
+    if (rc != 0)
+        return rc;
+    evl_operation *self = evl_op_park(q->waiters.loop, op, &parked, q);
+    self->count = 0;
+    evl_waiters_add(&q->waiters, self);
+    return 0;
+}
+
+int32_t evl_waitq_wake(evl_waitq *public, int32_t n, int64_t result) {
+    if (!public)
+        return EVL_EINVAL;
+    waitq *q = of(public);
+    int rc = evl_enter(q->waiters.loop);
+    if (rc != 0)
+        return rc;
+    int32_t woken = 0;
+    for (evl_operation *op; (n < 0 || woken < n) && (op = evl_waiters_first(&q->waiters)); woken++) {
+        op->count = n >= 0;
+        (void)evl_waiters_wake(&q->waiters, result);
+    }
+    return woken;
+}
+
+int32_t evl_waitq_count(const evl_waitq *public) {
+    return public ? (int32_t)of(public)->waiters.count : EVL_EINVAL;
+}
+
+int32_t evl_waitq_size(void) { return (int32_t)sizeof(evl_waitq); }
