@@ -29,7 +29,7 @@ int32_t evl_wall_set(evl_loop *loop, int64_t unix_ns) {
         return rc;
     if (loop->clock.mode == EVL_CLOCK_REAL)
         return EVL_ENOTSUP;
-    loop->wall_offset = unix_ns - loop->clock.virtual_;
+    loop->wall_offset = evl_saturated_add(unix_ns, -loop->clock.virtual_);
     return 0;
 }
 
