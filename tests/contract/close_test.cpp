@@ -99,6 +99,39 @@ class Timer final : public Thing {
     bool held_ = false;
 };
 
+class Wall final : public Thing {
+  public:
+    using Thing::Thing;
+    void make(Action action) override {
+        EXPECT_EQ(evl_wall_new(w_.loop, World::done(), arg(std::move(action)), &wall_), 0);
+        EXPECT_EQ(evl_set_drop(wall_, World::drop), 0);
+    }
+    void trigger() override {
+        if (wall_ && !held_) {
+            EXPECT_EQ(evl_wall_start(wall_, evl_wall_time(w_.loop) - 1, 1), 0);
+        }
+    }
+    bool act(Verb verb) override {
+        held_ = true;
+        if (verb == Verb::close)
+            EXPECT_EQ(evl_close(std::exchange(wall_, nullptr)), 0);
+        else if (verb == Verb::stop)
+            EXPECT_EQ(evl_wall_stop(wall_), 0);
+        else
+            EXPECT_EQ(evl_wall_start(wall_, evl_wall_time(w_.loop) + 10 * sec, 0), 0);
+        return true;
+    }
+    bool again() override {
+        evl_clock_advance(w_.loop, 20 * sec);
+        return true;
+    }
+    evl_handle *handle() override { return wall_; }
+
+  private:
+    evl_wall *wall_ = nullptr;
+    bool held_ = false;
+};
+
 class Signal final : public Thing {
   public:
     using Thing::Thing;
@@ -174,7 +207,8 @@ class Hook final : public Thing {
     bool held_ = false;
 };
 
-const char *const kind_names[] = {"Io", "Timer", "Signal", "Op", "Hook"};
+const char *const kind_names[] = {"Io", "Timer", "Wall", "Signal", "Op", "Hook"};
+constexpr int kKinds = 6;
 
 std::unique_ptr<Thing> make(int kind, World &w, const char *name) {
     switch (kind) {
@@ -183,8 +217,10 @@ std::unique_ptr<Thing> make(int kind, World &w, const char *name) {
     case 1:
         return std::make_unique<Timer>(w, name);
     case 2:
-        return std::make_unique<Signal>(w, name);
+        return std::make_unique<Wall>(w, name);
     case 3:
+        return std::make_unique<Signal>(w, name);
+    case 4:
         return std::make_unique<Op>(w, name);
     default:
         return std::make_unique<Hook>(w, name);
@@ -294,12 +330,12 @@ TEST_P(CloseSelf, SilenceOneDropAndNoLeak) {
     w.destroy();
 }
 
-bool has(int kind, Verb verb) { return verb == Verb::close || kind < 2; }
+bool has(int kind, Verb verb) { return verb == Verb::close || kind < 3; }
 
 std::vector<Case> pairs() {
     std::vector<Case> cases;
-    for (int actor = 0; actor < 5; actor++)
-        for (int victim = 0; victim < 5; victim++)
+    for (int actor = 0; actor < kKinds; actor++)
+        for (int victim = 0; victim < kKinds; victim++)
             for (Verb verb : {Verb::close, Verb::stop, Verb::move})
                 for (bool queued : {false, true})
                     // When both act, both must have the verb.
@@ -310,7 +346,7 @@ std::vector<Case> pairs() {
 
 std::vector<Case> selves() {
     std::vector<Case> cases;
-    for (int kind = 0; kind < 5; kind++)
+    for (int kind = 0; kind < kKinds; kind++)
         for (Verb verb : {Verb::close, Verb::stop, Verb::move})
             if (has(kind, verb))
                 cases.push_back({kind, kind, verb, false});

@@ -313,21 +313,30 @@ TEST(Fork, Contract_11_ASignalInTheChildDoesNotReachTheParent) {
 TEST(Fork, Contract_11_PostsOfThreadsThatDoNotExistInTheChild) {
     evl_loop *loop = nullptr; // on malloc, which may be used after a fork; the lock of a Memory may not
     ASSERT_EQ(evl_loop_new(&loop, nullptr), 0);
-    std::atomic<bool> done{false};
+    static std::atomic<int> ran;
+    ran = 0;
+    std::atomic<int> turn{0};
+    constexpr int turns = 5;
     std::jthread poster([&] {
-        while (!done)
-            evl_post(loop, [](void *) {}, nullptr);
+        for (int i = 0; i < turns; i++) {
+            evl_post(loop, [](void *) { ran++; }, nullptr);
+            turn = 2 * i + 1;
+            until([&] { return turn != 2 * i + 1; });
+        }
     });
-    for (int i = 0; i < (slow() ? 3 : 10); i++) {
+    for (int i = 0; i < turns; i++) {
+        until([&] { return turn == 2 * i + 1; });
         in_child([&] {
-            EXPECT_EQ(evl_loop_fork(loop), 0); // whatever the poster held at that moment
-            EXPECT_EQ(evl_post(loop, [](void *) {}, nullptr), 0);
+            EXPECT_EQ(evl_loop_fork(loop), 0);
+            EXPECT_EQ(evl_post(loop, [](void *) { ran++; }, nullptr), 0);
             EXPECT_GE(evl_loop_run(loop, EVL_RUN_NOWAIT), 0);
+            EXPECT_EQ(ran, i + 2); // the poster's and the child's
             EXPECT_EQ(evl_loop_destroy(loop), 0);
         });
-        evl_loop_run(loop, EVL_RUN_NOWAIT);
+        EXPECT_EQ(evl_loop_run(loop, EVL_RUN_NOWAIT), EVL_RUN_DONE);
+        EXPECT_EQ(ran, i + 1);
+        turn = 2 * i + 2;
     }
-    done = true;
     poster.join();
     EXPECT_EQ(evl_loop_destroy(loop), 0);
 }

@@ -25,6 +25,11 @@ const Kind kinds[] = {
          int32_t rc = evl_timer_new(w.loop, World::done(), arg, out);
          return rc ? rc : evl_timer_start_in(*out, 1 * sec, 0);
      }},
+    {"wall", EVL_KIND_WALL, 1,
+     [](World &w, const Fd &, void *arg, evl_handle **out) {
+         int32_t rc = evl_wall_new(w.loop, World::done(), arg, out);
+         return rc ? rc : evl_wall_start(*out, 1 * sec, 0);
+     }},
     {"signal", EVL_KIND_SIGNAL, 0,
      [](World &w, const Fd &, void *arg, evl_handle **out) {
          return evl_signal_new(w.loop, SIGUSR1, World::done(), arg, out);
@@ -231,6 +236,9 @@ TEST(Handle, Contract_04_CloseIsFinalAndNullIsAccepted) {
         EXPECT_EQ(evl_timer_stop(handle), EVL_ESTALE);
         EXPECT_EQ(evl_timer_deadline(handle), EVL_NEVER);
         EXPECT_EQ(evl_signal_number(handle), EVL_ESTALE);
+        EXPECT_EQ(evl_wall_start(handle, 0, 0), EVL_ESTALE);
+        EXPECT_EQ(evl_wall_stop(handle), EVL_ESTALE);
+        EXPECT_EQ(evl_wall_deadline(handle), EVL_NEVER);
     });
 }
 
@@ -252,6 +260,11 @@ TEST(Handle, WrongKindIsAnError) {
         if (kind.kind != EVL_KIND_TIMER) {
             EXPECT_EQ(evl_timer_start(handle, 0, 0), EVL_EINVAL);
             EXPECT_EQ(evl_timer_stop(handle), EVL_EINVAL);
+            EXPECT_EQ(evl_timer_set_slack(handle, 0), EVL_EINVAL);
+        }
+        if (kind.kind != EVL_KIND_WALL) {
+            EXPECT_EQ(evl_wall_start(handle, 0, 0), EVL_EINVAL);
+            EXPECT_EQ(evl_wall_stop(handle), EVL_EINVAL);
         }
         if (kind.kind != EVL_KIND_SIGNAL) {
             EXPECT_EQ(evl_signal_number(handle), EVL_EINVAL);
@@ -271,10 +284,10 @@ TEST(Handle, WalkGivesTheIdsOfAll) {
             expected.insert(evl_id(handle));
         }
     uint64_t ids[100] = {};
-    EXPECT_EQ(evl_loop_walk(w.loop, ids, 100), 80);
-    EXPECT_EQ(std::set<uint64_t>(ids, ids + 80), expected);
+    EXPECT_EQ(evl_loop_walk(w.loop, ids, 100), 100);
+    EXPECT_EQ(std::set<uint64_t>(ids, ids + 100), expected);
     ids[5] = 0;
-    EXPECT_EQ(evl_loop_walk(w.loop, ids, 5), 80); // how many there are; no more than 5 are written
+    EXPECT_EQ(evl_loop_walk(w.loop, ids, 5), 100); // how many there are; no more than 5 are written
     EXPECT_EQ(ids[5], 0u);
     for (int32_t i = 0, n = evl_loop_walk(w.loop, ids, 100); i < n; i++)
         EXPECT_EQ(evl_close(evl_lookup(w.loop, ids[i])), 0); // by which everything can be closed

@@ -374,6 +374,7 @@ TEST(Loop, Contract_12_CloseIsBusyWhileAnythingIsLeft) {
     } table[] = {
         {"watcher", EVL_KIND_IO, [&] { handle = w.io(p.r, 0, [] {}); }, [&] { evl_close(handle); }},
         {"timer", EVL_KIND_TIMER, [&] { handle = w.timer([] {}); }, [&] { evl_close(handle); }},
+        {"wall", EVL_KIND_WALL, [&] { handle = w.wall_at(0, [] {}); }, [&] { evl_close(handle); }},
         {"signal", EVL_KIND_SIGNAL, [&] { handle = w.signal(SIGUSR1, [] {}); }, [&] { evl_close(handle); }},
         {"hook", EVL_KIND_HOOK, [&] { handle = w.hook(0, [] {}); }, [&] { evl_close(handle); }},
         {"call", EVL_KIND_CALL, [&] { w.call([] {}); }, [&] { w.nowait(); }},
@@ -389,7 +390,7 @@ TEST(Loop, Contract_12_CloseIsBusyWhileAnythingIsLeft) {
         EXPECT_EQ(evl_loop_blockers(w.loop, &blocker, 1), 1);
         EXPECT_EQ(blocker.kind, row.kind);
         EXPECT_EQ(blocker.count, 1);
-        EXPECT_EQ(blocker.id != 0, row.kind <= EVL_KIND_HOOK);
+        EXPECT_EQ(blocker.id != 0, row.kind < EVL_KIND_CALL);
         row.end();
         EXPECT_EQ(evl_loop_blockers(w.loop, &blocker, 1), 0);
     }

@@ -256,9 +256,11 @@ TEST(Post, Contract_09_WakeIsSafeInASignalHandlerAndKeepsErrno) {
     to_wake = w.loop;
     struct sigaction action{}, before{};
     action.sa_handler = [](int) {
+        int saved = errno;
         errno = 77;
         EXPECT_EQ(evl_wake(to_wake), 0);
         EXPECT_EQ(errno, 77);
+        errno = saved;
     };
     action.sa_flags = SA_RESTART;
     sigaction(SIGUSR2, &action, &before);

@@ -26,6 +26,8 @@ std::atomic<uint64_t> change_count{0};
 std::atomic<bool> frozen{false};
 std::atomic<bool> shortened{false};
 std::atomic<int64_t> frozen_now{0};
+std::atomic<bool> wall_set{false};
+std::atomic<int64_t> wall_offset{0};
 std::atomic<uint64_t> wait_failures{0};
 std::atomic<int> wait_err{0};
 std::mutex waits_mutex;
@@ -80,9 +82,9 @@ int after_wait(int rc, int64_t ns) {
 int wait_clock_gettime(clockid_t id, timespec *ts) {
     if (refuse(Call::clock_gettime))
         return -1;
-    if (!frozen || id != CLOCK_MONOTONIC)
+    if (!frozen || (id != CLOCK_MONOTONIC && (id != CLOCK_REALTIME || !wall_set)))
         return real.clock_gettime(id, ts);
-    int64_t now = frozen_now.load();
+    int64_t now = frozen_now.load() + (id == CLOCK_REALTIME ? wall_offset.load() : 0);
     *ts = {now / 1'000'000'000, now % 1'000'000'000};
     return 0;
 }
@@ -162,7 +164,7 @@ Sys::Sys() {
         r.fail_from = 0;
     }
     change_count = 0;
-    frozen = shortened = false;
+    frozen = shortened = wall_set = false;
     wait_failures = 0;
     forget_waits();
     real = evl_sys;
@@ -222,6 +224,11 @@ void Sys::freeze_time() {
 void Sys::shorten_waits() { shortened = true; }
 
 void Sys::advance(int64_t ns) { frozen_now += ns; }
+
+void Sys::set_wall(int64_t unix_ns) {
+    wall_offset = unix_ns - frozen_now;
+    wall_set = true;
+}
 
 int64_t Sys::now() const { return frozen_now.load(); }
 

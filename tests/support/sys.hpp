@@ -48,6 +48,9 @@ class Sys {
     void shorten_waits(); // a wait ends after half of its timeout, above 1 us
     void advance(int64_t ns);
     int64_t now() const;
+
+    // The wall clock, once time stands still: it runs with it, and may be set at any time.
+    void set_wall(int64_t unix_ns);
 };
 
 } // namespace support

@@ -98,6 +98,13 @@ evl_timer *World::timer_in(int64_t delay, Action action, int64_t repeat) {
     return t;
 }
 
+evl_wall *World::wall_at(int64_t unix_ns, Action action, int64_t repeat) {
+    evl_wall *wall = nullptr;
+    EXPECT_EQ(evl_wall_new(loop, done(), arg(std::move(action)), &wall), 0);
+    EXPECT_EQ(evl_wall_start(wall, unix_ns, repeat), 0);
+    return wall;
+}
+
 evl_signal *World::signal(int signo, Action action) {
     evl_signal *signal = nullptr;
     EXPECT_EQ(evl_signal_new(loop, signo, done(), arg(std::move(action)), &signal), 0);

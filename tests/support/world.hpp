@@ -72,6 +72,7 @@ class World {
     evl_timer *timer(Action action);
     evl_timer *timer_at(int64_t deadline, Action action, int64_t repeat = 0);
     evl_timer *timer_in(int64_t delay, Action action, int64_t repeat = 0);
+    evl_wall *wall_at(int64_t unix_ns, Action action, int64_t repeat = 0);
     evl_signal *signal(int signo, Action action);
     evl_hook *hook(int32_t when, Action action); // always a callback
     void call(Action action);
