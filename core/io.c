@@ -5,8 +5,7 @@
 #define MASK_WANTED  (EVL_READ | EVL_PRI | EVL_WRITE)
 #define MASK_TROUBLE (EVL_ERR | EVL_HUP)
 
-/* --- tags -------------------------------------------------------------------------------------------------
- */
+/* --- tags ------------------------------------------------------------------------------------- */
 
 /* 48 bits of address and 16 of the generation; user addresses have no more than 48 bits unless a program asks
  * for higher ones by hand, and evl_io_new refuses those. */
@@ -526,7 +525,23 @@ void evl_io_events(evl_loop *loop, const evl_kernel_event *events, int n) {
 /* --- a new kernel queue
  * ----------------------------------------------------------------------------------------- */
 
+/* Where one number was closed behind our back others may have been too. The old queue still knows their files;
+ * the new one would take whatever has the numbers now. */
+static void prove_all(evl_loop *loop) {
+    for (uint32_t fd = 0; fd < loop->fds_cap; fd++) {
+        evl_watcher *first = by_link(loop, loop->fds[fd]);
+        if (!first || first->armed == 0)
+            continue;
+        uint32_t armed = with_edge(first, first->armed);
+        int rc = loop->backend->prove(loop->state, (int)fd, armed, armed, evl_io_tag(first));
+        if (rc == EVL_ENOENT || rc == EVL_EBADF)
+            end_watchers(loop, (int)fd, EVL_EBADF);
+    }
+}
+
 int evl_io_requeue(evl_loop *loop, bool forked) {
+    if (!forked)
+        prove_all(loop);
     int rc = loop->backend->reopen(loop->state, forked);
     if (rc != 0)
         return rc;

@@ -10,8 +10,7 @@
 
 #define POLL_INTERVAL 64
 
-/* --- options ----------------------------------------------------------------------------------------------
- */
+/* --- options ---------------------------------------------------------------------------------- */
 
 /* What an older program does not know of is 0; what a newer one asks for and this library does not know of is
  * refused. */
@@ -143,8 +142,7 @@ int32_t evl_loop_new(evl_loop **out, const evl_options *given) {
     return 0;
 }
 
-/* --- references -------------------------------------------------------------------------------------------
- */
+/* --- references ------------------------------------------------------------------------------- */
 
 static void free_loop(evl_loop *loop) {
     evl_wall_close(loop);

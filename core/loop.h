@@ -46,7 +46,7 @@ struct evl_handle {
     uint32_t gen;     /* counts how often the slot was used */
 };
 
-/* --- the kinds of handles ------------------------------------------------------------------------------- */
+/* --- the kinds of handles --------------------------------------------------------------------- */
 
 enum {
     EVL_F_ONESHOT = EVL_F_OWN,     /* watcher: EVL_IO_ONESHOT */
@@ -93,7 +93,7 @@ typedef struct evl_hook_handle {
     int32_t when;
 } evl_hook_handle;
 
-/* --- the loop ------------------------------------------------------------------------------------------- */
+/* --- the loop --------------------------------------------------------------------------------- */
 
 typedef struct evl_post_item {
     union {
@@ -217,8 +217,7 @@ struct evl_loop {
     char name[EVL_NAME_SIZE];
 };
 
-/* --- who may ----------------------------------------------------------------------------------------------
- */
+/* --- who may ---------------------------------------------------------------------------------- */
 
 static inline uintptr_t evl_self(void) { return (uintptr_t)pthread_self(); }
 
@@ -276,8 +275,7 @@ static inline int evl_enter_to_read(const evl_handle *handle, int kind) {
 int evl_own(evl_loop *loop);
 void evl_disown(evl_loop *loop);
 
-/* --- ready ------------------------------------------------------------------------------------------------
- */
+/* --- ready ------------------------------------------------------------------------------------ */
 
 static inline void evl_ready(evl_loop *loop, evl_node *node) {
     evl_list_append(&loop->sinks[node->sink], &node->link);
@@ -296,8 +294,7 @@ static inline void evl_node_set(evl_node *node, int kind, evl_done_fn *fn, void 
     node->call = EVL_CALL_DONE;
 }
 
-/* --- the parts, each in the file of its name ---------------------------------------------------------------
- */
+/* --- the parts, each in the file of its name -------------------------------------------------- */
 
 /* records.c */
 void evl_notices_done(evl_loop *loop);

@@ -27,8 +27,7 @@ int32_t evl_loop_metrics(const evl_loop *loop, evl_metrics *out) {
     return 0;
 }
 
-/* --- errors -----------------------------------------------------------------------------------------------
- */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 /* A hook that fails itself is not asked about that, and whoever pulls records wants no user code to run. */
 void evl_unhandled(evl_loop *loop, int32_t error) {

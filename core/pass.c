@@ -1,8 +1,7 @@
 /* pass.c - one pass of the loop: ask the kernel, queue what is ready, run exactly that. */
 #include "future.h"
 
-/* --- the wait ---------------------------------------------------------------------------------------------
- */
+/* --- the wait --------------------------------------------------------------------------------- */
 
 bool evl_is_asked(const evl_loop *loop) {
     return atomic_load(&loop->posted) != 0 || atomic_load(&loop->wake_asked) ||
@@ -104,8 +103,7 @@ static int wait_for_events(evl_loop *loop, evl_kernel_event *events, int64_t tim
     return timeout_ns == 0 ? evl_glance(loop, events) : sleep_in_kernel(loop, events, timeout_ns);
 }
 
-/* --- collecting -------------------------------------------------------------------------------------------
- */
+/* --- collecting ------------------------------------------------------------------------------- */
 
 int evl_after_poll(evl_loop *loop, const evl_kernel_event *events, int n) {
     loop->since_poll = 0;
@@ -168,8 +166,7 @@ int evl_collect(evl_loop *loop, int64_t timeout_ns) {
     return evl_after_poll(loop, events, n < 0 ? 0 : n);
 }
 
-/* --- running ----------------------------------------------------------------------------------------------
- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 static inline void run_node(evl_loop *loop, evl_node *node) {
     if (EVL_LIKELY(node->call == EVL_CALL_DONE))

@@ -23,8 +23,7 @@ void evl_posts_free(evl_loop *loop) {
         (void)pthread_mutex_destroy(&loop->lock);
 }
 
-/* --- posting ----------------------------------------------------------------------------------------------
- */
+/* --- posting ---------------------------------------------------------------------------------- */
 
 /* Pairs with sleep_in_kernel: what was stored before is seen by the loop, or the loop is seen asleep. The
  * exchange leaves one waker. */
@@ -83,8 +82,7 @@ int32_t evl_wake(evl_loop *loop) {
     return 0;
 }
 
-/* --- taking in --------------------------------------------------------------------------------------------
- */
+/* --- taking in -------------------------------------------------------------------------------- */
 
 static bool batch_is_done(const evl_post_queue *q) {
     return q->batch_pos == q->batch_len && !evl_linked(&q->drops.link);

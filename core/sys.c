@@ -29,6 +29,12 @@ static int sys_pipe_cloexec(int fds[2]) { return pipe2(fds, O_CLOEXEC | O_NONBLO
 #endif
 
 #if EVL_HAVE_KQUEUE
+/* NetBSD's takes sizes where the others take ints. */
+static int sys_kevent(int kq, const struct kevent *changes, int n, struct kevent *events, int cap,
+                      const struct timespec *t) {
+    return kevent(kq, changes, n, events, cap, t);
+}
+
 static int sys_set_cloexec(int fd) { return fcntl(fd, F_SETFD, FD_CLOEXEC); }
 #endif
 
@@ -72,7 +78,7 @@ evl_sys_table evl_sys = {
 #endif
 #if EVL_HAVE_KQUEUE
     .kqueue = kqueue,
-    .kevent = kevent,
+    .kevent = sys_kevent,
     .set_cloexec = sys_set_cloexec,
 #endif
 };

@@ -270,7 +270,7 @@ bool evl_tq_pop(evl_timer_queue *q, int64_t now, uint32_t *slot, int64_t *deadli
     return true;
 }
 
-/* --- storms --------------------------------------------------------------------------------------------- */
+/* --- storms ----------------------------------------------------------------------------------- */
 
 #define STORM_MIN   65536u /* below this, popping stays in the cache */
 #define STORM_SHARE 8u     /* one in so many must be due */

@@ -33,8 +33,7 @@ int32_t evl_wall_set(evl_loop *loop, int64_t unix_ns) {
     return 0;
 }
 
-/* --- being told of a changed clock -------------------------------------------------------------------------
- */
+/* --- being told of a changed clock ------------------------------------------------------------ */
 
 #if EVL_HAVE_EPOLL
 /* A timerfd that never expires, but ends with ECANCELED when the clock is set. */

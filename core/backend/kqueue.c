@@ -39,7 +39,7 @@ enum {
 
 static const struct {
     uint32_t bit;
-    short filter;
+    int filter; /* short on most systems, unsigned on NetBSD */
     unsigned int fflags;
 } filters[FILTERS] = {
     {EVL_READ, EVFILT_READ, 0},
@@ -89,7 +89,7 @@ typedef struct batch {
     int fds[EVL_EVENT_MAX];
 } batch;
 
-/* --- calls ---------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 static int call(const kqueue_state *s, const struct kevent *changes, int n, struct kevent *rows, int cap,
                 const struct timespec *timeout) {
@@ -123,15 +123,15 @@ static int submit(const kqueue_state *s, struct kevent *changes, int n) {
 }
 
 /* One change. */
-static int submit_one(const kqueue_state *s, uintptr_t ident, short filter, unsigned short flags,
-                      unsigned int fflags, int64_t data) {
+static int submit_one(const kqueue_state *s, uintptr_t ident, int filter, int flags, unsigned int fflags,
+                      int64_t data) {
     struct kevent change;
-    EV_SET(&change, ident, filter, flags, fflags, data, 0);
+    EV_SET(&change, ident, filter, (unsigned short)flags, fflags, data, 0);
     int rc = submit(s, &change, 1);
     return rc != 0 ? rc : evl_err_from_errno((int)change.data);
 }
 
-/* --- the wake ------------------------------------------------------------------------------------- */
+/* --- the wake --------------------------------------------------------------------------------- */
 
 /* Known to the headers of systems whose kernels do not have it, and to kernels where it never fires. */
 static bool user_works(const kqueue_state *s) {
@@ -186,7 +186,7 @@ static void wake_for_pending(kqueue_state *s) {
         kqueue_wake(s);
 }
 
-/* --- slots ---------------------------------------------------------------------------------------- */
+/* --- slots ------------------------------------------------------------------------------------ */
 
 static slot *watched(const kqueue_state *s, int fd) {
     return fd >= 0 && (uint32_t)fd < s->slot_cap && s->slots[fd].wanted ? &s->slots[fd] : NULL;
@@ -222,7 +222,7 @@ static void unpend(kqueue_state *s, int fd) {
     slot->pending = 0;
 }
 
-/* --- changes -------------------------------------------------------------------------------------- */
+/* --- changes ---------------------------------------------------------------------------------- */
 
 static int put_change(struct kevent *change, int fd, int f, int flags) {
     EV_SET(change, (uintptr_t)fd, filters[f].filter, (unsigned short)flags, filters[f].fflags, 0, 0);
@@ -247,7 +247,7 @@ static int describe(const slot *slot, int fd, struct kevent *out) {
     return n;
 }
 
-static uint32_t bit_of(short filter) {
+static uint32_t bit_of(int filter) {
     for (int f = 0; f < FILTERS; f++)
         if (filters[f].filter == filter)
             return filters[f].bit;
@@ -323,7 +323,7 @@ static int apply(kqueue_state *s, int fd) {
             proven |= err == 0;
             lost = err ? err : lost;
         } else if ((changes[i].flags & EV_ADD) && err)
-            judge(slot, bit_of(changes[i].filter), err);
+            judge(slot, bit_of((int)changes[i].filter), err);
     }
     if (lost && !proven)
         judge(slot, 0, lost);
@@ -355,7 +355,7 @@ static int forget(kqueue_state *s, int fd) {
     return rc;
 }
 
-/* --- interest ------------------------------------------------------------------------------------- */
+/* --- interest --------------------------------------------------------------------------------- */
 
 static int kqueue_add(void *state, int fd, uint32_t mask, uint64_t tag) {
     kqueue_state *s = state;
@@ -426,7 +426,7 @@ static void kqueue_remove(void *state, int fd, uint32_t mask) {
         (void)forget(s, fd);
 }
 
-/* --- waiting -------------------------------------------------------------------------------------- */
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 static void put_row(kqueue_state *s, batch *b, int fd, uint32_t mask) {
     slot *slot = &s->slots[fd];
@@ -492,7 +492,7 @@ static bool settle_pending(kqueue_state *s, const struct kevent *rows, int n) {
         errors = true;
         slot *slot = rows[i].ident <= INT_MAX ? watched(s, (int)rows[i].ident) : NULL;
         if (slot && slot->pending && rows[i].data != 0)
-            judge(slot, bit_of(rows[i].filter), (int)rows[i].data);
+            judge(slot, bit_of((int)rows[i].filter), (int)rows[i].data);
     }
     for (uint32_t i = 0; i < s->pending_len;) {
         int fd = s->pending[i];
@@ -557,7 +557,7 @@ static void take_row(kqueue_state *s, batch *b, const struct kevent *row) {
         return;
     }
     const slot *slot = watched(s, fd);
-    uint32_t bit = bit_of(row->filter);
+    uint32_t bit = bit_of((int)row->filter);
     if (slot && slot->error == 0 && (slot->wanted & bit))
         put_row(s, b, fd, mask_of(row, bit));
 }
@@ -615,7 +615,7 @@ static int kqueue_wait(void *state, evl_kernel_event *out, int cap, int64_t time
     return b.n > 0 ? b.n : rc;
 }
 
-/* --- for somebody else's loop --------------------------------------------------------------------- */
+/* --- for somebody else's loop ----------------------------------------------------------------- */
 
 static int kqueue_fd(void *state) {
     kqueue_state *s = state;
@@ -652,7 +652,7 @@ static bool alarm_is_due(kqueue_state *s) {
     return evl_monotonic() >= deadline || kqueue_arm(s, deadline) != 0;
 }
 
-/* --- open, close ---------------------------------------------------------------------------------- */
+/* --- open, close ------------------------------------------------------------------------------ */
 
 static void close_fds(kqueue_state *s) {
     int *fds[] = {&s->kq, &s->wake_r, &s->wake_w};

@@ -113,7 +113,7 @@ static void forget(select_state *s, int fd) {
         want(s, fd, 0, 0);
 }
 
-/* --- open, close --------------------------------------------------------------------------------- */
+/* --- open, close ------------------------------------------------------------------------------ */
 
 static void close_pipe(select_state *s) {
     if (s->wake_r >= 0) {
@@ -174,7 +174,7 @@ static int select_reopen(void *state, int forked) {
     return rc;
 }
 
-/* --- interest ------------------------------------------------------------------------------------ */
+/* --- interest --------------------------------------------------------------------------------- */
 
 static bool same_file(const slot *slot, const struct stat *st) {
     return slot->dev == (uint64_t)st->st_dev && slot->ino == (uint64_t)st->st_ino &&
@@ -227,7 +227,7 @@ static void select_remove(void *state, int fd, uint32_t mask) {
     forget(state, fd);
 }
 
-/* --- reports ------------------------------------------------------------------------------------- */
+/* --- reports ---------------------------------------------------------------------------------- */
 
 static word found_word(const select_state *s, int i) {
     return found(s, SET_READ)[i] | found(s, SET_WRITE)[i] | found(s, SET_EXCEPT)[i];
@@ -296,7 +296,7 @@ static int report_gone(select_state *s, evl_kernel_event *out, int cap) {
     return n;
 }
 
-/* --- waiting ------------------------------------------------------------------------------------- */
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 /* Lowers `end` to where the wanted sets end; answers in how many words that is. */
 static int trim(select_state *s) {

@@ -22,8 +22,7 @@ typedef struct evl_semaphore evl_semaphore;
 typedef struct evl_condition evl_condition;
 typedef struct evl_barrier evl_barrier;
 
-/* --- event: a flag that can be waited for ------------------------------------------------------------------
- */
+/* --- event: a flag that can be waited for ----------------------------------------------------- */
 
 /* Makes an event that is not set. Errors: EVL_ENOMEM. @since 0.1 */
 EVL_API int32_t evl_event_new(evl_loop *loop, evl_event **out);
