@@ -24,7 +24,7 @@
  *
  * HANDLES happen many times: a watcher (io.h), a timer (timer.h, wall.h), a signal (signal.h), a hook
  * (hook.h). All are made by evl_X_new and ended by evl_close (handle.h), from which on nothing of them is
- * heard, wherever it is called from. What happens once is an OPERATION in memory of yours (op.h), or a plain
+ * heard, wherever it is called from. What happens once is an operation, or a plain
  * call (call.h):
  *
  *     evl_io_new(loop, fd, EVL_READ, 0, readable, conn, &io);    readable(conn, mask) while fd can be read
@@ -32,6 +32,16 @@
  *     evl_call_soon(loop, fn, arg);                              fn(arg) in the next pass
  *     evl_post(loop, fn, arg);                                   the same from any thread
  *     evl_stop(loop, 0);                                         run returns when this pass is over
+ *
+ * OPERATIONS (op.h) have one result, one deadline and one cancel each, whatever they wait for: time, an fd, a
+ * signal, a lock or queue (sync.h, queue.h), a job on a thread (executor.h). A FUTURE (future.h) holds a result
+ * for all who want it; hand its operation to anything, and combine futures with evl_gather, evl_wait_for,
+ * evl_shield and the like:
+ *
+ *     evl_op_init(&op, done, conn, 0);
+ *     evl_wait_fd(loop, &op, fd, EVL_READ);                      done(conn, mask), once
+ *     evl_op_deadline(&op, evl_now(loop) + 5000000000);          or done(conn, EVL_ETIMEDOUT), 5 s later
+ *     evl_op_cancel(&op);                                        or done(conn, EVL_ECANCELED), next pass
  *
  * ERRORS are negative numbers that a call returns, EVL_ENOMEM for one (errors.h); there is no errno, nothing
  * is printed, and nothing aborts. TIME is int64_t nanoseconds of a monotonic clock, and for tests of a
