@@ -525,8 +525,8 @@ void evl_io_events(evl_loop *loop, const evl_kernel_event *events, int n) {
 /* --- a new kernel queue
  * ----------------------------------------------------------------------------------------- */
 
-/* Where one number was closed behind our back others may have been too. The old queue still knows their files;
- * the new one would take whatever has the numbers now. */
+/* Where one number was closed behind our back others may have been too. The old queue still knows their
+ * files; the new one would take whatever has the numbers now. */
 static void prove_all(evl_loop *loop) {
     for (uint32_t fd = 0; fd < loop->fds_cap; fd++) {
         evl_watcher *first = by_link(loop, loop->fds[fd]);

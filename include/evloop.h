@@ -34,9 +34,9 @@
  *     evl_stop(loop, 0);                                         run returns when this pass is over
  *
  * OPERATIONS (op.h) have one result, one deadline and one cancel each, whatever they wait for: time, an fd, a
- * signal, a lock or queue (sync.h, queue.h), a job on a thread (executor.h). A FUTURE (future.h) holds a result
- * for all who want it; hand its operation to anything, and combine futures with evl_gather, evl_wait_for,
- * evl_shield and the like:
+ * signal, a lock or queue (sync.h, queue.h), a job on a thread (executor.h). A FUTURE (future.h) holds a
+ * result for all who want it; hand its operation to anything, and combine futures with evl_gather,
+ * evl_wait_for, evl_shield and the like:
  *
  *     evl_op_init(&op, done, conn, 0);
  *     evl_wait_fd(loop, &op, fd, EVL_READ);                      done(conn, mask), once
