@@ -634,6 +634,20 @@ TEST_P(Backend, AClosedNumberNeverSpinsNorFails) {
     EXPECT_EQ(gone, on("select") ? closed : std::set<uint64_t>{});
 }
 
+TEST_P(Backend, AnFdThatCannotBeLookedAtIsNotClosed) {
+    Sys sys;
+    Queue q(GetParam());
+    Pipe p, closed;
+    p.w.put();
+    ASSERT_EQ(q.add(p.r, EVL_READ, 1), 0);
+    ASSERT_EQ(q.add(closed.r, EVL_READ, 2), 0);
+    closed.r.close();
+    sys.fail(Call::get_fd_flags, EINTR, 0, 2);
+    EXPECT_EQ(q.wait(), on("select") ? (Rows{{2, EVL_MASK_GONE}}) : (Rows{{1, EVL_READ}}));
+    sys.fail(Call::get_fd_flags, 0, 0, 0);
+    EXPECT_EQ(q.wait(), (Rows{{1, EVL_READ}}));
+}
+
 TEST_P(Backend, AFileThatLivesOnUnderAnotherNumberIsGotRidOf) {
     Queue &q = queue();
     Pipe p, other;
@@ -985,6 +999,7 @@ TEST_P(Backend, AChildMakesAQueueOfItsOwn) {
         q.remove(p.a, EVL_WRITE);
         for (Pipe &pipe : mine)
             EXPECT_EQ(pipe.w.put(), 1) << "nobody else's fd was closed";
+        q.wake();
         q.close(0);
         for (Pipe &pipe : mine)
             EXPECT_EQ(pipe.r.drain(), 1);
@@ -1403,6 +1418,27 @@ TEST_F(Kqueue, WhatAnErrnoOfACarriedChangeMeans) {
             }
 }
 
+TEST_F(Kqueue, ErrorsThatDoNotFitAreNotLost) {
+    Queue q(backend);
+    std::vector<Pair> pairs(3), others(3);
+    std::vector<Fd> again;
+    for (size_t i = 0; i < pairs.size(); i++) {
+        ASSERT_EQ(q.add(pairs[i].a, EVL_READ, i), 0);
+        ASSERT_EQ(q.change(pairs[i].a, EVL_READ, EVL_READ | EVL_WRITE, i), 0);
+        int number = pairs[i].a;
+        pairs[i].a.close();
+        again.push_back(renumbered(std::move(others[i].a), number));
+    }
+    std::set<uint64_t> gone;
+    for (size_t i = 0; i < pairs.size(); i++)
+        for (auto &[tag, mask] : q.wait(0, 1)) {
+            EXPECT_EQ(mask, EVL_MASK_GONE);
+            gone.insert(tag);
+        }
+    EXPECT_EQ(gone.size(), pairs.size());
+    EXPECT_EQ(q.wait(), Rows{});
+}
+
 TEST_F(Kqueue, BrokenPipesLeaveTheOthersTheirTurn) {
     Queue q(backend);
     std::vector<Pipe> broken(300);
@@ -1536,6 +1572,20 @@ TEST_F(Kqueue, RowsThatMakeNoSenseAreIgnored) {
         }
     p.b.put();
     EXPECT_EQ(q.wait(), (Rows{{1, EVL_READ}}));
+}
+
+TEST_F(Kqueue, NoTimerIsLongerThanAKernelTakes) {
+    int64_t longest = 0;
+    Kernel kernel(
+        [&](int kq, const struct kevent *changes, int n, struct kevent *events, int cap, const timespec *t) {
+            if (n > 0 && changes->filter == EVFILT_TIMER)
+                longest = std::max<int64_t>(longest, changes->data);
+            return Kernel::real(kq, changes, n, events, cap, t);
+        });
+    Queue q(backend);
+    ASSERT_EQ(q.arm(EVL_NEVER - 1), 0);
+    EXPECT_GT(longest, 0);
+    EXPECT_LE(longest, int64_t{31} * 86400 * 1'000'000'000);
 }
 
 TEST_F(Kqueue, ATimerThatIsEarlyIsSetAgain) {
