@@ -36,8 +36,7 @@ static void begin(evl_future *out, evl_future *subject, void (*done)(evl_watch *
     evl_watch_start(&self->watch, subject, done);
 }
 
-/* --- follow
- * ------------------------------------------------------------------------------------------------------ */
+/* --- follow ----------------------------------------------------------------------------------- */
 
 static const evl_combinator following = {
     .size = sizeof(single), .cancel = cancel_subject, .release = stop_watching};
@@ -70,8 +69,7 @@ int32_t evl_future_follow(evl_future *future, evl_future *other) {
     return 0;
 }
 
-/* --- shield
- * ------------------------------------------------------------------------------------------------------ */
+/* --- shield ----------------------------------------------------------------------------------- */
 
 int32_t evl_shield(evl_future *future, evl_future **out) {
     static const evl_combinator shielding = {.size = sizeof(single), .release = stop_watching};
@@ -88,8 +86,7 @@ int32_t evl_shield(evl_future *future, evl_future **out) {
     return rc;
 }
 
-/* --- wait_for
- * ---------------------------------------------------------------------------------------------------- */
+/* --- wait_for --------------------------------------------------------------------------------- */
 
 /* One that was cancelled because its time was up has timed out; one that ended otherwise all the same says
  * how. */
@@ -130,8 +127,7 @@ int32_t evl_wait_for(evl_future *future, int64_t timeout_ns, evl_future **out) {
     return 0;
 }
 
-/* --- then
- * -------------------------------------------------------------------------------------------------------- */
+/* --- then ------------------------------------------------------------------------------------- */
 
 /* Keeps its future until the functions have run: who chains work need not hold on to the end of the chain. */
 typedef struct then {
@@ -196,8 +192,7 @@ int32_t evl_future_then(evl_future *future, evl_done_fn *on_value, evl_done_fn *
     return 0;
 }
 
-/* --- across threads
- * ------------------------------------------------------------------------------------------------ */
+/* --- across threads --------------------------------------------------------------------------- */
 
 /* On the other loop: watches `other` and posts what becomes of it. */
 typedef struct bridge {

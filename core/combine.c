@@ -65,8 +65,7 @@ static void watch_all(evl_future *out, evl_future *const *futures, uint32_t n,
 
 static several *whole_of(evl_watch *watch) { return EVL_OWNER(watch, part, watch)->whole; }
 
-/* --- gather
- * ------------------------------------------------------------------------------------------------------- */
+/* --- gather ----------------------------------------------------------------------------------- */
 
 /* Errors of those that go on after the first one count as looked at. */
 static void fail_gather(several *self, int32_t error) {
@@ -210,8 +209,7 @@ int32_t evl_any(evl_loop *loop, evl_future *const *futures, uint32_t n, evl_futu
     return rc;
 }
 
-/* --- as_completed
- * ------------------------------------------------------------------------------------------------- */
+/* --- as_completed ----------------------------------------------------------------------------- */
 
 /* A hidden future in the middle watches them all and has the timeout; each of the futures given out keeps it.
  * The middle knows them without a reference, behind its parts, and forgets those that go; several.mode is the

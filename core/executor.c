@@ -64,8 +64,7 @@ static void unlock(evl_executor *pool) {
         (void)pthread_mutex_unlock(&pool->lock);
 }
 
-/* --- life, under the lock
- * ------------------------------------------------------------------------------------- */
+/* --- life, under the lock --------------------------------------------------------------------- */
 
 static void free_pool(evl_executor *pool) {
     evl_loop *home = pool->home;
@@ -97,8 +96,7 @@ static void free_job(evl_job *job) {
     unlock_and_unref(pool);
 }
 
-/* --- on the pool's threads
- * ------------------------------------------------------------------------------------ */
+/* --- on the pool's threads -------------------------------------------------------------------- */
 
 /* The loop hears of the job, or it is gone and this thread is the one to give the argument up. */
 static void hand_back(evl_job *job) {
@@ -197,8 +195,7 @@ static int start_thread(evl_executor *pool) {
     return 0;
 }
 
-/* --- on the loop's thread
- * --------------------------------------------------------------------------------------- */
+/* --- on the loop's thread --------------------------------------------------------------------- */
 
 /* The operation goes: the job loses it, and if it has not begun, it never will. */
 static void leave_job(evl_operation *op) {
@@ -352,8 +349,7 @@ int32_t evl_executor_submit(evl_executor *pool, evl_loop *loop, evl_op *op, evl_
     return 0;
 }
 
-/* --- the end
- * ---------------------------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 /* False when the time is up. */
 static bool wait_until_quiet(evl_executor *pool, int64_t timeout_ns) {

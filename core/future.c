@@ -3,8 +3,7 @@
 
 static evl_future *of_op(const evl_operation *op) { return EVL_OWNER(op, evl_future, op); }
 
-/* --- life
- * ----------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 #define ID_SLOT_BITS 28
 
@@ -126,7 +125,7 @@ void evl_future_unref(evl_future *future) {
     if (!future || atomic_fetch_sub_explicit(&future->refs, 1, memory_order_acq_rel) != 1)
         return;
     evl_loop *loop = future->loop;
-    if (EVL_UNLIKELY(!evl_is_closed(loop) && evl_is_foreign(loop))) {
+    if (EVL_UNLIKELY(!evl_is_closed(loop) && !evl_is_home(loop))) {
         /* Back to the loop's thread; what cannot be posted stays until the loop is destroyed. */
         atomic_store(&future->refs, 1);
         (void)evl_post_internal(loop, (evl_post_item){.act = take_unref, .arg = future});
@@ -135,8 +134,7 @@ void evl_future_unref(evl_future *future) {
     bury(future);
 }
 
-/* --- completing
- * ----------------------------------------------------------------------------------------------- */
+/* --- completing ------------------------------------------------------------------------------- */
 
 /* Queues whoever waits: operations complete, callbacks become due. */
 static void wake_line(evl_future *future) {
@@ -243,8 +241,7 @@ int32_t evl_future_cancel(evl_future *future) {
     return 1;
 }
 
-/* --- from other threads
- * ----------------------------------------------------------------------------------------- */
+/* --- from other threads ----------------------------------------------------------------------- */
 
 static void take_result(evl_loop *loop, const evl_post_item *item) {
     evl_future *future = item->arg;
@@ -282,8 +279,7 @@ int32_t evl_future_post_owned(evl_future *future, void *value, evl_fn *drop) {
                   : EVL_EINVAL;
 }
 
-/* --- looking at it
- * ---------------------------------------------------------------------------------------------- */
+/* --- looking at it ---------------------------------------------------------------------------- */
 
 int32_t evl_future_state(const evl_future *future) { return future ? future->state : EVL_EINVAL; }
 
@@ -327,8 +323,7 @@ int32_t evl_future_set_name(evl_future *future, const char *name) {
     return 0;
 }
 
-/* --- done callbacks
- * --------------------------------------------------------------------------------------------- */
+/* --- done callbacks --------------------------------------------------------------------------- */
 
 int32_t evl_future_on_done(evl_future *future, evl_done_fn *fn, void *arg) {
     int rc = future ? evl_enter(future->loop) : EVL_EINVAL;
@@ -393,8 +388,7 @@ void evl_done_forget(evl_loop *loop, evl_node *node) {
     evl_future_unref(detach_done(loop, EVL_OWNER(node, evl_done, node)));
 }
 
-/* --- waiting
- * ------------------------------------------------------------------------------------------------------ */
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 static const evl_op_type waiting = {.name = "future"};
 
@@ -412,8 +406,7 @@ int32_t evl_future_wait(evl_future *future, evl_op *op) {
     return 0;
 }
 
-/* --- the operation inside
- * ------------------------------------------------------------------------------------------ */
+/* --- the operation inside --------------------------------------------------------------------- */
 
 evl_op *evl_future_op(evl_future *future) {
     if (check_pending(future) != 0)
@@ -440,8 +433,7 @@ void evl_future_op_done(evl_operation *op, int64_t result) {
     evl_future_unref(future);
 }
 
-/* --- watching from inside
- * ------------------------------------------------------------------------------------------ */
+/* --- watching from inside --------------------------------------------------------------------- */
 
 void evl_watch_start(evl_watch *watch, evl_future *subject, void (*done)(evl_watch *, evl_future *)) {
     watch->subject = evl_future_ref(subject);
@@ -463,8 +455,7 @@ void evl_watch_stop(evl_watch *watch) {
     evl_future_unref(subject);
 }
 
-/* --- running until
- * -------------------------------------------------------------------------------------------------- */
+/* --- running until ---------------------------------------------------------------------------- */
 
 static void reached(void *arg, int64_t state) {
     (void)state;
@@ -504,8 +495,7 @@ int32_t evl_loop_run_until(evl_loop *loop, evl_future *future, int64_t *value) {
     return rc;
 }
 
-/* --- the loop goes down
- * --------------------------------------------------------------------------------------------- */
+/* --- the loop goes down ----------------------------------------------------------------------- */
 
 /* Nobody is called any more, and what is pending is cancelled, so that nothing holds on to anything. */
 void evl_futures_cancel_all(evl_loop *loop) {

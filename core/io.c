@@ -29,8 +29,7 @@ static inline bool tag_is_stale(uint64_t tag, const evl_watcher *io) {
     return (uint16_t)(tag >> TAG_SHIFT) != (uint16_t)io->base.gen;
 }
 
-/* --- the chain of an fd
- * ------------------------------------------------------------------------------------- */
+/* --- the chain of an fd ----------------------------------------------------------------------- */
 
 static evl_watcher *by_link(const evl_loop *loop, uint32_t link) {
     return link == 0 ? NULL : evl_slab_at(&loop->handles[EVL_KIND_IO], link - 1);
@@ -73,8 +72,7 @@ static void set_mask(evl_watcher *io, uint32_t mask) {
     evl_handle_set_active(&io->base, mask != 0);
 }
 
-/* --- reports
- * ------------------------------------------------------------------------------------------------ */
+/* --- reports ---------------------------------------------------------------------------------- */
 
 static inline void report(evl_loop *loop, evl_watcher *io, uint32_t mask) {
     evl_node *node = &io->base.node;
@@ -122,8 +120,7 @@ static int end_watchers(evl_loop *loop, int fd, int error) {
     return count;
 }
 
-/* --- telling the kernel
- * ------------------------------------------------------------------------------------- */
+/* --- telling the kernel ----------------------------------------------------------------------- */
 
 static void flush_fd(evl_loop *loop, int fd) {
     evl_watcher *first = first_of(loop, fd);
@@ -167,8 +164,7 @@ static void mark_dirty(evl_loop *loop, evl_watcher *first) {
     loop->dirty[loop->dirty_len++] = first->fd;
 }
 
-/* --- adding
- * ------------------------------------------------------------------------------------------------- */
+/* --- adding ----------------------------------------------------------------------------------- */
 
 /* An fd that is not wanted yet is added and removed again, so that a bad one fails here. */
 static int add_first(evl_loop *loop, evl_watcher *io) {
@@ -278,8 +274,7 @@ int32_t evl_io_new(evl_loop *loop, evl_fd fd, uint32_t mask, uint32_t flags, evl
     return rc;
 }
 
-/* --- changing and ending
- * ------------------------------------------------------------------------------------ */
+/* --- changing and ending ---------------------------------------------------------------------- */
 
 /* Why a watcher takes no mask any more. */
 static int ended(const evl_watcher *io) { return (int)io->base.node.u.result; }
@@ -377,8 +372,7 @@ int32_t evl_fd_closing(evl_loop *loop, evl_fd fd) {
     return count;
 }
 
-/* --- waiting for an fd once
- * ---------------------------------------------------------------------------------- */
+/* --- waiting for an fd once ------------------------------------------------------------------- */
 
 static void leave_fd(evl_operation *op) {
     evl_watcher *io = op->owner;
@@ -452,8 +446,7 @@ int32_t evl_wait_fd(evl_loop *loop, evl_op *op, evl_fd fd, uint32_t mask) {
     return 0;
 }
 
-/* --- what the kernel reports
- * ---------------------------------------------------------------------------------- */
+/* --- what the kernel reports ------------------------------------------------------------------ */
 
 /* What of a report concerns a watcher. Trouble comes with whatever the watcher wants, so that a callback
  * which only reads or only writes gets to see it. */
@@ -522,8 +515,7 @@ void evl_io_events(evl_loop *loop, const evl_kernel_event *events, int n) {
     }
 }
 
-/* --- a new kernel queue
- * ----------------------------------------------------------------------------------------- */
+/* --- a new kernel queue ------------------------------------------------------------------------- */
 
 /* Where one number was closed behind our back others may have been too. The old queue still knows their
  * files; the new one would take whatever has the numbers now. */

@@ -62,8 +62,7 @@ int32_t evl_lock_release(evl_lock *lock) {
 
 int32_t evl_lock_is_held(const evl_lock *lock) { return lock ? lock->held : EVL_EINVAL; }
 
-/* --- for conditions
- * ------------------------------------------------------------------------------------------- */
+/* --- for conditions --------------------------------------------------------------------------- */
 
 bool evl_lock_has_owner(const evl_lock *lock) { return lock->held; }
 

@@ -48,8 +48,7 @@ static const evl_backend *choose_backend(const evl_options *options) {
     return name ? evl_backend_named(name) : evl_backends[0];
 }
 
-/* --- making
- * ------------------------------------------------------------------------------------------------- */
+/* --- making ----------------------------------------------------------------------------------- */
 
 static void init_slabs(evl_loop *loop) {
     loop->handles[EVL_KIND_IO].size = sizeof(evl_watcher);
@@ -131,6 +130,7 @@ int32_t evl_loop_new(evl_loop **out, const evl_options *given) {
     loop->backend = backend;
     loop->origin = generation;
     atomic_init(&loop->gate, generation);
+    atomic_init(&loop->home, evl_self());
     init_parts(loop, &options);
     rc = init_state(loop);
     if (rc != 0) {
@@ -204,8 +204,7 @@ const char *evl_loop_backend(const evl_loop *loop) { return loop ? loop->backend
 
 uint32_t evl_backend_caps(const evl_loop *loop) { return loop ? loop->backend->caps : 0; }
 
-/* --- owning
- * ------------------------------------------------------------------------------------------------- */
+/* --- owning ----------------------------------------------------------------------------------- */
 
 int evl_own(evl_loop *loop) {
     int rc = evl_enter(loop);
@@ -214,6 +213,7 @@ int evl_own(evl_loop *loop) {
     uintptr_t nobody = 0;
     if (!atomic_compare_exchange_strong(&loop->owner, &nobody, evl_self()))
         return nobody == evl_self() ? EVL_ERUNNING : EVL_ETHREAD;
+    atomic_store_explicit(&loop->home, evl_self(), memory_order_relaxed);
     atomic_store(&loop->sleeping, false);
     loop->now = evl_clock_read(&loop->clock); /* a first pass that does not poll must not see an old time */
     return 0;
@@ -236,8 +236,7 @@ void evl_disown(evl_loop *loop) {
     evl_embed_update(loop);
 }
 
-/* --- the end
- * ------------------------------------------------------------------------------------------------ */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 /* Under the lock of the posts, unless a fork may have left it locked by a thread that is not here. */
 static void shut(evl_loop *loop) {
@@ -247,22 +246,6 @@ static void shut(evl_loop *loop) {
     atomic_store(&loop->gate, EVL_GATE_SHUT);
     if (locked)
         (void)pthread_mutex_unlock(&loop->lock);
-}
-
-int32_t evl_loop_close(evl_loop *loop) {
-    if (!loop)
-        return 0;
-    int rc = evl_enter_child(loop);
-    if (rc != 0)
-        return rc;
-    if (atomic_load(&loop->owner) != 0)
-        return EVL_ERUNNING;
-    if (evl_count_blockers(loop) != 0)
-        return EVL_EBUSY;
-    evl_default_pool_close(loop);
-    shut(loop);
-    evl_loop_unref(loop);
-    return 0;
 }
 
 /* Nothing of what was queued runs: operations become inactive, and what has a drop keeps its node until bury.
@@ -309,6 +292,24 @@ static void bury(evl_loop *loop) {
     evl_loop_unref(loop);
 }
 
+int32_t evl_loop_close(evl_loop *loop) {
+    if (!loop)
+        return 0;
+    int rc = evl_enter_child(loop);
+    if (rc != 0)
+        return rc;
+    if (atomic_load(&loop->owner) != 0)
+        return EVL_ERUNNING;
+    if (evl_count_blockers(loop) != 0)
+        return EVL_EBUSY;
+    evl_default_pool_close(loop);
+    evl_futures_cancel_all(loop);
+    shut(loop);
+    empty_queues(loop);
+    bury(loop);
+    return 0;
+}
+
 int32_t evl_loop_destroy(evl_loop *loop) {
     if (!loop)
         return 0;
@@ -327,8 +328,7 @@ int32_t evl_loop_destroy(evl_loop *loop) {
     return 0;
 }
 
-/* --- after a fork
- * ------------------------------------------------------------------------------------------- */
+/* --- after a fork ----------------------------------------------------------------------------- */
 
 int32_t evl_loop_fork(evl_loop *loop) {
     uint32_t generation;

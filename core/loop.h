@@ -150,6 +150,7 @@ struct evl_loop {
 
     /* Who may. */
     atomic_uintptr_t owner; /* the thread inside run, or 0 */
+    atomic_uintptr_t home;  /* the last owner, at first the thread that made the loop */
     atomic_uint gate;       /* generation of the fork word, or EVL_GATE_SHUT: closed */
     uint32_t origin;        /* the generation the kernel queue belongs to */
     uint32_t flags;         /* EVL_LOOP_* */
@@ -228,6 +229,11 @@ static inline bool evl_is_foreign(const evl_loop *loop) {
 
 static inline uint32_t evl_gate(const evl_loop *loop) {
     return atomic_load_explicit(&loop->gate, memory_order_relaxed);
+}
+
+/* On the thread that the loop is used from, as far as can be told between two runs. */
+static inline bool evl_is_home(const evl_loop *loop) {
+    return atomic_load_explicit(&loop->home, memory_order_relaxed) == evl_self();
 }
 
 static inline bool evl_is_closed(const evl_loop *loop) { return evl_gate(loop) == EVL_GATE_SHUT; }

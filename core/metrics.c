@@ -70,8 +70,7 @@ int32_t evl_loop_error(evl_loop *loop) {
     return first;
 }
 
-/* --- slow callbacks
- * ----------------------------------------------------------------------------------------- */
+/* --- slow callbacks --------------------------------------------------------------------------- */
 
 int32_t evl_set_slow_callback(evl_loop *loop, int64_t threshold_ns, evl_done_fn *fn, void *arg) {
     int rc = evl_enter(loop);

@@ -37,8 +37,7 @@ int64_t evl_op_result(const evl_op *op) {
 
 int32_t evl_op_size(void) { return (int32_t)sizeof(evl_op); }
 
-/* --- starting
- * ----------------------------------------------------------------------------------------------- */
+/* --- starting --------------------------------------------------------------------------------- */
 
 int evl_op_check_start(evl_loop *loop, const evl_op *op) {
     int rc = check(op);
@@ -92,8 +91,7 @@ int evl_op_unpark(evl_operation *self, int error) {
     return error;
 }
 
-/* --- completing
- * --------------------------------------------------------------------------------------------- */
+/* --- completing ------------------------------------------------------------------------------- */
 
 static void make_ready(evl_operation *self, int64_t result) {
     self->state = EVL_OP_READY;
@@ -161,8 +159,7 @@ void evl_op_run(evl_loop *loop, evl_node *node) {
     fn(arg, result);
 }
 
-/* --- ending it early
- * ------------------------------------------------------------------------------------------ */
+/* --- ending it early -------------------------------------------------------------------------- */
 
 static const evl_op_type deferred;
 
@@ -220,8 +217,7 @@ int32_t evl_op_close(evl_op *op) {
     return rc;
 }
 
-/* --- time
- * ----------------------------------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 static int set_timer(evl_operation *self) {
     int64_t until = self->type->timed ? self->until : EVL_NEVER;
@@ -291,8 +287,7 @@ int32_t evl_sleep(evl_loop *loop, evl_op *op, int64_t ns) {
     return rc != 0 ? rc : sleep_until(loop, op, evl_saturated_add(evl_clock_read(&loop->clock), ns));
 }
 
-/* --- the deferred call
- * -------------------------------------------------------------------------------------- */
+/* --- the deferred call ------------------------------------------------------------------------ */
 
 static const evl_op_type deferred = {.name = "defer"};
 

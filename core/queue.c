@@ -26,8 +26,7 @@ struct evl_queue {
     evl_fn *drop;
 };
 
-/* --- storage
- * ------------------------------------------------------------------------------------------------ */
+/* --- storage ---------------------------------------------------------------------------------- */
 
 static item *at(const evl_queue *q, uint32_t i) { return &q->items[(q->head + i) % q->cap]; }
 
@@ -99,8 +98,7 @@ static void *take(evl_queue *q) {
 
 static bool has_room(const evl_queue *q) { return q->maxsize == 0 || q->size < q->maxsize; }
 
-/* --- waking
- * --------------------------------------------------------------------------------------------------- */
+/* --- waking ----------------------------------------------------------------------------------- */
 
 static void wake_getters(evl_queue *q) {
     while (q->promised < q->size && evl_waiters_wake(&q->getters, 0))
@@ -124,8 +122,7 @@ static void finish(evl_queue *q, uint32_t count) {
         (void)evl_waiters_wake_all(&q->joiners, 0);
 }
 
-/* --- the operations
- * ------------------------------------------------------------------------------------------- */
+/* --- the operations --------------------------------------------------------------------------- */
 
 static void *get_one(evl_queue *q) {
     void *value = take(q);

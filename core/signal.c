@@ -48,8 +48,7 @@ static void lock_table(void) {
 
 static void unlock_table(void) { atomic_store(&table_lock, 0); }
 
-/* --- in signal context
- * -------------------------------------------------------------------------------------- */
+/* --- in signal context ------------------------------------------------------------------------ */
 
 static void count_delivery(const entry *e) {
     for (evl_signal_sub *sub = atomic_load(&e->first); sub; sub = atomic_load(&sub->next)) {
@@ -81,8 +80,7 @@ static void handler(int signo, siginfo_t *info, void *context) {
         previous.sa_handler(signo);
 }
 
-/* --- installing
- * --------------------------------------------------------------------------------------------- */
+/* --- installing ------------------------------------------------------------------------------- */
 
 /* Somebody who put a handler on top of ours calls ours, or has taken the signal over: installing ours again
  * would make the two call each other for ever. Where no handler is by now, and nobody has watched since,
@@ -167,8 +165,7 @@ static void unsubscribe(evl_signal_sub *sub) {
     evl_mem_free(&sub->loop->mem, sub, sizeof *sub);
 }
 
-/* --- on the loop
- * -------------------------------------------------------------------------------------------- */
+/* --- on the loop ------------------------------------------------------------------------------ */
 
 int32_t evl_signal_new(evl_loop *loop, int32_t signo, evl_done_fn *fn, void *arg, evl_signal **out) {
     int rc = evl_enter(loop);
@@ -245,8 +242,7 @@ void evl_signals_due(evl_loop *loop) {
     }
 }
 
-/* --- waiting for a signal once
- * --------------------------------------------------------------------------------- */
+/* --- waiting for a signal once ---------------------------------------------------------------- */
 
 static void leave_signal(evl_operation *op) {
     evl_signal_handle *handle = op->owner;

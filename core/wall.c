@@ -106,8 +106,7 @@ void evl_wall_close(evl_loop *loop) {
     loop->wall_watcher.fd = -1;
 }
 
-/* --- for the pass
- * ------------------------------------------------------------------------------------------- */
+/* --- for the pass ----------------------------------------------------------------------------- */
 
 /* Time from now to the next wall-clock deadline, at most what may pass without a look at the clock. */
 int64_t evl_wall_wait(evl_loop *loop) {
@@ -142,8 +141,7 @@ void evl_walls_due(evl_loop *loop) {
     }
 }
 
-/* --- the timers
- * --------------------------------------------------------------------------------------------- */
+/* --- the timers ------------------------------------------------------------------------------- */
 
 int32_t evl_wall_new(evl_loop *loop, evl_done_fn *fn, void *arg, evl_wall **out) {
     int rc = evl_enter(loop);
