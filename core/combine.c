@@ -113,9 +113,7 @@ int32_t evl_gather(evl_loop *loop, evl_future *const *futures, uint32_t n, uint3
     return 0;
 }
 
-/* --- wait
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- wait ------------------------------------------------------------------------------------- */
 
 /* How many are done is counted now: more may be than the one that ended the wait. */
 static void end_wait(several *self) {
@@ -180,9 +178,7 @@ int32_t evl_wait_futures(evl_loop *loop, evl_future *const *futures, uint32_t n,
     return 0;
 }
 
-/* --- any
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- any -------------------------------------------------------------------------------------- */
 
 static void any_done(evl_watch *watch, evl_future *subject) {
     several *self = whole_of(watch);
