@@ -66,6 +66,31 @@ TEST(LeftBehind, NeitherDoesOneWhoseNumberIsWatchedAgain) {
     EXPECT_EQ(fresh->last, EVL_READ);
 }
 
+// A new queue would take whatever has a number now for what was watched under it.
+TEST(LeftBehind, ANewQueueTakesOverOnlyWhatIsStillThere) {
+    Stage s;
+    Pipe &ghost = s.pipe(), &pipe = s.pipe(), &other = s.pipe();
+    ASSERT_TRUE(s.make());
+    if (!(evl_backend_caps(s.loop) & EVL_CAP_HUP))
+        return; // select has nothing but numbers, as its manual page says
+    Ear *moved = s.ear(), *stays = s.ear();
+    moved->may_end = true;
+    int number = s.dup(pipe.r), haunts = s.dup(ghost.r);
+    s.io(number, EVL_READ, moved);
+    s.io(other.r, EVL_READ, stays);
+    evl_io *closed = s.io(haunts, EVL_READ, s.ear());
+    s.nowait();
+    s.close_number(haunts);
+    EXPECT_EQ(evl_close(closed), 0);
+    ghost.w.put();
+    ASSERT_EQ(::dup2(other.r, number), number);
+    other.w.put();
+    for (int i = 0; i < 5; i++)
+        s.nowait();
+    EXPECT_EQ(moved->total, 0) << "another file is reported to it";
+    EXPECT_GT(stays->times, 0);
+}
+
 // What is closed between the poll and the look at what it found is no ghost: the queue is not made anew for
 // it.
 TEST(LeftBehind, ClosingWhatWasJustReportedCostsNoNewQueue) {
