@@ -43,8 +43,14 @@ static evl_watcher *first_of(const evl_loop *loop, int fd) {
 
 static bool has_flag(const evl_watcher *io, int flag) { return (io->base.node.flags & flag) != 0; }
 
+/* After a change of the mask or the flags. */
+static void set_odd(evl_watcher *io) {
+    io->odd = has_flag(io, EVL_F_ONESHOT | EVL_F_SHARED) ? UINT32_MAX : ~(uint32_t)io->mask;
+}
+
 static void set_flag(evl_watcher *io, int flag, bool on) {
     io->base.node.flags = (uint8_t)(on ? io->base.node.flags | flag : io->base.node.flags & ~flag);
+    set_odd(io);
 }
 
 /* The masks of all watchers of an fd. */
@@ -69,6 +75,7 @@ static void append(evl_loop *loop, evl_watcher *first, evl_watcher *io) {
 
 static void set_mask(evl_watcher *io, uint32_t mask) {
     io->mask = (uint8_t)mask;
+    set_odd(io);
     evl_handle_set_active(&io->base, mask != 0);
 }
 
@@ -474,8 +481,9 @@ static void report_share(evl_loop *loop, evl_watcher *io, uint32_t share) {
  * entry that it would not delete. */
 static void note_ghost(evl_loop *loop) { loop->haunted |= !loop->forgot; }
 
-/* Several watchers, one-shots, trouble. Readers are queued before those that only write. */
-static void report_chain(evl_loop *loop, evl_watcher *first, uint32_t mask) {
+/* Several watchers, one-shots, trouble, what nobody wants any more. Readers are queued before those that only
+ * write. */
+static void report_odd(evl_loop *loop, evl_watcher *first, uint32_t mask) {
     if (has_flag(first, EVL_F_WAKE)) {
         if (first == &loop->wall_watcher)
             evl_wall_changed(loop);
@@ -498,20 +506,16 @@ static void report_chain(evl_loop *loop, evl_watcher *first, uint32_t mask) {
 }
 
 void evl_io_events(evl_loop *loop, const evl_kernel_event *events, int n) {
-    const int special = EVL_F_ONESHOT | EVL_F_SHARED | EVL_F_WAKE;
     for (int i = 0; i < n; i++) {
         uint64_t tag = EVL_EVENT_TAG(&events[i]);
         uint32_t mask = EVL_EVENT_MASK(&events[i]);
         evl_watcher *io = tag_watcher(tag);
         if (EVL_UNLIKELY(tag_is_stale(tag, io)))
             note_ghost(loop);
-        else if (EVL_LIKELY(!has_flag(io, special) && (mask & ~(uint32_t)MASK_WANTED) == 0)) {
-            if (EVL_LIKELY((mask &= io->mask) != 0))
-                report(loop, io, mask);
-            else if (io->fd < 0)
-                note_ghost(loop);
-        } else
-            report_chain(loop, io, mask);
+        else if (EVL_LIKELY((mask & io->odd) == 0))
+            report(loop, io, mask);
+        else
+            report_odd(loop, io, mask);
     }
 }
 

@@ -43,6 +43,15 @@ static inline void evl_list_remove(evl_link *link) {
     link->next = NULL;
 }
 
+/* Takes the first element of a list that is not empty. */
+static inline evl_link *evl_list_shift(evl_link *head) {
+    evl_link *link = head->next;
+    head->next = link->next;
+    link->next->prev = head;
+    link->next = NULL;
+    return link;
+}
+
 static inline void evl_list_unlink(evl_link *link) {
     if (evl_linked(link))
         evl_list_remove(link);

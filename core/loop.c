@@ -62,6 +62,12 @@ static void init_slabs(evl_loop *loop) {
     loop->dones.size = sizeof(evl_done);
 }
 
+static void init_internal(evl_watcher *io) {
+    io->base.node.flags = EVL_F_WAKE;
+    io->fd = -1;
+    io->odd = UINT32_MAX;
+}
+
 static void init_parts(evl_loop *loop, const evl_options *options) {
     for (int i = 0; i < 2; i++)
         evl_list_init(&loop->sinks[i]);
@@ -82,10 +88,8 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
     loop->poll_interval = options->poll_interval ? options->poll_interval : POLL_INTERVAL;
     if (loop->poll_interval == 1)
         loop->poll_interval = 0; /* every pass, the first one of a run included */
-    loop->wake_watcher.base.node.flags = EVL_F_WAKE;
-    loop->wake_watcher.fd = -1;
-    loop->wall_watcher.base.node.flags = EVL_F_WAKE;
-    loop->wall_watcher.fd = -1;
+    init_internal(&loop->wake_watcher);
+    init_internal(&loop->wall_watcher);
     loop->armed = EVL_NEVER;
     loop->slow_ns = -1;
     evl_copy_name(loop->name, options->name);

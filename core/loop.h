@@ -17,11 +17,9 @@
 #if defined(__GNUC__)
 #    define EVL_LIKELY(x)   __builtin_expect(!!(x), 1)
 #    define EVL_UNLIKELY(x) __builtin_expect(!!(x), 0)
-#    define EVL_PREFETCH(p) __builtin_prefetch(p)
 #else
 #    define EVL_LIKELY(x)   (x)
 #    define EVL_UNLIKELY(x) (x)
-#    define EVL_PREFETCH(p) ((void)(p))
 #endif
 
 #define EVL_NAME_SIZE 32  /* a name with its final 0 */
@@ -65,6 +63,7 @@ typedef struct evl_watcher {
     uint32_t next; /* slot + 1 of the next watcher of the fd, or 0 */
     uint8_t mask;  /* wanted */
     uint8_t armed; /* first watcher: what the kernel was last told */
+    uint32_t odd;  /* a report with one of these bits is not simply passed on */
 } evl_watcher;
 
 typedef struct evl_timer_handle {

@@ -182,23 +182,24 @@ static inline void run_node(evl_loop *loop, evl_node *node) {
 void evl_run_node(evl_loop *loop, evl_node *node) { run_node(loop, node); }
 
 /* Unlinked before it is called and not touched afterwards: a callback may close, restart or free everything
- * around it. What it takes back disappears from `running`. */
-void evl_run_ready(evl_loop *loop) {
+ * around it. What it takes back disappears from `running`. Shifting writes to the next node, and so fetches
+ * it while this one runs. */
+static inline uint32_t run_snapshot(evl_loop *loop, void (*run)(evl_loop *, evl_node *)) {
     evl_link *head = &loop->running;
     uint32_t count = 0;
-    bool timed = loop->slow_ns >= 0;
-    evl_notices_done(loop);
-    evl_list_splice(head, &loop->sinks[EVL_SINK_CALL]);
     while (!evl_list_empty(head)) {
-        evl_link *link = head->next;
-        EVL_PREFETCH(link->next->next);
-        evl_list_remove(link);
+        evl_link *link = evl_list_shift(head);
         count++;
-        if (EVL_UNLIKELY(timed))
-            evl_run_timed(loop, evl_node_of(link));
-        else
-            run_node(loop, evl_node_of(link));
+        run(loop, evl_node_of(link));
     }
+    return count;
+}
+
+void evl_run_ready(evl_loop *loop) {
+    evl_notices_done(loop);
+    evl_list_splice(&loop->running, &loop->sinks[EVL_SINK_CALL]);
+    uint32_t count =
+        EVL_UNLIKELY(loop->slow_ns >= 0) ? run_snapshot(loop, evl_run_timed) : run_snapshot(loop, run_node);
     loop->since_poll += count;
     loop->metrics.callbacks += count;
 }
