@@ -55,9 +55,10 @@ typedef struct evl_backend {
      * touch an fd, since the number may be somebody else's by now. */
     void (*close)(void *state, int forked);
 
-    /* After a fork, or when an entry that cannot be deleted haunts the queue: a fresh queue and a fresh wake,
-     * with nothing added. The old fds are closed where they still are this process's (a kqueue is not
-     * inherited by a child, an epoll and a pipe are). On an error the old queue is as it was. */
+    /* After a fork, or when an entry that cannot be deleted haunts the queue: a fresh queue with nothing
+     * added. A child also gets a wake of its own; in the same process the wake and the number of `fd` stay,
+     * since others use them. What a child inherited is closed there (an epoll and a pipe are inherited, a
+     * kqueue is not). On an error the old queue is as it was. */
     int (*reopen)(void *state, int forked);
 
     /* Tells the kernel of a new fd at once. mask is not 0. EVL_EBADF, EVL_EPERM for what cannot be waited on

@@ -99,6 +99,9 @@ static int epoll_reopen(void *state, int forked) {
 
 /* EEXIST: the same file was left in the set under this number, by a duplicate of an fd that was closed. */
 static int epoll_add(void *state, int fd, uint32_t mask, uint64_t tag) {
+    const epoll_state *s = state;
+    if (fd == s->wake_fd || fd == s->timer_fd)
+        return EVL_EEXIST; /* ours, and not to be given another tag */
     int rc = control(state, EPOLL_CTL_ADD, fd, mask, tag);
     return rc == EVL_EEXIST ? control(state, EPOLL_CTL_MOD, fd, mask, tag) : rc;
 }
@@ -127,6 +130,17 @@ static int milliseconds(int64_t ns) {
     return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
+/* An int of milliseconds is 24 days; longer waits are several. */
+static int wait_in_ms(const epoll_state *s, evl_kernel_event *out, int cap, int64_t timeout_ns) {
+    for (;;) {
+        int ms = milliseconds(timeout_ns);
+        int n = evl_sys.epoll_wait(s->ep, out, cap, ms);
+        if (n != 0 || ms != INT_MAX)
+            return n;
+        timeout_ns -= (int64_t)INT_MAX * 1000000;
+    }
+}
+
 static int epoll_wait_rows(void *state, evl_kernel_event *out, int cap, int64_t timeout_ns) {
     epoll_state *s = state;
     int n = -1;
@@ -139,7 +153,7 @@ static int epoll_wait_rows(void *state, evl_kernel_event *out, int cap, int64_t 
         done = !s->no_pwait2;
     }
     if (!done)
-        n = evl_sys.epoll_wait(s->ep, out, cap, milliseconds(timeout_ns));
+        n = wait_in_ms(s, out, cap, timeout_ns);
     return n >= 0 ? n : evl_err_from_errno(errno);
 }
 
