@@ -51,9 +51,11 @@ void evl_call_drop(evl_loop *loop, evl_node *node) {
         drop(arg);
 }
 
-/* For a value that nobody took. Without room for a deferred call it is dropped here: better early than never.
- */
+static void nothing(void *arg) { (void)arg; }
+
+/* For a value that nobody took: a deferred call that is all drop, so that a loop which is destroyed first
+ * drops it too. Without room for one it is dropped here: better early than never. */
 void evl_drop_later(evl_loop *loop, evl_fn *drop, void *value) {
-    if (drop && call(loop, drop, value, NULL) != 0)
+    if (drop && call(loop, nothing, value, drop) != 0)
         drop(value);
 }
