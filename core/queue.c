@@ -100,9 +100,12 @@ static bool has_room(const evl_queue *q) { return q->maxsize == 0 || q->size < q
 
 /* --- waking ----------------------------------------------------------------------------------- */
 
+/* Promised first: a getter in a future takes its item inside the wake. */
 static void wake_getters(evl_queue *q) {
-    while (q->promised < q->size && evl_waiters_wake(&q->getters, 0))
+    while (q->promised < q->size && evl_waiters_first(&q->getters)) {
         q->promised++;
+        (void)evl_waiters_wake(&q->getters, 0);
+    }
 }
 
 /* The items of waiting putters go in as room appears. */
