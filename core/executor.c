@@ -219,7 +219,12 @@ static void leave_job(evl_operation *op) {
     free_job(job);
 }
 
-static const evl_op_type running = {.name = "job", .leave = leave_job};
+/* Returned, but the operation was closed before anybody was told. */
+static void refuse_job(evl_operation *op) {
+    evl_drop_later(op->loop, (evl_fn *)(uintptr_t)op->until, op->value);
+}
+
+static const evl_op_type running = {.name = "job", .leave = leave_job, .refuse = refuse_job};
 
 static void give_up_arg(evl_loop *loop, const evl_job *job) {
     if (!evl_is_closed(loop))
@@ -231,6 +236,8 @@ static void give_up_arg(evl_loop *loop, const evl_job *job) {
 static void take_back(evl_loop *loop, evl_job *job) {
     if (job->op) {
         loop->jobs--;
+        job->op->value = job->arg;
+        job->op->until = (int64_t)(uintptr_t)job->drop;
         evl_op_complete(job->op, job->given_up ? EVL_ECANCELED : 0);
     }
     if (!job->op || job->given_up)
