@@ -10,10 +10,14 @@
 
 namespace support {
 
-// n, or less where everything is slow: EVLOOP_TEST_SCALE says by which it is divided.
+// n, or less where everything is slow: a quarter with sanitizers, a twentieth under Valgrind
+// (EVLOOP_TEST_SLOW), or divided by EVLOOP_TEST_SCALE.
 inline int64_t scaled(int64_t n) {
     const char *by = std::getenv("EVLOOP_TEST_SCALE");
-    int64_t divisor = by ? std::max(1L, std::atol(by)) : slow() ? 20 : 1;
+    int64_t divisor = by                                ? std::max(1L, std::atol(by))
+                      : std::getenv("EVLOOP_TEST_SLOW") ? 20
+                      : slow()                          ? 4
+                                                        : 1;
     return std::max<int64_t>(1, n / divisor);
 }
 
