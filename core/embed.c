@@ -49,8 +49,9 @@ evl_fd evl_loop_fd(evl_loop *loop) {
 static int64_t host_timeout(evl_loop *loop) {
     if (evl_is_ready(loop) || evl_is_asked(loop))
         return 0;
-    if (loop->clock.mode != EVL_CLOCK_JUMP)
-        return evl_wait_time(loop, evl_clock_read(&loop->clock), -1);
+    int64_t wait = evl_wait_time(loop, evl_clock_read(&loop->clock), -1);
+    if (loop->clock.mode != EVL_CLOCK_JUMP || wait == 0)
+        return wait;
     bool may_jump = atomic_load(&loop->holds) == 0 && loop->jobs == 0 &&
                     evl_time_left(loop, loop->clock.virtual_) != EVL_NEVER;
     return may_jump ? 0 : -1;
