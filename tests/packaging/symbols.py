@@ -17,24 +17,22 @@ def in_headers():
     """{function: its @since}"""
     found = {}
     for header in sorted((ROOT / "include").rglob("*.h")):
-        for paragraph in re.split(r"\n\s*\n", header.read_text()):
-            comment, _, code = paragraph.rpartition("*/")
-            if "EVL_API " not in re.sub(r"#define.*", "", code):
-                continue
-            names = re.findall(r"^EVL_API\b[^;(]*?\b(\w+)\(", code, re.MULTILINE)
-            since = re.findall(r"@since (\d+\.\d+)", comment)
-            if len(since) != 1:
-                problems.append(f"{header.name}: {', '.join(names)}: wants a comment with one @since right above")
-            for name in names:
+        text = re.sub(r"^[ \t]*#.*$", "#", header.read_text(), flags=re.MULTILINE)
+        since = []
+        for token in re.finditer(r"/\*.*?\*/|\n[ \t]*\n|\bEVL_API\b[^;]*;", text, re.DOTALL):
+            if token[0].startswith("/*"):
+                since = re.findall(r"@since\W+(\d+\.\d+)", token[0])
+            elif not token[0].strip():
+                since = []
+            else:
+                name = re.search(r"(\w+)\(", token[0])[1]
+                if len(since) != 1:
+                    problems.append(f"{header.name}: {name}: wants a comment with one @since right above")
                 if not name.startswith("evl_"):
                     problems.append(f"{header.name}: {name} does not begin with evl_")
                 if name in found:
                     problems.append(f"{header.name}: {name} is declared twice")
                 found[name] = since[0] if since else "?"
-        declared = len(re.findall(r"^EVL_API\b", header.read_text(), re.MULTILINE))
-        counted = header.read_text().count("EVL_API ") - header.read_text().count("#define EVL_API ")
-        if declared != counted:
-            problems.append(f"{header.name}: EVL_API is the first word of a declaration")
     return found
 
 
