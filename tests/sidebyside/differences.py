@@ -1,0 +1,98 @@
+"""differences.py: where evloop differs from asyncio on purpose, and what the comparison does about it.
+
+The only place that says so. worlds.py and programs.py call differ(name) where they do it."""
+import collections
+
+DIFFERENCES = {
+    "timer-ties": (
+        "evloop runs timers of one deadline in the order in which they were started; asyncio leaves it open",
+        "asyncio's loop is given deadlines that are apart by a millionth of a tick"),
+    "error-names": (
+        "evloop's errors are numbers, asyncio's are exceptions",
+        "InvalidStateError, ValueError and RuntimeError are one word with EALREADY, EPERM, EINVAL, ERANGE, ERUNNING"),
+    "call-handles": (
+        "call_soon of evloop cannot be taken back; what can be is evl_defer",
+        "evloop's world makes its calls with evl_defer, and its timers with one evl_timer each"),
+    "off-done-due": (
+        "evl_future_off_done takes back callbacks that are due; remove_done_callback cannot",
+        "of a future that is done it is not called and 0 is written down"),
+    "one-hop": (
+        "combinators complete at once with their last input; asyncio's do so one or more passes later",
+        "programs with combinators, and scenarios marked so, run until nothing is ready after every step, and of each "
+        "step what an entity saw is compared, in its order, not in which pass"),
+    "awaiting": (
+        "an operation that waits for a future and is cancelled leaves the future alone; a task cancels it",
+        "asyncio's world waits with asyncio.wait, which leaves it alone too"),
+    "gather-cancelled": (
+        "a gather that was cancelled is cancelled; asyncio's is failed with a CancelledError",
+        "such a future is called cancelled, and programs do not build on gathers in wait(FIRST_EXCEPTION)"),
+    "raised-cancel": (
+        "an error ECANCELED that is passed on stays one; a task that raises CancelledError is cancelled",
+        "in programs both are called cancelled"),
+    "gather-cancelled-early": (
+        "a cancelled gather completes when all its futures are done; asyncio's, without return_exceptions, with the "
+        "first of them",
+        "nothing: all end in the same step"),
+    "wait-count": (
+        "wait_futures counts what is done when its condition holds, asyncio when its task runs again",
+        "evloop's world counts when the callback runs"),
+    "own-posts": (
+        "posts come in at the beginning of a pass, before what it finds due and after what is ready; asyncio queues a "
+        "threadsafe call of the loop's own thread among the others",
+        "calls of one kind are in order in both; of the two kinds, per entity"),
+    "as-completed-twice": (
+        "as_completed serves a future that is given twice twice; asyncio once",
+        "evloop's world is given it once"),
+    "as-completed-index": (
+        "as_completed gives indices, asyncio outcomes", "evloop's world looks at the future of that index"),
+    "late-cancel": (
+        "an operation that was served cannot be cancelled any more (evl_op_cancel answers 0), but closed; a task can, "
+        "and hands on when it runs",
+        "evloop's world closes the operation; both write the cancellation down at once"),
+    "hand-over": (
+        "evloop gives a lock, a place and an item to who is first in line, at once; asyncio wakes the first, and what "
+        "came free can be seen, and in part taken, until that one runs",
+        "steps that look at, release, put or take begin when nothing is ready"),
+    "condition-cancel": (
+        "a condition wait that is cancelled does not take the lock again",
+        "asyncio's world releases it when it has been taken again"),
+    "condition-spurious": (
+        "a condition wait that is cancelled passes on a notification that was meant for it; asyncio loses it before "
+        "3.13, and from then on notifies the next even if there was none",
+        "one scenario is for older versions, one for newer ones"),
+    "barrier-order": (
+        "evloop wakes all parties of a barrier in the order of arrival; with asyncio the last does not wait, the others "
+        "follow one pass each",
+        "as for one-hop"),
+    "sleep-hop": (
+        "an operation that sleeps is told in the pass in which its time comes; a task runs one pass later",
+        "as for one-hop"),
+    "executor-hop": (
+        "a job's result comes in one pass; asyncio passes it through two futures", "as for one-hop"),
+}
+
+used = collections.Counter()
+
+
+def differ(name):
+    """Says that a difference is being taken into account."""
+    if name not in DIFFERENCES:
+        raise KeyError(name)
+    used[name] += 1
+
+
+def exact(trace):
+    """What is compared by default: everything, in order, each event with its pass."""
+    return [f"{group:3}.{number:<3} {entity}: {what}" for group, number, entity, what in trace]
+
+
+def per_entity(trace):
+    """Of each step: what every entity saw, in its order."""
+    differ("one-hop")
+    return [f"{group:3} {entity}: {what}" for group, _, entity, what in
+            sorted(trace, key=lambda event: (event[0], event[2]))]
+
+
+def same_cancel(lines):
+    differ("raised-cancel")
+    return [line.replace("error ECANCELED", "cancelled") for line in lines]
