@@ -35,16 +35,24 @@ DIFFERENCES = {
         "nothing: all end in the same step"),
     "wait-count": (
         "wait_futures counts what is done when its condition holds, asyncio when its task runs again",
-        "evloop's world counts when the callback runs"),
+        "evloop's world counts when the callback runs; programs leave it out where it may still differ"),
     "own-posts": (
         "posts come in at the beginning of a pass, before what it finds due and after what is ready; asyncio queues a "
         "threadsafe call of the loop's own thread among the others",
-        "calls of one kind are in order in both; of the two kinds, per entity"),
+        "calls of one kind are in order in both; programs post when nothing is ready, and a scenario compares per entity"),
     "as-completed-twice": (
         "as_completed serves a future that is given twice twice; asyncio once",
         "evloop's world is given it once"),
+    "as-completed-done": (
+        "as_completed serves futures that are done already in the order of the arguments, asyncio in that of a set; and "
+        "futures that end by each other's ending follow each other in other passes (one-hop)",
+        "programs use it on futures of their own that are pending"),
     "as-completed-index": (
         "as_completed gives indices, asyncio outcomes", "evloop's world looks at the future of that index"),
+    "as-completed-slot": (
+        "the i-th future of as_completed is for the i-th that is done, also if one before was cancelled; asyncio gives "
+        "what is done to the next one that still waits",
+        "programs do not cancel them"),
     "late-cancel": (
         "an operation that was served cannot be cancelled any more (evl_op_cancel answers 0), but closed; a task can, "
         "and hands on when it runs",

@@ -1,4 +1,4 @@
-"""sidebyside.py <libevloop.so> [--seed N] [--programs N] [--scenario NAME]: the same on asyncio and on evloop.
+"""sidebyside.py <libevloop.so> [--scenario NAME | --seed N]: the same on asyncio and on evloop.
 
 Both run now, in this process; nothing that was recorded is compared. Exit status 1 when their traces differ in a way
 that differences.py does not list."""
@@ -12,6 +12,7 @@ import warnings
 
 import differences
 import evl
+import programs
 import scenarios
 import worlds
 
@@ -59,16 +60,59 @@ def run_scenarios(library, only):
     return failures
 
 
+def view_of_program(exact):
+    if exact:
+        return differences.exact
+    return lambda trace: differences.same_cancel(differences.per_entity(trace))
+
+
+def run_program(library, seed):
+    generator = programs.Generator(seed)
+    steps = generator.program()
+    exact, view = generator.exact, view_of_program(generator.exact)
+
+    def run(some):
+        return compare(library, programs.player(some, exact), view)
+
+    found, lines = run(steps)
+    if found:
+        steps = programs.shrink(steps, lambda fewer: bool(run(fewer)[0]))
+        print(f"program {seed} (again: --seed {seed}), shrunk:", *steps, *run(steps)[0], sep="\n  ")
+    return bool(found), lines
+
+
+def run_programs(library, seeds):
+    failures = events = 0
+    for seed in seeds:
+        found, lines = run_program(library, seed)
+        events += lines
+        failures += found
+        if failures == 5:
+            print("five programs differ: the rest is not run")
+            break
+    print(f"{len(seeds)} programs of {programs.STEPS} steps from seed {seeds[0]} on, {events} events, {failures} differ")
+    return failures
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("library")
-    parser.add_argument("--scenario")
+    parser.add_argument("--scenario", help="only the one of this name")
+    parser.add_argument("--seed", type=int, help="only the program of this seed")
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
+    parser.add_argument("--programs", type=int, default=1000, help="how many programs")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    faulthandler.dump_traceback_later(5, exit=True)
+    faulthandler.dump_traceback_later(55, exit=True)
     began = time.monotonic()
     library = evl.Library(arguments.library)
-    failures = run_scenarios(library, arguments.scenario)
+    failures = 0
+    if arguments.seed is None:
+        failures += run_scenarios(library, arguments.scenario)
+    if arguments.seed is not None:
+        failures += run_programs(library, [arguments.seed])
+    elif arguments.scenario is None:
+        failures += run_programs(library, range(arguments.first, arguments.first + arguments.programs))
     print(f"{time.monotonic() - began:.1f} s")
     gc.collect()
     return 1 if failures else 0

@@ -87,6 +87,9 @@ class World:
         """Of futures, and of what combinators made."""
         self.answer(name, "cancel", self._cancel, name)
 
+    def is_pending(self, name):
+        return self.outcome(self.things[name]) == "pending"
+
     def state(self, name):
         self.emit(name, f"is {self.outcome(self.things[name])}")
 
@@ -95,9 +98,6 @@ class World:
 
     def off_done(self, name, tag):
         self.answer(name, f"off_done {tag}", self._off_done, name, tag)
-
-    def outcomes(self, names):
-        return " ".join(f"{name}={self.outcome(self.things[name])}" for name in names)
 
     # --- locks, held by waiters
 
@@ -299,8 +299,7 @@ class AsyncioWorld(World):
             return "cancelled"
         error = future.exception()
         if error is None:
-            value = future.result()
-            return f"value {[self.element(item) for item in value] if isinstance(value, list) else value}"
+            return self.element(future.result())
         if isinstance(error, asyncio.CancelledError):
             if getattr(future, "_cancel_requested", False):
                 differ("gather-cancelled")
@@ -309,9 +308,9 @@ class AsyncioWorld(World):
         return self.word(error)
 
     def element(self, item):
-        """Of a gather's list."""
-        if isinstance(item, asyncio.CancelledError):
-            return "cancelled"
+        """A value, and what may be in the list of a gather."""
+        if isinstance(item, list):
+            return f"value {[self.element(part) for part in item]}"
         return self.word(item) if isinstance(item, BaseException) else f"value {item}"
 
     def _resolve(self, name, value):
@@ -354,7 +353,7 @@ class AsyncioWorld(World):
     def gather(self, name, names, errors=False):
         self.things[name] = asyncio.gather(*self._list(names), return_exceptions=errors)
 
-    def wait(self, name, names, mode="all", timeout=None):
+    def wait(self, name, names, mode="all", timeout=None, counted=True):
         if timeout is not None:
             self.note_deadline(timeout)
         modes = {"all": asyncio.ALL_COMPLETED, "first": asyncio.FIRST_COMPLETED,
@@ -363,7 +362,7 @@ class AsyncioWorld(World):
 
         async def wait():
             done, _pending = await asyncio.wait(futures, timeout=timeout, return_when=modes[mode])
-            return sum(future in done for future in futures)
+            return sum(future in done for future in futures) if counted else "some"
         self._task(name, wait())
 
     def wait_for(self, name, inner, timeout):
@@ -409,7 +408,8 @@ class AsyncioWorld(World):
         """Cancels a waiter."""
         task = self.things[name]
         future = task._fut_waiter
-        late = future is not None and future.done() and not future.cancelled() or name in self.conditional
+        served = future is not None and future.done() and not future.cancelled()
+        late = not task.done() and (served or name in self.conditional)
         self.answer(name, "give_up", task.cancel)
         if late and task not in self.told:
             differ("condition-cancel" if name in self.conditional else "late-cancel")
@@ -882,7 +882,7 @@ class EvloopWorld(World):
         futures = [self.things[inner] for inner in names]
         self.values[out] = lambda: f"value {[self.outcome(future) for future in futures]}"
 
-    def wait(self, name, names, mode="all", timeout=None):
+    def wait(self, name, names, mode="all", timeout=None, counted=True):
         if timeout is not None:
             self.note_deadline(timeout)
         out = self.lib.make(self.lib.wait_futures, self.loop, self._list(names), len(names), evl.WAIT[mode],
@@ -897,7 +897,7 @@ class EvloopWorld(World):
             done = sum(self.lib.future_state(future) != evl.PENDING for future in futures)
             if done != value.value:
                 differ("wait-count")
-            return f"value {done}"
+            return f"value {done if counted else 'some'}"
         self.values[out] = count
 
     def wait_for(self, name, inner, timeout):
