@@ -45,7 +45,7 @@ struct evl_executor {
     uint32_t generation;
     uint32_t refs; /* the owner's, each thread's, each job's */
     uint32_t max_threads, limit;
-    uint32_t threads, idle;
+    uint32_t threads;
     bool closed;
     char name[16];
     evl_executor_info info;
@@ -141,11 +141,8 @@ static void run_job(worker *self, evl_job *job) {
 }
 
 static evl_job *next_job(evl_executor *pool) {
-    while (evl_list_empty(&pool->queue) && !pool->closed) {
-        pool->idle++;
+    while (evl_list_empty(&pool->queue) && !pool->closed)
         (void)pthread_cond_wait(&pool->work, &pool->lock);
-        pool->idle--;
-    }
     if (evl_list_empty(&pool->queue))
         return NULL;
     evl_job *job = EVL_OWNER(pool->queue.next, evl_job, link);
@@ -312,7 +309,7 @@ static int default_pool(evl_loop *loop, evl_executor **out) {
 static int admit(evl_executor *pool, uint32_t flags) {
     if (pool->closed)
         return EVL_ECLOSED;
-    bool free_thread = pool->idle > pool->info.queued;
+    bool free_thread = pool->threads > pool->info.running + pool->info.queued;
     bool may_grow = pool->threads < pool->max_threads;
     if (!free_thread && !may_grow && !(flags & EVL_SUBMIT_WAIT) && pool->info.queued >= pool->limit)
         return EVL_EAGAIN;
