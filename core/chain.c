@@ -22,10 +22,17 @@ static void copy_outcome(evl_watch *watch, evl_future *subject) {
     evl_future_copy(out, subject);
 }
 
+static evl_future *subject_of(const evl_future *future) {
+    return ((const single *)future->maker)->watch.subject;
+}
+
+/* Along the whole chain, which may be long; who looks on hears of it from the other end. */
 static bool cancel_subject(evl_future *future) {
-    evl_future *subject = ((single *)future->maker)->watch.subject;
+    evl_future *subject = subject_of(future);
     if (!subject)
         return false;
+    while (subject->maker && subject->maker->cancel == cancel_subject && subject_of(subject))
+        subject = subject_of(subject);
     (void)evl_future_cancel(subject); /* which completes `future` too, now or when it ends */
     return true;
 }

@@ -116,6 +116,21 @@ static void bury(evl_future *future) {
     evl_touch(loop);
 }
 
+/* It lets go of those it looked at, which may be the end of them too: one after another, since a chain of
+ * futures may be long. */
+static void bury_chain(evl_loop *loop, evl_future *future) {
+    evl_list_append(&loop->dying, &future->settled);
+    if (loop->burying)
+        return;
+    loop->burying = true;
+    while (!evl_list_empty(&loop->dying)) {
+        evl_future *first = EVL_OWNER(loop->dying.next, evl_future, settled);
+        evl_list_remove(&first->settled);
+        bury(first);
+    }
+    loop->burying = false;
+}
+
 static void take_unref(evl_loop *loop, const evl_post_item *item) {
     (void)loop;
     evl_future_unref(item->arg);
@@ -131,7 +146,10 @@ void evl_future_unref(evl_future *future) {
         (void)evl_post_internal(loop, (evl_post_item){.act = take_unref, .arg = future});
         return;
     }
-    bury(future);
+    if (future->maker && !evl_is_closed(loop))
+        bury_chain(loop, future);
+    else
+        bury(future);
 }
 
 /* --- completing ------------------------------------------------------------------------------- */
@@ -184,12 +202,15 @@ void evl_future_finish(evl_future *future, int state, int64_t value) {
     evl_future_unref(future);
 }
 
+/* Of the pointer. */
+static evl_future *owner_of(evl_future *future) { return future->source ? future->source : future; }
+
 void evl_future_copy(evl_future *future, evl_future *from) {
     from->looked_at = true;
     if (from->state == EVL_FUTURE_VALUE && from->is_pointer) {
         future->is_pointer = true;
         future->value.pointer = from->value.pointer;
-        future->source = evl_future_ref(from); /* the pointer is borrowed from it */
+        future->source = evl_future_ref(owner_of(from)); /* the pointer is borrowed from it */
     }
     evl_future_finish(future, from->state,
                       from->state == EVL_FUTURE_ERROR ? from->error : from->value.number);
@@ -302,7 +323,7 @@ int32_t evl_future_pointer(evl_future *future, void **value) {
     int rc = evl_future_value(future, NULL);
     if (rc == 0 && (!value || !future->is_pointer))
         rc = EVL_EINVAL;
-    if (rc == 0 && future->taken)
+    if (rc == 0 && owner_of(future)->taken)
         rc = EVL_EALREADY;
     if (rc == 0)
         *value = future->value.pointer;
@@ -312,7 +333,7 @@ int32_t evl_future_pointer(evl_future *future, void **value) {
 int32_t evl_future_take(evl_future *future, void **value) {
     int rc = evl_future_pointer(future, value);
     if (rc == 0)
-        future->taken = true;
+        owner_of(future)->taken = true;
     return rc;
 }
 

@@ -79,6 +79,7 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
     evl_node_set(&loop->call_notice, EVL_KIND_CALLBACKS, NULL, NULL);
     evl_list_init(&loop->pending);
     evl_list_init(&loop->settled);
+    evl_list_init(&loop->dying);
     evl_list_init(&loop->jobs_done);
     init_slabs(loop);
     evl_tq_init(&loop->timers, evl_timer_key_of, loop);

@@ -184,6 +184,8 @@ struct evl_loop {
     evl_link signals;     /* evl_signal_sub.link */
     evl_link pending;     /* evl_operation.peers */
     evl_link settled;     /* evl_future.settled */
+    evl_link dying;       /* evl_future.settled of those that nobody holds any more */
+    bool burying;         /* somebody is taking them from there */
 
     /* Other threads. */
     atomic_int refs;
