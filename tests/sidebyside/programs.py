@@ -23,7 +23,7 @@ WAITERS = {"acquire": 8, "give_back": 6, "give_up": 5, "wait_event": 3, "set_eve
 COMBINATORS = {"gather": 5, "wait": 5, "wait_for": 5, "shield": 4, "as_completed": 2, "wait_done": 2, "sleep": 2,
                "wait_condition": 3, "notify": 2, "cancel": 3, "wait_barrier": 3}
 INSIDE = {"resolve": 3, "fail": 1, "cancel": 2, "on_done": 2, "call_soon": 3, "call_later": 1, "off_done": 1,
-          "set_event": 1, "clear_event": 1, "acquire": 1, "put": 1, "get": 1}
+          "set_event": 1, "clear_event": 1, "acquire": 1}
 
 # hand-over: these look at or change what may be on its way from one waiter to another.
 # own-posts: posts of a thread are not mixed with other calls.
@@ -177,7 +177,7 @@ NEW = {"future", "lock", "semaphore", "event", "condition", "barrier", "queue", 
        "as_completed", "acquire", "wait_event", "put", "get", "join", "wait_done", "sleep", "wait_condition",
        "wait_barrier"}
 NAMES = {"gather", "wait", "as_completed"}  # the argument after the name is a list of names
-TIMED = {"wait": 4, "wait_for": 3, "as_completed": 3, "sleep": 2}
+TIMED = {"wait": 4, "wait_for": 3, "as_completed": 3, "sleep": 2, "call_later": 2}  # one-hop: none with another
 
 
 def is_possible(world, step):
@@ -208,7 +208,7 @@ def perform(world, step, exact):
         arguments[0] = arguments[0][:len(arguments[1])]
         if not arguments[1]:
             return
-    if verb in TIMED and not exact and arguments[TIMED[verb] - 1]:
+    if verb in TIMED and not exact and (arguments[TIMED[verb] - 1] or 0) > 0:
         arguments[TIMED[verb] - 1] = world.fresh_delay(arguments[TIMED[verb] - 1])
     getattr(world, verb)(*arguments)
     if not exact and verb in NEW & {"gather", "wait", "wait_for", "shield"}:
