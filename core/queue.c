@@ -119,8 +119,9 @@ static void admit_putters(evl_queue *q) {
     wake_getters(q);
 }
 
+/* Items that are still in it may have been called done. */
 static void finish(evl_queue *q, uint32_t count) {
-    q->unfinished -= count;
+    q->unfinished -= count < q->unfinished ? count : q->unfinished;
     if (q->unfinished == 0)
         (void)evl_waiters_wake_all(&q->joiners, 0);
 }
