@@ -23,6 +23,10 @@ DIFFERENCES = {
     "awaiting": (
         "an operation that waits for a future and is cancelled leaves the future alone; a task cancels it",
         "asyncio's world waits with asyncio.wait, which leaves it alone too"),
+    "shield-report": (
+        "an error of a shielded future counts as looked at when a future made of it has it; asyncio from 3.14 on reports "
+        "one that comes after the outer future was cancelled",
+        "that report is left out"),
     "gather-cancelled": (
         "a gather that was cancelled is cancelled; asyncio's is failed with a CancelledError",
         "such a future is called cancelled, and programs do not build on gathers in wait(FIRST_EXCEPTION)"),
@@ -57,6 +61,10 @@ DIFFERENCES = {
         "an operation that was served cannot be cancelled any more (evl_op_cancel answers 0), but closed; a task can, "
         "and hands on when it runs",
         "evloop's world closes the operation; both write the cancellation down at once"),
+    "late-put": (
+        "an item goes in as soon as there is room, and stays there if the operation is closed before it was told; "
+        "asyncio's item goes in when the task runs",
+        "programs do not cancel a put that has just been given room"),
     "hand-over": (
         "evloop gives a lock, a place and an item to who is first in line, at once; asyncio wakes the first, and what "
         "came free can be seen, and in part taken, until that one runs",

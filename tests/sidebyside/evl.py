@@ -30,7 +30,7 @@ class Options(Structure):
 # Argument types, one letter each: p pointer, o pointer to an Op, P where a pointer is stored, f and d callbacks,
 # i int32, u uint32, l int64, L where an int64 is stored, s size; the result after the colon: i, l, p or v (nothing).
 SIGNATURES = """
-evl_version : i            evl_record_size : i          evl_op_size : i              evl_err_name i : s
+evl_version_string : s     evl_record_size : i          evl_op_size : i              evl_err_name i : s
 evl_loop_new Pp : i        evl_loop_run pi : i          evl_loop_run_until ppL : i   evl_loop_alive p : i
 evl_stop pi : i            evl_loop_close p : i         evl_loop_destroy p : i       evl_loop_prepare ppiL : i
 evl_loop_hold p : i        evl_loop_unhold p : i        evl_loop_error p : i
@@ -89,6 +89,9 @@ class Library:
         if rc < 0:
             raise Refused(self.name_of(rc), rc)
         return out.value
+
+    def describe(self):
+        return f"evloop {self.version_string().decode()}"
 
     def name_of(self, code):
         return self.err_name(code).decode().removeprefix("EVL_")

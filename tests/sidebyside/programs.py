@@ -16,18 +16,19 @@ ERRORS = ["EPERM", "EIO", "EPIPE"]
 # Verbs and how often each is drawn.
 FUTURES = {"future": 5, "resolve": 5, "fail": 3, "cancel": 3, "state": 2, "on_done": 8, "off_done": 3, "result": 1}
 CALLS = {"call_soon": 5, "call_later": 4, "cancel_call": 2, "once": 5, "settle": 3, "advance": 2, "idle": 2,
-         "call_from_thread": 1}
+         "call_from_thread": 1, "run_until": 2}
 WAITERS = {"acquire": 8, "give_back": 6, "give_up": 5, "wait_event": 3, "set_event": 2, "clear_event": 2,
            "put": 4, "get": 4, "try_put": 2, "try_get": 2, "task_done": 2, "join": 2, "size": 1, "permits": 1,
-           "is_held": 1}
+           "is_held": 1, "hurry": 3, "shutdown": 1}
 COMBINATORS = {"gather": 5, "wait": 5, "wait_for": 5, "shield": 4, "as_completed": 2, "wait_done": 2, "sleep": 2,
-               "wait_condition": 3, "notify": 2, "cancel": 3, "wait_barrier": 3}
+               "wait_condition": 3, "notify": 2, "cancel": 3, "wait_barrier": 3, "reset_barrier": 1,
+               "abort_barrier": 1}
 INSIDE = {"resolve": 3, "fail": 1, "cancel": 2, "on_done": 2, "call_soon": 3, "call_later": 1, "off_done": 1,
           "set_event": 1, "clear_event": 1, "acquire": 1}
 
 # hand-over: these look at or change what may be on its way from one waiter to another.
 # own-posts: posts of a thread are not mixed with other calls.
-SETTLED = {"call_from_thread", "give_back", "give_up", "try_put", "try_get", "put", "get", "is_held", "size", "task_done", "permits"}
+SETTLED = {"call_from_thread", "hurry", "shutdown", "give_back", "give_up", "try_put", "try_get", "put", "get", "is_held", "size", "task_done", "permits"}
 
 
 class Generator:
@@ -35,12 +36,14 @@ class Generator:
         self.random = random.Random(f"side by side {seed}")
         self.exact = seed % 2 == 0
         self.futures, self.plain, self.waiters, self.tags = [], [], [], []
+        self.hasty = []      # waiters that may be given up when they have just been served
         self.stands_on = {}  # the plain futures under one that a combinator made
         self.made = 0
 
     def program(self):
         pick = self.random
-        steps = [("lock", "l"), ("semaphore", "s", pick.randint(0, 2), 0), ("event", "e"),
+        permits = pick.randint(0, 2)
+        steps = [("lock", "l"), ("semaphore", "s", permits, pick.choice([0, permits])), ("event", "e"),
                  ("queue", "q", pick.choice(["fifo", "lifo", "priority"]), pick.choice([0, 0, 1, 2])),
                  ("condition", "c", "l")]
         if sys.version_info >= (3, 11):
@@ -98,6 +101,8 @@ class Generator:
         name = self.name("w")
         if verb != "wait_condition":  # condition-spurious: they are not given up
             self.waiters.append(name)
+        if verb not in ("wait_condition", "put"):  # late-put
+            self.hasty.append(name)
         return (verb, name, *arguments)
 
     def step(self, verb, nested=False):
@@ -137,6 +142,15 @@ class Generator:
             if verb == "wait_barrier" and sys.version_info < (3, 11):
                 return ("once",)
             return self.waiter(verb, {"wait_event": "e", "wait_condition": "c", "wait_barrier": "b"}.get(verb, "q"))
+        if verb in ("reset_barrier", "abort_barrier"):
+            return (verb, "b") if sys.version_info >= (3, 11) else ("once",)
+        if verb == "shutdown":
+            return (verb, "q", pick.random() < 0.5) if sys.version_info >= (3, 13) else ("once",)
+        if verb == "run_until":
+            return (verb, pick.choice(self.plain), self.name("t"), pick.randint(0, 6))
+        if verb == "hurry":
+            inner = self.step(pick.choice(["give_back", "set_event", "try_put", "try_get"]))
+            return (verb, inner, ("give_up", pick.choice(self.hasty)) if self.hasty else ("once",))
         if verb == "put":
             return self.waiter(verb, "q", pick.randint(1, 99), pick.randint(0, 3))
         if verb == "try_put":
@@ -183,7 +197,7 @@ TIMED = {"wait": 4, "wait_for": 3, "as_completed": 3, "sleep": 2, "call_later": 
 def is_possible(world, step):
     verb = step[0]
     if verb in ("lock", "semaphore", "event", "queue", "barrier", "future", "call_soon", "call_later", "sleep",
-                "call_from_thread"):
+                "call_from_thread", "hurry"):
         return True
     if verb == "cancel_call":
         return step[1] in world.handles
@@ -200,6 +214,16 @@ def perform(world, step, exact):
     if not is_possible(world, step):
         return
     verb, arguments = step[0], list(step[1:])
+    if verb == "hurry":  # one after the other, though the first has something on its way: late-cancel
+        for inner in arguments:
+            perform(world, inner, exact)
+        return
+    if verb == "run_until":
+        name, tag, delay = arguments
+        if world.is_pending(name):
+            world.call_later(tag, delay if exact else world.fresh_delay(delay), lambda: world.resolve(name, delay))
+            world.run_until(name)
+        return
     if verb in ("call_soon", "call_later", "on_done") and arguments[-1]:
         inner = arguments[-1]
         arguments[-1] = lambda: perform(world, inner, exact)

@@ -1387,6 +1387,18 @@ def shutting_down_at_once_drops_items(w):
     w.size("q")
 
 
+@scenario(since=(3, 13))
+def shutting_down_at_once_with_items_called_done(w):
+    w.queue("q")
+    for item in (1, 2):
+        w.try_put("q", item)
+    w.task_done("q")
+    w.shutdown("q", True)
+    w.task_done("q")
+    w.join("j", "q")
+    w.settle()
+
+
 @scenario(loose="hand-over")
 def a_producer_and_consumers(w):
     w.queue("q", "fifo", 2)

@@ -5,8 +5,8 @@ that differences.py does not list."""
 import argparse
 import difflib
 import faulthandler
-import gc
 import sys
+import textwrap
 import time
 import warnings
 
@@ -94,6 +94,14 @@ def run_programs(library, seeds):
     return failures
 
 
+def print_differences():
+    print(f"{len(differences.DIFFERENCES)} differences that are intended, and how often they were taken into account:")
+    for name, (why, how) in differences.DIFFERENCES.items():
+        count = differences.used[name]
+        print(textwrap.fill(f"{name}{f' ({count})' if count else ''}: {why}. Here: {how}.", 118, initial_indent="  ",
+                            subsequent_indent="    "))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("library")
@@ -113,8 +121,8 @@ def main():
         failures += run_programs(library, [arguments.seed])
     elif arguments.scenario is None:
         failures += run_programs(library, range(arguments.first, arguments.first + arguments.programs))
-    print(f"{time.monotonic() - began:.1f} s")
-    gc.collect()
+    print_differences()
+    print(f"CPython {sys.version.split()[0]}, {library.describe()}: {time.monotonic() - began:.1f} s")
     return 1 if failures else 0
 
 

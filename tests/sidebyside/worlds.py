@@ -193,6 +193,9 @@ class AsyncioWorld(World):
         asyncio.set_event_loop(None)
 
     def _unhandled(self, _loop, context):
+        if "shield" in context["message"]:
+            differ("shield-report")
+            return
         error = context.get("exception")
         self.emit("loop", f"unhandled {self.word(error) if error else context['message']}")
 
