@@ -22,6 +22,12 @@
 #    define EVL_UNLIKELY(x) (x)
 #endif
 
+#if defined(__has_builtin)
+#    define EVL_HAS(builtin) __has_builtin(builtin)
+#else
+#    define EVL_HAS(builtin) 0
+#endif
+
 #define EVL_NAME_SIZE 32  /* a name with its final 0 */
 #define EVL_DUE_MAX   256 /* due timers queued per pass */
 #define EVL_DIRTY_MAX 128 /* fds whose change waits for the next poll; one more sends them all at once */
@@ -221,7 +227,14 @@ struct evl_loop {
 
 /* --- who may ---------------------------------------------------------------------------------- */
 
-static inline uintptr_t evl_self(void) { return (uintptr_t)pthread_self(); }
+/* A number that no other living thread has. The thread's register saves a call in every call. */
+static inline uintptr_t evl_self(void) {
+#if defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__)) && EVL_HAS(__builtin_thread_pointer)
+    return (uintptr_t)__builtin_thread_pointer();
+#else
+    return (uintptr_t)pthread_self();
+#endif
+}
 
 static inline bool evl_is_foreign(const evl_loop *loop) {
     uintptr_t owner = atomic_load_explicit(&loop->owner, memory_order_relaxed);
@@ -301,14 +314,32 @@ static inline void evl_node_set(evl_node *node, int kind, evl_done_fn *fn, void 
     node->call = EVL_CALL_DONE;
 }
 
+/* Somebody outside wants something: a post, a wake, a stop, a signal. */
+static inline bool evl_is_asked(const evl_loop *loop) {
+    return atomic_load(&loop->posted) != 0 || atomic_load(&loop->wake_asked) ||
+           atomic_load(&loop->stop_asked) || atomic_load(&loop->signal_seen);
+}
+
+/* Whether evl_loop_run would find something alive. */
+static inline bool evl_is_alive(const evl_loop *loop) {
+    return loop->alive > 0 || evl_is_ready(loop) || atomic_load(&loop->posted) != 0 ||
+           atomic_load(&loop->holds) != 0;
+}
+
+/* A run has seen to what evl_loop_records would say about the loop itself. */
+static inline void evl_notices_done(evl_loop *loop) {
+    evl_list_unlink(&loop->stop_notice.link);
+    evl_list_unlink(&loop->call_notice.link);
+}
+
+/* Whether a timer of either clock may be due; false is certain. */
+static inline bool evl_may_be_due(const evl_loop *loop) {
+    return evl_tq_may_be_due(&loop->timers, loop->now) || loop->handles[EVL_KIND_WALL].live != 0;
+}
+
 /* --- the parts, each in the file of its name -------------------------------------------------- */
 
-/* records.c */
-void evl_notices_done(evl_loop *loop);
-
 /* pass.c */
-bool evl_is_alive(const evl_loop *loop);
-bool evl_is_asked(const evl_loop *loop);   /* somebody outside wants something: a post, wake, stop, signal */
 bool evl_time_is_up(const evl_loop *loop); /* only a manual clock's advance could go on from here */
 int64_t evl_time_left(evl_loop *loop, int64_t now);
 int64_t evl_wait_time(evl_loop *loop, int64_t now, int64_t limit);

@@ -3,16 +3,6 @@
 
 /* --- the wait --------------------------------------------------------------------------------- */
 
-bool evl_is_asked(const evl_loop *loop) {
-    return atomic_load(&loop->posted) != 0 || atomic_load(&loop->wake_asked) ||
-           atomic_load(&loop->stop_asked) || atomic_load(&loop->signal_seen);
-}
-
-bool evl_is_alive(const evl_loop *loop) {
-    return loop->alive > 0 || evl_is_ready(loop) || atomic_load(&loop->posted) != 0 ||
-           atomic_load(&loop->holds) != 0;
-}
-
 bool evl_time_is_up(const evl_loop *loop) {
     return loop->clock.mode == EVL_CLOCK_MANUAL && loop->outside == 0 && loop->jobs == 0 &&
            !evl_is_ready(loop) && !evl_is_asked(loop) && atomic_load(&loop->holds) == 0 &&
@@ -43,12 +33,21 @@ int64_t evl_wait_time(evl_loop *loop, int64_t now, int64_t limit) {
     return limit < 0 || left < limit ? left : limit;
 }
 
+/* The highest bit that is set; 0 for 0. */
+static int highest_bit(uint64_t n) {
+#if defined(__GNUC__)
+    return 63 - __builtin_clzll(n | 1);
+#else
+    int bit = 0;
+    for (; n > 1; n >>= 1)
+        bit++;
+    return bit;
+#endif
+}
+
 static void count_busy(evl_loop *loop, int64_t ns) {
-    int bucket = 0;
-    for (uint64_t rest = (uint64_t)ns; rest > 1; rest >>= 1)
-        bucket++;
     loop->metrics.busy_ns += (uint64_t)ns;
-    loop->metrics.lag[bucket]++;
+    loop->metrics.lag[highest_bit((uint64_t)ns)]++;
 }
 
 /* Waits for real. Between telling the others that the loop sleeps and the wait itself it looks once more at
@@ -105,6 +104,14 @@ static int wait_for_events(evl_loop *loop, evl_kernel_event *events, int64_t tim
 
 /* --- collecting ------------------------------------------------------------------------------- */
 
+/* What others have left. */
+static inline void take_in(evl_loop *loop) {
+    if (EVL_UNLIKELY(atomic_load_explicit(&loop->posted, memory_order_relaxed) != 0))
+        evl_posts_take(loop);
+    if (EVL_UNLIKELY(atomic_load_explicit(&loop->signal_seen, memory_order_relaxed)))
+        evl_signals_due(loop);
+}
+
 int evl_after_poll(evl_loop *loop, const evl_kernel_event *events, int n) {
     loop->since_poll = 0;
     loop->metrics.polls++;
@@ -116,15 +123,16 @@ int evl_after_poll(evl_loop *loop, const evl_kernel_event *events, int n) {
         evl_hooks_run(loop, EVL_HOOK_AFTER_POLL);
     if (evl_is_closed(loop))
         return EVL_ECLOSED;
-    evl_posts_take(loop);
-    evl_signals_due(loop);
+    take_in(loop);
     evl_io_events(loop, events, n);
-    evl_timers_due(loop);
+    if (evl_may_be_due(loop))
+        evl_timers_due(loop);
     return 0;
 }
 
 static bool has_work(evl_loop *loop) {
-    return evl_is_ready(loop) || evl_is_asked(loop) || evl_wait_time(loop, loop->now, -1) == 0;
+    return evl_is_ready(loop) || evl_is_asked(loop) ||
+           (evl_may_be_due(loop) && evl_wait_time(loop, loop->now, -1) == 0);
 }
 
 /* Hooks may close the loop, make something ready, or ask for a stop. */
@@ -145,19 +153,10 @@ int evl_before_poll(evl_loop *loop, bool may_wait) {
     return 0;
 }
 
-int evl_collect(evl_loop *loop, int64_t timeout_ns) {
-    loop->metrics.passes++;
-    loop->woken = false;
-    loop->sync_in_row = 0;
-    bool busy = evl_is_ready(loop);
-    if (busy && loop->since_poll < loop->poll_interval) {
-        evl_posts_take(loop);
-        evl_signals_due(loop);
-        evl_timers_due(loop);
-        return 0;
-    }
+/* Asks the kernel; waits only if nothing is ready. */
+static int poll_kernel(evl_loop *loop, int64_t timeout_ns) {
     evl_kernel_event events[EVL_EVENT_MAX];
-    int rc = evl_before_poll(loop, !busy && timeout_ns != 0);
+    int rc = evl_before_poll(loop, timeout_ns != 0);
     if (rc != 0)
         return rc;
     int n = wait_for_events(loop, events, has_work(loop) ? 0 : timeout_ns);
@@ -165,6 +164,21 @@ int evl_collect(evl_loop *loop, int64_t timeout_ns) {
         return n;
     return evl_after_poll(loop, events, n < 0 ? 0 : n);
 }
+
+static inline int collect(evl_loop *loop, int64_t timeout_ns) {
+    loop->metrics.passes++;
+    loop->woken = false;
+    loop->sync_in_row = 0;
+    bool busy = evl_is_ready(loop);
+    if (!busy || loop->since_poll >= loop->poll_interval)
+        return poll_kernel(loop, busy ? 0 : timeout_ns);
+    take_in(loop);
+    if (EVL_UNLIKELY(evl_may_be_due(loop)))
+        evl_timers_due(loop);
+    return 0;
+}
+
+int evl_collect(evl_loop *loop, int64_t timeout_ns) { return collect(loop, timeout_ns); }
 
 /* --- running ---------------------------------------------------------------------------------- */
 
@@ -195,7 +209,7 @@ static inline uint32_t run_snapshot(evl_loop *loop, void (*run)(evl_loop *, evl_
     return count;
 }
 
-void evl_run_ready(evl_loop *loop) {
+static inline void run_ready(evl_loop *loop) {
     evl_notices_done(loop);
     evl_list_splice(&loop->running, &loop->sinks[EVL_SINK_CALL]);
     uint32_t count =
@@ -204,10 +218,12 @@ void evl_run_ready(evl_loop *loop) {
     loop->metrics.callbacks += count;
 }
 
+void evl_run_ready(evl_loop *loop) { run_ready(loop); }
+
 static int run_pass(evl_loop *loop, int64_t timeout_ns) {
-    int rc = evl_collect(loop, timeout_ns);
+    int rc = collect(loop, timeout_ns);
     if (rc == 0)
-        evl_run_ready(loop);
+        run_ready(loop);
     return rc == EVL_EINTR ? 0 : rc;
 }
 
@@ -241,8 +257,8 @@ int32_t evl_run_passes(evl_loop *loop, int32_t mode) {
     loop->was_stopped = false;
     if (mode == EVL_RUN_DEFAULT && !evl_is_alive(loop) && !evl_is_asked(loop))
         return result;
+    bool may_wait = mode == EVL_RUN_FOREVER || (mode != EVL_RUN_NOWAIT && evl_is_alive(loop));
     do {
-        bool may_wait = mode != EVL_RUN_NOWAIT && (mode == EVL_RUN_FOREVER || evl_is_alive(loop));
         if (may_wait && mode != EVL_RUN_FOREVER && evl_time_is_up(loop))
             return EVL_EDEADLK;
         int rc = run_pass(loop, may_wait ? -1 : 0);
@@ -250,6 +266,7 @@ int32_t evl_run_passes(evl_loop *loop, int32_t mode) {
             return rc;
         if (evl_is_forked(loop))
             return EVL_EFORK; /* a callback forked, and this is the child */
+        may_wait = true;      /* if there is a next pass, something is alive, or the mode is FOREVER */
     } while (!run_is_over(loop, mode, &result));
     return result;
 }

@@ -73,12 +73,6 @@ static void queue_notices(evl_loop *loop) {
         evl_ready(loop, call);
 }
 
-/* A run has seen to it. */
-void evl_notices_done(evl_loop *loop) {
-    evl_list_unlink(&loop->stop_notice.link);
-    evl_list_unlink(&loop->call_notice.link);
-}
-
 /* The clock that the caller's patience is measured by: a manual clock does not move while one waits. */
 static int64_t patience_clock(const evl_loop *loop) {
     return loop->clock.mode == EVL_CLOCK_JUMP ? loop->clock.virtual_ : evl_monotonic();

@@ -181,7 +181,7 @@ static void expire(evl_loop *loop, evl_timer_handle *timer) {
     evl_report_count(loop, &timer->base.node, next.count);
 }
 
-static void timers_due(evl_loop *loop) {
+void evl_timers_due(evl_loop *loop) {
     uint32_t slot;
     int64_t deadline;
     int left = EVL_DUE_MAX;
@@ -194,11 +194,6 @@ static void timers_due(evl_loop *loop) {
     }
     loop->metrics.timers += (uint64_t)(EVL_DUE_MAX - left);
     loop->timers_backlog = left == 0;
-}
-
-void evl_timers_due(evl_loop *loop) {
-    if (evl_tq_may_be_due(&loop->timers, loop->now))
-        timers_due(loop);
     if (EVL_UNLIKELY(loop->handles[EVL_KIND_WALL].live != 0))
         evl_walls_due(loop);
 }

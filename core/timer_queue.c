@@ -1,7 +1,6 @@
 #include "timer_queue.h"
 
 #include <evloop/errors.h>
-#include <evloop/timer.h>
 #include <string.h>
 
 #define LINE 64u /* bytes; four entries */
@@ -236,7 +235,7 @@ static evl_timer_entry *first_entry(evl_timer_queue *q) {
     return in_heap && before(root, head) ? root : head;
 }
 
-int64_t evl_tq_next(evl_timer_queue *q) {
+int64_t evl_tq_settle(evl_timer_queue *q) {
     const evl_timer_entry *first = first_entry(q);
     return first ? first->deadline : EVL_NEVER;
 }

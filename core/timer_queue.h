@@ -14,6 +14,7 @@
 #define EVL_CORE_TIMER_QUEUE_H
 
 #include "mem.h"
+#include <evloop/timer.h>
 #include <stdbool.h>
 
 /* Sorted by deadline, then by order of start. */
@@ -67,7 +68,12 @@ static inline bool evl_tq_may_be_due(const evl_timer_queue *q, int64_t now) {
 }
 
 /* The earliest deadline, exact; EVL_NEVER if there is none. */
-int64_t evl_tq_next(evl_timer_queue *q);
+int64_t evl_tq_settle(evl_timer_queue *q);
+
+static inline int64_t evl_tq_next(evl_timer_queue *q) {
+    bool empty = q->size == EVL_HEAP_ROOT && q->run_pos == q->run_len;
+    return empty ? EVL_NEVER : evl_tq_settle(q);
+}
 
 /* To be called before a series of evl_tq_pop: if a large part of a large heap is due, takes it out and sorts
  * it at once, which is cheaper than popping it. */
