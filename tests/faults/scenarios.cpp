@@ -532,7 +532,7 @@ void fork_repair(Stage &s) {
     s.arm_memory();
     support::in_child([&] {
         repair(s, childs, in, due);
-        EXPECT_EQ(support::open_fds(), fds) << "fds in the child";
+        EXPECT_LE(support::open_fds(), fds) << "fds in the child"; // Valgrind closes some of its own there
     });
     pipe.w.put();
     s.wait_until([&] { return other->times > 0 && due->times > 0; });

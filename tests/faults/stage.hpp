@@ -41,7 +41,7 @@ class Stage {
     evl_loop *loop = nullptr;
     support::Call failing = support::Call::count; // what the walk lets fail
     uint64_t fail_at = 0;                         // which allocation it lets fail, from arm_memory on
-    void arm_memory() { memory.fail(fail_at); }
+    void arm_memory();
     bool ran_out() const; // whether that has happened, in a child too
 
     // They stay open until the loop is gone, so that whatever the kernel has not forgotten shows.
@@ -84,6 +84,7 @@ class Stage {
 
   private:
     int32_t attempt(const std::function<int32_t()> &call, bool may_end_watchers);
+    bool may_fail() const;
     void close_handles();
     void check_usable();
     void check_sleep();
@@ -94,6 +95,7 @@ class Stage {
     std::vector<int> numbers_;
     std::deque<Ear> ears_;
     std::vector<int64_t> told_;
+    uint64_t armed_at_ = 0; // allocations until then
     uint64_t drops_wanted_ = 0;
     uint64_t drops_ = 0;
     int fds_;

@@ -12,7 +12,7 @@ namespace {
 
 constexpr uint32_t kSides = EVL_READ | EVL_WRITE;
 constexpr uint32_t kTrouble = EVL_ERR | EVL_HUP;
-constexpr size_t kMostFds = 40, kMostOnOne = 4, kMostEnded = 20;
+constexpr size_t kMostFds = 40, kMostOnOne = 4;
 
 // The model's fds have numbers that nobody else is given.
 constexpr int kFirstNumber = 500;
