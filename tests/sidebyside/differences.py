@@ -24,8 +24,8 @@ DIFFERENCES = {
         "an operation that waits for a future and is cancelled leaves the future alone; a task cancels it",
         "asyncio's world waits with asyncio.wait, which leaves it alone too"),
     "shield-report": (
-        "an error of a shielded future counts as looked at when a future made of it has it; asyncio from 3.14 on reports "
-        "one that comes after the outer future was cancelled",
+        "an error of a shielded future counts as looked at when a future made of it has it; asyncio from 3.14 on "
+        "reports one that comes after the outer future was cancelled",
         "that report is left out"),
     "gather-cancelled": (
         "a gather that was cancelled is cancelled; asyncio's is failed with a CancelledError",
@@ -43,13 +43,13 @@ DIFFERENCES = {
     "own-posts": (
         "posts come in at the beginning of a pass, before what it finds due and after what is ready; asyncio queues a "
         "threadsafe call of the loop's own thread among the others",
-        "calls of one kind are in order in both; programs post when nothing is ready, and a scenario compares per entity"),
+        "calls of one kind are in order in both; programs post when nothing is ready, a scenario compares per entity"),
     "as-completed-twice": (
         "as_completed serves a future that is given twice twice; asyncio once",
         "evloop's world is given it once"),
     "as-completed-done": (
-        "as_completed serves futures that are done already in the order of the arguments, asyncio in that of a set; and "
-        "futures that end by each other's ending follow each other in other passes (one-hop)",
+        "as_completed serves futures that are done already in the order of the arguments, asyncio in that of a set; "
+        "and futures that end by each other's ending follow each other in other passes (one-hop)",
         "programs use it on futures of their own that are pending"),
     "as-completed-index": (
         "as_completed gives indices, asyncio outcomes", "evloop's world looks at the future of that index"),
@@ -60,11 +60,16 @@ DIFFERENCES = {
     "late-cancel": (
         "an operation that was served cannot be cancelled any more (evl_op_cancel answers 0), but closed; a task can, "
         "and hands on when it runs",
-        "evloop's world closes the operation; both write the cancellation down at once"),
+        "evloop's world closes the operation; both write the cancellation down at once; what follows is compared as for "
+        "one-hop"),
     "late-put": (
         "an item goes in as soon as there is room, and stays there if the operation is closed before it was told; "
         "asyncio's item goes in when the task runs",
         "programs do not cancel a put that has just been given room"),
+    "shutdown-order": (
+        "a queue that is shut down at once tells its putters, then its joiners, then its getters; asyncio its putters "
+        "last",
+        "as for one-hop"),
     "hand-over": (
         "evloop gives a lock, a place and an item to who is first in line, at once; asyncio wakes the first, and what "
         "came free can be seen, and in part taken, until that one runs",
@@ -77,8 +82,8 @@ DIFFERENCES = {
         "3.13, and from then on notifies the next even if there was none",
         "one scenario is for older versions, one for newer ones"),
     "barrier-order": (
-        "evloop wakes all parties of a barrier in the order of arrival; with asyncio the last does not wait, the others "
-        "follow one pass each",
+        "evloop wakes all parties of a barrier in the order of arrival; with asyncio the last does not wait, the "
+        "others follow one pass each",
         "as for one-hop"),
     "sleep-hop": (
         "an operation that sleeps is told in the pass in which its time comes; a task runs one pass later",

@@ -19,16 +19,17 @@ CALLS = {"call_soon": 5, "call_later": 4, "cancel_call": 2, "once": 5, "settle":
          "call_from_thread": 1, "run_until": 2}
 WAITERS = {"acquire": 8, "give_back": 6, "give_up": 5, "wait_event": 3, "set_event": 2, "clear_event": 2,
            "put": 4, "get": 4, "try_put": 2, "try_get": 2, "task_done": 2, "join": 2, "size": 1, "permits": 1,
-           "is_held": 1, "hurry": 3, "shutdown": 1}
+           "is_held": 1}
 COMBINATORS = {"gather": 5, "wait": 5, "wait_for": 5, "shield": 4, "as_completed": 2, "wait_done": 2, "sleep": 2,
                "wait_condition": 3, "notify": 2, "cancel": 3, "wait_barrier": 3, "reset_barrier": 1,
-               "abort_barrier": 1}
+               "abort_barrier": 1, "hurry": 4, "shutdown": 1}  # late-cancel and shutdown-order: not where passes are compared
 INSIDE = {"resolve": 3, "fail": 1, "cancel": 2, "on_done": 2, "call_soon": 3, "call_later": 1, "off_done": 1,
           "set_event": 1, "clear_event": 1, "acquire": 1}
 
 # hand-over: these look at or change what may be on its way from one waiter to another.
 # own-posts: posts of a thread are not mixed with other calls.
-SETTLED = {"call_from_thread", "hurry", "shutdown", "give_back", "give_up", "try_put", "try_get", "put", "get", "is_held", "size", "task_done", "permits"}
+SETTLED = {"call_from_thread", "hurry", "shutdown", "give_back", "give_up", "try_put", "try_get", "put", "get",
+           "is_held", "size", "task_done", "permits"}
 
 
 class Generator:
@@ -107,20 +108,21 @@ class Generator:
 
     def step(self, verb, nested=False):
         pick = self.random
+        # one-hop: inside a callback it would be seen in which pass a combinator is done
+        futures = self.plain if nested else self.futures
         if verb == "future":
             return self.new_future()
         if verb in ("resolve", "fail"):
             return (verb, pick.choice(self.plain), pick.randint(1, 9) if verb == "resolve" else pick.choice(ERRORS))
         if verb in ("cancel", "state"):
-            # one-hop: inside callbacks it would be seen in which pass a combinator is done
-            return (verb, pick.choice(self.plain if nested else self.futures))
+            return (verb, pick.choice(futures))
         if verb == "result":
             return (verb, pick.choice(self.plain))
         if verb == "off_done":
-            return (verb, pick.choice(self.futures), pick.choice("abc"))
+            return (verb, pick.choice(futures), pick.choice("abc"))
         if verb == "on_done":
             tag = pick.choice("abc") if nested or pick.random() < 0.5 else self.name("d")
-            return (verb, pick.choice(self.futures), tag, None if tag in "abc" else self.inside())
+            return (verb, pick.choice(futures), tag, None if tag in "abc" else self.inside())
         if verb in ("call_soon", "call_later", "cancel_call", "call_from_thread"):
             if verb == "cancel_call":
                 return (verb, pick.choice(self.tags)) if self.tags else ("once",)
@@ -259,10 +261,11 @@ def player(steps, exact):
 
 def shrink(steps, fails):
     """Without every step that is not needed to fail."""
-    at = len(steps) - 1
-    while at >= 0:
-        fewer = steps[:at] + steps[at + 1:]
-        if fails(fewer):
-            steps = fewer
-        at = min(at, len(steps)) - 1
+    before = None
+    while before != steps:
+        before = steps
+        for at in reversed(range(len(steps))):
+            fewer = steps[:at] + steps[at + 1:]
+            if fails(fewer):
+                steps = fewer
     return steps

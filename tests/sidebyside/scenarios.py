@@ -210,6 +210,16 @@ def run_until_is_stopped_first(w):
 
 
 @scenario()
+def run_until_is_stopped_while_more_is_to_come(w):
+    w.future("f")
+    w.call_later("a", 2, w.stop)
+    w.call_later("b", 5, lambda: w.resolve("f", 1))
+    w.run_until("f")
+    w.emit("clock", w.now())
+    w.run_until("f")
+
+
+@scenario()
 def a_run_inside_a_run_is_refused(w):
     w.future("f")
     w.call_soon("a", lambda: w.run_until("f"))
@@ -706,7 +716,8 @@ def wait_for_a_shielded_future(w):
 
 @scenario(loose="one-hop")
 def shield_passes_on(w):
-    for name, end in (("v", lambda: w.resolve("v", 2)), ("e", lambda: w.fail("e", "EIO")), ("c", lambda: w.cancel("c"))):
+    ends = {"v": lambda: w.resolve("v", 2), "e": lambda: w.fail("e", "EIO"), "c": lambda: w.cancel("c")}
+    for name, end in ends.items():
         w.future(name)
         w.shield(f"s{name}", name)
         w.on_done(f"s{name}", "d")

@@ -82,15 +82,16 @@ def run_program(library, seed):
 
 
 def run_programs(library, seeds):
-    failures = events = 0
+    failures = events = count = 0
     for seed in seeds:
         found, lines = run_program(library, seed)
+        count += 1
         events += lines
         failures += found
         if failures == 5:
             print("five programs differ: the rest is not run")
             break
-    print(f"{len(seeds)} programs of {programs.STEPS} steps from seed {seeds[0]} on, {events} events, {failures} differ")
+    print(f"{count} programs of {programs.STEPS} steps from seed {seeds[0]} on, {events} events, {failures} differ")
     return failures
 
 

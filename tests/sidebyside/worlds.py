@@ -1049,7 +1049,8 @@ class EvloopWorld(World):
 
     def get(self, name, queue):
         slot = ctypes.c_void_p()
-        self._wait(name, lambda op: self.lib.queue_get(self.things[queue], op, slot), lambda _: f"got {slot.value or 0}")
+        self._wait(name, lambda op: self.lib.queue_get(self.things[queue], op, slot),
+                   lambda _: f"got {slot.value or 0}")
 
     def join(self, name, queue):
         self._wait(name, lambda op: self.lib.queue_join(self.things[queue], op), lambda _: "joined")
