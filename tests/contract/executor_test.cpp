@@ -68,6 +68,7 @@ struct Scene {
     // A thread that was left behind frees what it needs, and ends.
     void all_gone() {
         until([this] { return threads() <= before; });
+        (void)w.memory.bytes(); // locks: what they did is seen from here on
     }
     void pump(size_t n) {
         while (results.size() < n)
