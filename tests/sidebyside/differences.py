@@ -60,8 +60,8 @@ DIFFERENCES = {
     "late-cancel": (
         "an operation that was served cannot be cancelled any more (evl_op_cancel answers 0), but closed; a task can, "
         "and hands on when it runs",
-        "evloop's world closes the operation; both write the cancellation down at once; what follows is compared as for "
-        "one-hop"),
+        "evloop's world closes the operation; both write the cancellation down at once; what follows is compared as "
+        "for one-hop"),
     "late-put": (
         "an item goes in as soon as there is room, and stays there if the operation is closed before it was told; "
         "asyncio's item goes in when the task runs",

@@ -20,16 +20,18 @@ CALLS = {"call_soon": 5, "call_later": 4, "cancel_call": 2, "once": 5, "settle":
 WAITERS = {"acquire": 8, "give_back": 6, "give_up": 5, "wait_event": 3, "set_event": 2, "clear_event": 2,
            "put": 4, "get": 4, "try_put": 2, "try_get": 2, "task_done": 2, "join": 2, "size": 1, "permits": 1,
            "is_held": 1}
-COMBINATORS = {"gather": 5, "wait": 5, "wait_for": 5, "shield": 4, "as_completed": 2, "wait_done": 2, "sleep": 2,
+LOOSE = {"gather": 5, "wait": 5, "wait_for": 5, "shield": 4, "as_completed": 2, "wait_done": 2, "sleep": 2,
                "wait_condition": 3, "notify": 2, "cancel": 3, "wait_barrier": 3, "reset_barrier": 1,
-               "abort_barrier": 1, "hurry": 4, "shutdown": 1}  # late-cancel and shutdown-order: not where passes are compared
+               "abort_barrier": 1,
+               # late-cancel and shutdown-order: not where passes are compared
+               "hurry": 4, "shutdown": 1}
 INSIDE = {"resolve": 3, "fail": 1, "cancel": 2, "on_done": 2, "call_soon": 3, "call_later": 1, "off_done": 1,
           "set_event": 1, "clear_event": 1, "acquire": 1}
 
 # hand-over: these look at or change what may be on its way from one waiter to another.
 # own-posts: posts of a thread are not mixed with other calls.
 SETTLED = {"call_from_thread", "hurry", "shutdown", "give_back", "give_up", "try_put", "try_get", "put", "get",
-           "is_held", "size", "task_done", "permits"}
+           "join", "is_held", "size", "task_done", "permits"}
 
 
 class Generator:
@@ -54,7 +56,7 @@ class Generator:
         if pick.random() < 0.7:
             verbs.update(WAITERS)
         if not self.exact:
-            for verb, weight in COMBINATORS.items():
+            for verb, weight in LOOSE.items():
                 verbs[verb] = verbs.get(verb, 0) + weight
         while len(steps) < STEPS + 8:
             steps.append(self.step(pick.choices(list(verbs), list(verbs.values()))[0]))

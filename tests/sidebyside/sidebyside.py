@@ -112,7 +112,7 @@ def main():
     parser.add_argument("--programs", type=int, default=1000, help="how many programs")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    faulthandler.dump_traceback_later(55, exit=True)
+    faulthandler.dump_traceback_later(50 + arguments.programs // 100, exit=True)
     began = time.monotonic()
     library = evl.Library(arguments.library)
     failures = 0
