@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Applies mutants to a copy of the tree: the test of each one's number must fail. The seed is printed."""
+import argparse
+import os
+import pathlib
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LIST = pathlib.Path(__file__).with_name("mutants")
+
+
+def read_mutants():
+    lines = [line for line in LIST.read_text().splitlines() if line and not line.startswith("#")]
+    return [[part.replace("\\n", "\n") for part in line.split(" | ")] for line in lines]
+
+
+def copy_tree(to):
+    names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, check=True,
+                           capture_output=True, text=True).stdout.split("\0")
+    for name in filter(None, names):
+        source = ROOT / name
+        if not source.is_file() or is_another_test(source):
+            continue
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, to / name)
+
+
+def is_another_test(path):
+    """The copy has those tests only that a mutant is for."""
+    parts = path.relative_to(ROOT).parts
+    if parts[0] != "tests" or path.suffix != ".cpp" or parts[1] == "support":
+        return False
+    return parts[1] != "contract" or "Asyncio_" not in path.read_text()
+
+
+def build(tree):
+    return subprocess.run(["cmake", "--build", "build", "--target", "contract"], cwd=tree, capture_output=True,
+                          text=True)
+
+
+def passes(tree, number, seconds):
+    env = {**os.environ, "EVLOOP_BACKEND": "epoll", "EVLOOP_TEST_SINK": "callbacks"}
+    command = ["build/tests/contract", f"--gtest_filter=*Asyncio_{number}*"]
+    try:
+        done = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, timeout=seconds,
+                              errors="replace")
+    except subprocess.TimeoutExpired:
+        return False
+    if "Running 0 tests" in done.stdout:
+        sys.exit(f"Asyncio_{number}: no such test")
+    return done.returncode == 0
+
+
+def fate(tree, number, file, old, new, seconds):
+    """What became of a mutant: "caught", or what is wrong with it."""
+    path = tree / "core" / file
+    text = path.read_text()
+    if text.count(old) != 1:
+        return f"the old text is {text.count(old)} times in {file}"
+    path.write_text(text.replace(old, new))
+    try:
+        if build(tree).returncode != 0:
+            return "does not compile"
+        return "SURVIVED" if passes(tree, number, seconds) else "caught"
+    finally:
+        path.write_text(text)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("count", nargs="?", type=int, default=5, help="how many, at random")
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--only", default="", help="numbers, separated by commas")
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    parser.add_argument("--seconds", type=float, default=20, help="after which a test counts as failed")
+    args = parser.parse_args()
+    mutants = read_mutants()
+    bad = [m for m in mutants if len(m) != 4 or not re.fullmatch(r"\d{3}", m[0])]
+    if bad:
+        sys.exit(f"not a mutant: {bad[0]}")
+    if args.only:
+        mutants = [m for m in mutants if m[0] in args.only.split(",")]
+    elif not args.all:
+        print(f"seed {args.seed}")
+        mutants = random.Random(args.seed).sample(mutants, min(args.count, len(mutants)))
+
+    with tempfile.TemporaryDirectory(prefix="evloop-mutants-") as directory:
+        tree = pathlib.Path(directory)
+        copy_tree(tree)
+        subprocess.run(["cmake", "-S", ".", "-B", "build", "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug",
+                        "-DEVLOOP_BUILD_EXAMPLES=OFF"], cwd=tree, check=True, capture_output=True)
+        built = build(tree)
+        if built.returncode != 0:
+            sys.exit(built.stdout + built.stderr)
+        if not passes(tree, "", 300):
+            sys.exit("the tests fail without a mutant")
+        wrong = 0
+        for mutant in mutants:
+            result = fate(tree, *mutant, args.seconds)
+            wrong += result != "caught"
+            print(f"{mutant[0]} {mutant[1]}: {result}", flush=True)
+    print(f"{len(mutants)} mutants, {len(mutants) - wrong} caught, {wrong} not")
+    return 1 if wrong else 0
+
+
+sys.exit(main())
