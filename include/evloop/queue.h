@@ -26,8 +26,10 @@ EVL_API int32_t evl_queue_new(evl_loop *loop, uint32_t maxsize, int32_t order, e
 EVL_API void evl_queue_free(evl_queue *queue);
 
 /* Puts an item in; completes with 0 when it is in, at once or when there is room. Items go in in the order of
- * the calls. With an error the item still is the caller's. `priority` counts in EVL_QUEUE_PRIORITY only. May
- * answer 1 (EVL_OP_SYNC). Errors: EVL_ESHUTDOWN, EVL_ENOMEM, EVL_EBUSY, EVL_EINVAL. @since 0.1 */
+ * the calls. With an error the item still is the caller's. evl_op_cancel answers 0 when the item has just
+ * gone in and the completion is on its way; evl_op_close, being silent, does not tell: the item then stays
+ * in. `priority` counts in EVL_QUEUE_PRIORITY only. May answer 1 (EVL_OP_SYNC). Errors: EVL_ESHUTDOWN,
+ * EVL_ENOMEM, EVL_EBUSY, EVL_EINVAL. @since 0.1 */
 EVL_API int32_t evl_queue_put(evl_queue *queue, evl_op *op, void *item, int64_t priority);
 
 /* The same without waiting: 0, or EVL_EAGAIN when it is full or others wait for room. @since 0.1 */
