@@ -133,6 +133,8 @@ TEST(Asyncio, Asyncio_028_ClosingAnExecutorWaitsForItsJobsOrTheTime) {
     w.clear();
     w.run();
     EXPECT_EQ(w.log(), "drained drained");
+    EXPECT_EQ(w.destroy(), 0);
+    until([&] { return w.memory.bytes() == 0; }); // the thread that was left behind has gone too
 }
 
 // A loop on a thread of its own, with a future, until the test is over.
