@@ -64,18 +64,16 @@ void evl_handle_give(evl_handle *handle) {
     if (handle->extra)
         give_extra(loop, handle->extra, handle->node.arg);
     handle->extra = NULL;
+    bool again = ++handle->gen != 0; /* else its next id would be an old one: the slot is retired */
 #if defined(EVLOOP_CHECKS)
-    handle->node.kind = 0; /* never used again, so that a stale pointer is always told */
-    handle->gen++;
-    slab->live--;
-#else
-    if (++handle->gen != 0)
+    again = (handle->node.flags & EVL_F_OP) != 0; /* a stale pointer of a caller's is always told */
+#endif
+    if (again)
         evl_slab_give(slab, &handle->node);
-    else { /* its next id would be an old one: the slot is retired */
+    else {
         handle->node.kind = 0;
         slab->live--;
     }
-#endif
 }
 
 void evl_handle_set_active(evl_handle *handle, bool on) {
