@@ -246,7 +246,7 @@ void posts(Stage &s) {
     if (refused < 0)
         s.tell(refused);
     if (rc < 0) {
-        s.tell(rc);
+        s.tell_run(rc);
         rc = evl_loop_run(s.loop, EVL_RUN_DEFAULT);
     }
     EXPECT_EQ(rc, EVL_RUN_DONE);
@@ -267,9 +267,7 @@ void wakes(Stage &s) {
         }
     });
     for (int i = 0; i < 2; i++) {
-        int32_t rc = evl_loop_run(s.loop, EVL_RUN_ONCE);
-        if (rc < 0)
-            s.tell(rc);
+        s.tell_run(evl_loop_run(s.loop, EVL_RUN_ONCE));
         returned++;
     }
     thread.join();
@@ -309,8 +307,7 @@ void signals(Stage &s) {
         });
         for (int i = 0; i < 8 && ear->times == 0; i++) {
             int32_t rc = evl_loop_run(s.loop, EVL_RUN_ONCE);
-            if (rc < 0)
-                s.tell(rc);
+            s.tell_run(rc);
             quit = quit || rc < 0;
         }
         thread.join();
@@ -330,9 +327,7 @@ void host_until(Stage &s, int fd, const std::function<bool()> &done) {
         if (!s.troubled()) {
             EXPECT_EQ(::poll(&p, 1, 10'000), 1) << "work that the fd does not show";
         }
-        int32_t rc = evl_loop_dispatch(s.loop, nullptr, 0);
-        if (rc < 0)
-            s.tell(rc);
+        s.tell_run(evl_loop_dispatch(s.loop, nullptr, 0));
         if (s.troubled())
             std::this_thread::yield();
     }
@@ -396,9 +391,7 @@ void rows(Stage &s) {
         ::ppoll(fds, static_cast<nfds_t>(n), for_ever ? nullptr : &ts, nullptr);
         for (int32_t k = 0; k < n; k++)
             table[k].reported = static_cast<uint32_t>(fds[k].revents);
-        int32_t rc = evl_loop_dispatch(s.loop, table, n);
-        if (rc < 0)
-            s.tell(rc);
+        s.tell_run(evl_loop_dispatch(s.loop, table, n));
     }
     s.expect(in->times > 0 && due->times == 1, "both are heard");
 }
@@ -428,8 +421,7 @@ void records(Stage &s) {
     for (int i = 0; i < 200 && !all() && evl_loop_alive(s.loop); i++) {
         evl_record out[2];
         int32_t n = evl_loop_records(s.loop, out, 2, -1);
-        if (n < 0)
-            s.tell(n);
+        s.tell_run(n);
         for (int32_t k = 0; k < n; k++) {
             seen[out[k].kind]++;
             if (out[k].result < 0)

@@ -171,41 +171,40 @@ void Stage::set_drop(evl_handle *handle) {
         drops_wanted_++;
 }
 
-void Stage::nowait() {
-    int32_t rc = evl_loop_run(loop, EVL_RUN_NOWAIT);
-    if (rc < 0)
-        tell(rc);
-}
+void Stage::nowait() { tell_run(evl_loop_run(loop, EVL_RUN_NOWAIT)); }
 
 void Stage::run_until(const std::function<bool()> &done) {
     for (int i = 0; i < kPasses && !done(); i++) {
         bool in_trouble = troubled();
         if (in_trouble && i >= kPasses / 4)
             return;
-        int32_t rc = evl_loop_run(loop, in_trouble ? EVL_RUN_NOWAIT : EVL_RUN_ONCE);
-        if (rc < 0)
-            tell(rc);
+        tell_run(evl_loop_run(loop, in_trouble ? EVL_RUN_NOWAIT : EVL_RUN_ONCE));
     }
 }
 
 void Stage::wait_until(const std::function<bool()> &done) {
-    for (int i = 0; i < kPasses && !done(); i++) {
-        int32_t rc = evl_loop_run(loop, EVL_RUN_ONCE);
-        if (rc < 0)
-            tell(rc);
-    }
+    for (int i = 0; i < kPasses && !done(); i++)
+        tell_run(evl_loop_run(loop, EVL_RUN_ONCE));
 }
 
 void Stage::tell(int64_t code) {
     EXPECT_STRNE(evl_err_name(static_cast<int32_t>(code)), "EVL_E?") << code;
     told_.push_back(code);
+    troubled_ = true;
+}
+
+void Stage::tell_run(int32_t rc) {
+    bool before = troubled_;
+    if (rc < 0)
+        tell(rc);
+    troubled_ = before;
 }
 
 bool Stage::troubled() {
     int32_t code = loop ? evl_loop_error(loop) : 0;
     if (code < 0)
         tell(code);
-    return !told_.empty();
+    return troubled_;
 }
 
 void Stage::expect(bool condition, const char *what) {

@@ -3,6 +3,8 @@
 //
 //   - a call that answers an error has changed nothing;
 //   - what was accepted happens, unless an error was told: by an answer, in a callback, or to evl_loop_error;
+//   that a
+//     run has failed is no excuse, since the next one goes on;
 //   - whatever failed, closing works, allocates nothing, and leaves a loop that can be closed;
 //   - afterwards the process has the fds, the memory and the signal dispositions that it had before;
 //   - an argument whose registration was accepted is dropped exactly once, one that was refused is not.
@@ -72,6 +74,7 @@ class Stage {
     void nowait();
 
     void tell(int64_t code);
+    void tell_run(int32_t rc); // what a run answered: if it failed, the next one goes on, and all will happen
     bool troubled();
     const std::vector<int64_t> &told() const { return told_; }
     void expect(bool condition, const char *what); // holds unless trouble was told
@@ -95,6 +98,7 @@ class Stage {
     std::vector<int> numbers_;
     std::deque<Ear> ears_;
     std::vector<int64_t> told_;
+    bool troubled_ = false;
     uint64_t armed_at_ = 0; // allocations until then
     uint64_t drops_wanted_ = 0;
     uint64_t drops_ = 0;

@@ -125,7 +125,7 @@ TEST_F(ManyFds, EachIsHeardExactlyOnceByOneShots) {
     for (auto &listener : all) {
         SCOPED_TRACE(evl_loop_backend(listener->loop));
         int passes = 0;
-        while (listener->pass() > 0)
+        while (listener->pass() > 0 && passes <= passes_for_all())
             passes++;
         EXPECT_EQ(passes, passes_for_all());
         EXPECT_EQ(listener->most(), 1);

@@ -85,6 +85,30 @@ TEST_P(TimerWalk, AStormInOrder) { storm(GetParam(), kStorm, false); }
 
 TEST_P(TimerWalk, AStormInOrderWhenTheOrderNumbersRunOut) { storm(GetParam(), kStorm, true); }
 
+// From the beginning of time on every nanosecond, and not fetched: more than 63 bits of expirations.
+TEST(TimerCounts, Saturate) {
+    evl_options options{};
+    options.struct_size = sizeof options;
+    options.clock = EVL_CLOCK_MANUAL;
+    evl_loop *loop = nullptr;
+    evl_timer *first = nullptr, *timer = nullptr;
+    evl_record out[2];
+    ASSERT_EQ(evl_loop_new(&loop, &options), 0);
+    ASSERT_EQ(evl_timer_new(loop, nullptr, nullptr, &first), 0);
+    ASSERT_EQ(evl_timer_new(loop, nullptr, nullptr, &timer), 0);
+    EXPECT_EQ(evl_timer_start(first, INT64_MIN, 0), 0);
+    EXPECT_EQ(evl_timer_start(timer, INT64_MIN, 1), 0);
+    EXPECT_EQ(evl_loop_records(loop, out, 1, 0), 1);
+    EXPECT_EQ(out[0].id, evl_id(first));
+    EXPECT_EQ(evl_timer_start(first, INT64_MIN, 0), 0); // behind the other one
+    EXPECT_EQ(evl_clock_advance(loop, 1'000), 0);
+    EXPECT_EQ(evl_loop_records(loop, out, 1, 0), 1);
+    EXPECT_EQ(out[0].id, evl_id(timer));
+    EXPECT_EQ(out[0].extra, INT64_MAX);
+    EXPECT_EQ(out[0].result, INT32_MAX);
+    EXPECT_EQ(evl_loop_destroy(loop), 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(Faces, TimerWalk, ::testing::Values(Face::callbacks, Face::records),
                          [](const auto &info) {
                              return info.param == Face::callbacks ? "callbacks" : "records";
