@@ -6,6 +6,4 @@
 
 static_assert(__cplusplus >= 202002L);
 
-int main() {
-    return evl_version() > 0 ? 0 : 1;
-}
+int main() { return evl_version() > 0 ? 0 : 1; }
