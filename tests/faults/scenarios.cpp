@@ -56,6 +56,11 @@ void watchers(Stage &s) {
     pair.b.put();
     s.run_until([&] { return both->times > before; });
     s.expect(both->last == EVL_READ, "something to read");
+    if (c && evl_io_fd(c) >= 0)
+        s.attempt([&] { return evl_io_set(c, EVL_READ | EVL_WRITE); });
+    before = both->times;
+    s.run_until([&] { return both->times > before; });
+    s.expect(both->last == (EVL_READ | EVL_WRITE), "written as well");
 
     // A change that cancels out, and one that does not.
     if (a && evl_io_fd(a) >= 0) {
