@@ -100,7 +100,7 @@ static int epoll_reopen(void *state, int forked) {
 /* EEXIST: the same file was left in the set under this number, by a duplicate of an fd that was closed. */
 static int epoll_add(void *state, int fd, uint32_t mask, uint64_t tag) {
     const epoll_state *s = state;
-    if (fd == s->wake_fd || fd == s->timer_fd)
+    if (fd >= 0 && (fd == s->wake_fd || fd == s->timer_fd))
         return EVL_EEXIST; /* ours, and not to be given another tag */
     int rc = control(state, EPOLL_CTL_ADD, fd, mask, tag);
     return rc == EVL_EEXIST ? control(state, EPOLL_CTL_MOD, fd, mask, tag) : rc;
