@@ -13,8 +13,8 @@
 #define EVL_FAULT_SHORT    (-1)
 #define EVL_FAULT_ROW(err) (-1000 - (err))
 
-/* None. EINVAL is for a clock that does not exist, and both that evloop reads exist wherever it compiles. There
- * would be no answer either: a loop without a clock cannot wait, and evl_now has no error to answer. */
+/* None. EINVAL is for a clock that does not exist, and both that evloop reads exist wherever it compiles.
+ * There would be no answer either: a loop without a clock cannot wait, and evl_now has no error to answer. */
 #define EVL_ERRNOS_clock_gettime
 
 /* Only a wake pipe and the timer that tells of a changed clock are read; they are non-blocking. */
