@@ -1,5 +1,5 @@
 /* timers.c - a million timers: start, re-arm, stop, fire.
- *     timers [COUNT] [ROUNDS]
+ *     timers [COUNT] [ROUNDS] [CONTENDER]
  *
  * Deadlines are absolute and differ by nanoseconds. "start" goes through the timers one after the other, each
  * with a random deadline; "random" picks the timers in random order and moves each to a new random deadline;
@@ -332,7 +332,8 @@ int main(int argc, char **argv) {
         table.rows[i] = contenders[i].name;
     for (int round = 0; round < rounds; round++)
         for (int i = 0; i < n; i++)
-            play(i, (uint64_t)round);
+            if (argc < 4 || strcmp(argv[3], contenders[i].name) == 0)
+                play(i, (uint64_t)round);
     printf("%d timers, best of %d rounds; the order of firing was checked\n", count, rounds);
     bench_print(&table, n > 1 ? 1 : 0);
     free(deadlines);

@@ -76,12 +76,10 @@ void evl_handle_give(evl_handle *handle) {
     }
 }
 
-void evl_handle_set_active(evl_handle *handle, bool on) {
+void evl_handle_flip_active(evl_handle *handle) {
     evl_node *node = &handle->node;
-    if (((node->flags & EVL_F_ACTIVE) != 0) == on)
-        return;
     node->flags ^= EVL_F_ACTIVE;
-    int change = on ? 1 : -1;
+    int change = evl_handle_is_active(handle) ? 1 : -1;
     if (node->flags & EVL_F_KEEP)
         handle->loop->alive += change;
     bool counts = (node->flags & (EVL_F_KEEP | EVL_F_OP)) != 0;
@@ -188,7 +186,7 @@ int32_t evl_keep_alive(evl_handle *handle, int32_t on) {
     int rc = evl_enter_handle(handle, 0);
     if (rc != 0)
         return rc;
-    bool active = (handle->node.flags & EVL_F_ACTIVE) != 0;
+    bool active = evl_handle_is_active(handle);
     evl_handle_set_active(handle, false);
     handle->node.flags = (uint8_t)(on ? handle->node.flags | EVL_F_KEEP : handle->node.flags & ~EVL_F_KEEP);
     evl_handle_set_active(handle, active);
@@ -197,5 +195,5 @@ int32_t evl_keep_alive(evl_handle *handle, int32_t on) {
 
 int32_t evl_active(const evl_handle *handle) {
     int rc = evl_enter_to_read(handle, 0);
-    return rc != 0 ? rc : (handle->node.flags & EVL_F_ACTIVE) != 0;
+    return rc != 0 ? rc : evl_handle_is_active(handle);
 }

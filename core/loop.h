@@ -320,6 +320,17 @@ static inline bool evl_is_asked(const evl_loop *loop) {
            atomic_load(&loop->stop_asked) || atomic_load(&loop->signal_seen);
 }
 
+void evl_handle_flip_active(evl_handle *handle);
+
+static inline bool evl_handle_is_active(const evl_handle *handle) {
+    return (handle->node.flags & EVL_F_ACTIVE) != 0;
+}
+
+static inline void evl_handle_set_active(evl_handle *handle, bool on) {
+    if (evl_handle_is_active(handle) != on)
+        evl_handle_flip_active(handle);
+}
+
 /* Whether evl_loop_run would find something alive. */
 static inline bool evl_is_alive(const evl_loop *loop) {
     return loop->alive > 0 || evl_is_ready(loop) || atomic_load(&loop->posted) != 0 ||
@@ -356,8 +367,7 @@ void evl_run_node(evl_loop *loop, evl_node *node);
 /* handle.c */
 evl_handle *evl_handle_take(evl_loop *loop, int kind, evl_done_fn *fn, void *arg);
 evl_handle *evl_handle_take_internal(evl_loop *loop, int kind, void *op); /* EVL_F_OP */
-void evl_handle_give(evl_handle *handle); /* off the ready list, drop queued, slot free */
-void evl_handle_set_active(evl_handle *handle, bool on);
+void evl_handle_give(evl_handle *handle);   /* off the ready list, drop queued, slot free */
 void evl_handle_detach(evl_handle *handle); /* from whatever its kind is attached to */
 uint64_t evl_handle_id(const evl_handle *handle);
 evl_handle *evl_handle_find(const evl_loop *loop, uint64_t id);

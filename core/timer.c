@@ -90,6 +90,19 @@ static int64_t with_slack(evl_timer_handle *timer, int64_t deadline) {
     return deadline >= EVL_NEVER - grid ? deadline : (deadline + grid - 1) & ~(grid - 1);
 }
 
+/* The common case, a started timer that is moved later, without a call. False: start has to see to it. */
+static inline bool postpone(evl_handle *handle, int64_t deadline, int64_t repeat) {
+    evl_loop *loop = handle->loop;
+    evl_timer_handle *timer = timer_of(handle);
+    bool plain = evl_handle_is_active(handle) && !evl_linked(&handle->node.link) && timer->slack_bits == 0 &&
+                 deadline != EVL_NEVER && repeat >= 0 && !loop->embedded;
+    if (!plain || !evl_tq_postpone(&loop->timers, &timer->key, deadline))
+        return false;
+    timer->repeat = repeat;
+    timer->exact = deadline;
+    return true;
+}
+
 static int32_t start(evl_handle *handle, int64_t deadline, int64_t repeat) {
     if (repeat < 0)
         return EVL_EINVAL;
@@ -109,15 +122,17 @@ static int32_t start(evl_handle *handle, int64_t deadline, int64_t repeat) {
 
 int32_t evl_timer_start(evl_timer *handle, int64_t deadline_ns, int64_t repeat_ns) {
     int rc = evl_enter_handle(handle, EVL_KIND_TIMER);
-    return rc != 0 ? rc : start(handle, deadline_ns, repeat_ns);
+    if (rc != 0)
+        return rc;
+    return postpone(handle, deadline_ns, repeat_ns) ? 0 : start(handle, deadline_ns, repeat_ns);
 }
 
 int32_t evl_timer_start_in(evl_timer *handle, int64_t delay_ns, int64_t repeat_ns) {
     int rc = evl_enter_handle(handle, EVL_KIND_TIMER);
     if (rc != 0)
         return rc;
-    int64_t now = evl_clock_read(&handle->loop->clock);
-    return start(handle, evl_saturated_add(now, delay_ns), repeat_ns);
+    int64_t deadline = evl_saturated_add(evl_clock_read(&handle->loop->clock), delay_ns);
+    return postpone(handle, deadline, repeat_ns) ? 0 : start(handle, deadline, repeat_ns);
 }
 
 int32_t evl_timer_set_slack(evl_timer *handle, int64_t slack_ns) {

@@ -3,7 +3,8 @@
 #include <evloop/errors.h>
 #include <string.h>
 
-#define LINE 64u /* bytes; four entries */
+#define LINE  64u /* bytes; four entries */
+#define AHEAD 16u /* so many entries before its turn a timer is fetched from memory */
 
 #if defined(__GNUC__)
 #    define PREFETCH(ptr) __builtin_prefetch(ptr)
@@ -92,6 +93,8 @@ static inline evl_timer_entry true_entry(evl_timer_key *timer, uint32_t slot) {
 static void sweep(evl_timer_queue *q) {
     uint32_t kept = EVL_HEAP_ROOT;
     for (uint32_t i = EVL_HEAP_ROOT; i < q->size; i++) {
+        if (i + AHEAD < q->size)
+            PREFETCH(q->find(q->ctx, q->heap[i + AHEAD].slot));
         evl_timer_key *timer = q->find(q->ctx, q->heap[i].slot);
         if (alive(&q->heap[i], timer))
             q->heap[kept++] = true_entry(timer, q->heap[i].slot);
@@ -179,12 +182,12 @@ int evl_tq_reserve(evl_timer_queue *q, evl_mem *mem, uint32_t timers) {
 }
 
 void evl_tq_start(evl_timer_queue *q, evl_timer_key *timer, uint32_t slot, int64_t deadline) {
+    if (evl_tq_postpone(q, timer, deadline))
+        return;
     if (q->next_order == UINT32_MAX)
         renumber(q);
     timer->deadline = deadline;
     timer->order = q->next_order++;
-    if (timer->entry_order != 0 && timer->key <= deadline)
-        return; /* its entry comes up early enough */
     timer->entry_order = 0;
     if (q->size == q->cap)
         sweep(q);

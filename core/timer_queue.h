@@ -61,6 +61,15 @@ int evl_tq_reserve(evl_timer_queue *q, evl_mem *mem, uint32_t timers);
 /* Starts or moves a timer; deadline is not EVL_NEVER. */
 void evl_tq_start(evl_timer_queue *q, evl_timer_key *timer, uint32_t slot, int64_t deadline);
 
+/* The same when it takes no more than writing the timer: its entry comes up early enough. Otherwise false. */
+static inline bool evl_tq_postpone(evl_timer_queue *q, evl_timer_key *timer, int64_t deadline) {
+    if (timer->entry_order == 0 || timer->key > deadline || q->next_order == UINT32_MAX)
+        return false;
+    timer->deadline = deadline;
+    timer->order = q->next_order++;
+    return true;
+}
+
 /* Whether something may be due at `now`. An entry never comes up late, and so false is certain. */
 static inline bool evl_tq_may_be_due(const evl_timer_queue *q, int64_t now) {
     return (q->size > EVL_HEAP_ROOT && q->heap[EVL_HEAP_ROOT].deadline <= now) ||
