@@ -205,7 +205,8 @@ void posts_race_with_destroy() {
         std::vector<std::jthread> posters;
         for (int t = 0; t < 3; t++)
             posters.emplace_back([&] {
-                for (int32_t rc = 0; rc == 0;) {
+                int32_t rc = 0;
+                for (int i = 0; i < 5000 && rc == 0; i++) {
                     shared.posted++;
                     rc = evl_post_owned(
                         loop, [](void *) {}, &shared, [](void *arg) { static_cast<Shared *>(arg)->ended++; });
@@ -216,7 +217,7 @@ void posts_race_with_destroy() {
                 }
                 evl_loop_unref(loop);
             });
-        for (int i = 0; i < 50; i++)
+        for (int i = 0; i < 5; i++)
             w.nowait();
         w.destroy();
         for (auto &poster : posters)

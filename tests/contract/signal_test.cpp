@@ -182,6 +182,30 @@ TEST(Signal, Contract_07_AHandlerThatSomebodyElseInstalledSinceIsLeftAlone) {
         Disposition theirs(SIGUSR1, count_chained);
         evl_close(signal);
         EXPECT_EQ(current(SIGUSR1).sa_handler, count_chained);
+    } // takes theirs away, and what it found there was ours
+    raise(SIGUSR1);
+    w.signal(SIGUSR1, w.says("again"));
+    raise(SIGUSR1);
+    w.nowait();
+    EXPECT_EQ(w.log(), "again");
+    w.destroy(); // now it can be removed
+    EXPECT_EQ(current(SIGUSR1).sa_handler, SIG_IGN);
+}
+
+TEST(Signal, Contract_07_AWatcherAfterSomebodyElsesHandlerIsGone) {
+    Disposition before(SIGUSR1, SIG_IGN);
+    World w;
+    evl_signal *signal = w.signal(SIGUSR1, [] {});
+    {
+        Disposition theirs(SIGUSR1, SIG_DFL); // not a handler that could call ours
+        evl_close(signal);
+        EXPECT_EQ(current(SIGUSR1).sa_handler, SIG_DFL);
+        w.signal(SIGUSR1, w.says("again"));
+        raise(SIGUSR1); // its default would end the process
+        w.nowait();
+        EXPECT_EQ(w.log(), "again");
+        w.destroy();
+        EXPECT_EQ(current(SIGUSR1).sa_handler, SIG_DFL);
     }
 }
 
