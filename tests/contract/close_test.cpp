@@ -233,6 +233,10 @@ struct Case {
     bool queued;
 };
 
+void PrintTo(const Case &c, std::ostream *out) {
+    *out << kind_names[c.actor] << verb_names[static_cast<int>(c.verb)] << kind_names[c.victim];
+}
+
 class CloseMatrix : public ::testing::TestWithParam<Case> {};
 
 // One pass; records leave hooks out, so that a run that does not wait goes first.

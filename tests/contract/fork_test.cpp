@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <pthread.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -310,35 +311,45 @@ TEST(Fork, Contract_11_ASignalInTheChildDoesNotReachTheParent) {
     EXPECT_EQ(w.log(), "signal");
 }
 
-TEST(Fork, Contract_11_PostsOfThreadsThatDoNotExistInTheChild) {
-    evl_loop *loop = nullptr; // on malloc, which may be used after a fork; the lock of a Memory may not
-    ASSERT_EQ(evl_loop_new(&loop, nullptr), 0);
-    static std::atomic<int> ran;
-    ran = 0;
-    std::atomic<int> turn{0};
-    constexpr int turns = 5;
-    std::jthread poster([&] {
+// A thread that posts, one post for each turn. On malloc and pthreads, and with nothing of the thread on the
+// heap: in a child the thread and its stack are gone.
+struct Poster {
+    static constexpr int turns = 5;
+    evl_loop *loop = nullptr;
+    std::atomic<int> turn{0}, ran{0};
+
+    static void count(void *arg) { static_cast<Poster *>(arg)->ran++; }
+    static void *run(void *arg) {
+        auto self = static_cast<Poster *>(arg);
         for (int i = 0; i < turns; i++) {
-            evl_post(loop, [](void *) { ran++; }, nullptr);
-            turn = 2 * i + 1;
-            until([&] { return turn != 2 * i + 1; });
+            EXPECT_EQ(evl_post(self->loop, count, self), 0);
+            self->turn = 2 * i + 1;
+            until([&] { return self->turn != 2 * i + 1; });
         }
-    });
-    for (int i = 0; i < turns; i++) {
-        until([&] { return turn == 2 * i + 1; });
-        in_child([&] {
-            EXPECT_EQ(evl_loop_fork(loop), 0);
-            EXPECT_EQ(evl_post(loop, [](void *) { ran++; }, nullptr), 0);
-            EXPECT_GE(evl_loop_run(loop, EVL_RUN_NOWAIT), 0);
-            EXPECT_EQ(ran, i + 2); // the poster's and the child's
-            EXPECT_EQ(evl_loop_destroy(loop), 0);
-        });
-        EXPECT_EQ(evl_loop_run(loop, EVL_RUN_NOWAIT), EVL_RUN_DONE);
-        EXPECT_EQ(ran, i + 1);
-        turn = 2 * i + 2;
+        return nullptr;
     }
-    poster.join();
-    EXPECT_EQ(evl_loop_destroy(loop), 0);
+};
+
+TEST(Fork, Contract_11_PostsOfThreadsThatDoNotExistInTheChild) {
+    Poster p;
+    pthread_t thread;
+    ASSERT_EQ(evl_loop_new(&p.loop, nullptr), 0);
+    ASSERT_EQ(pthread_create(&thread, nullptr, Poster::run, &p), 0);
+    for (int i = 0; i < Poster::turns; i++) {
+        until([&] { return p.turn == 2 * i + 1; });
+        in_child([&] {
+            EXPECT_EQ(evl_loop_fork(p.loop), 0);
+            EXPECT_EQ(evl_post(p.loop, Poster::count, &p), 0);
+            EXPECT_GE(evl_loop_run(p.loop, EVL_RUN_NOWAIT), 0);
+            EXPECT_EQ(p.ran, i + 2); // the poster's and the child's
+            EXPECT_EQ(evl_loop_destroy(p.loop), 0);
+        });
+        EXPECT_EQ(evl_loop_run(p.loop, EVL_RUN_NOWAIT), EVL_RUN_DONE);
+        EXPECT_EQ(p.ran, i + 1);
+        p.turn = 2 * i + 2;
+    }
+    pthread_join(thread, nullptr);
+    EXPECT_EQ(evl_loop_destroy(p.loop), 0);
 }
 
 TEST(Trap, Trap_15_TheKernelsQueueIsNeverSharedWithAChild) {
