@@ -87,24 +87,11 @@ void evl_handle_flip_active(evl_handle *handle) {
         handle->loop->outside += change;
 }
 
-void evl_handle_detach(evl_handle *handle) {
-    switch (handle->node.kind) {
-    case EVL_KIND_IO:
-        evl_io_detach((evl_watcher *)handle);
-        break;
-    case EVL_KIND_TIMER:
-        evl_timer_detach((evl_timer_handle *)handle);
-        break;
-    case EVL_KIND_WALL:
-        evl_wall_detach((evl_wall_handle *)handle);
-        break;
-    case EVL_KIND_SIGNAL:
-        evl_signal_detach((evl_signal_handle *)handle);
-        break;
-    default:
-        evl_hook_detach((evl_hook_handle *)handle);
-        break;
-    }
+void evl_handle_detach(evl_handle *handle) { handle->loop->types[handle->node.kind]->detach(handle); }
+
+void evl_handle_know(evl_loop *loop, int kind, const evl_handle_type *type) {
+    loop->types[kind] = type;
+    loop->handles[kind].size = type->size;
 }
 
 int32_t evl_close(evl_handle *handle) {

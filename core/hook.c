@@ -21,12 +21,14 @@ int32_t evl_hook_new(evl_loop *loop, int32_t when, evl_fn *fn, void *arg, evl_ho
     return 0;
 }
 
-void evl_hook_detach(evl_hook_handle *hook) {
-    evl_link *link = &hook->base.node.link;
-    if (hook->base.loop->next_hook == link)
-        hook->base.loop->next_hook = link->next;
+static void detach(evl_handle *handle) {
+    evl_link *link = &handle->node.link;
+    if (handle->loop->next_hook == link)
+        handle->loop->next_hook = link->next;
     evl_list_unlink(link);
 }
+
+const evl_handle_type evl_hook_type = {.size = sizeof(evl_hook_handle), .detach = detach};
 
 /* In the order in which they were made, and any may close itself or any other. Those made meanwhile stand
  * behind the mark and run from the next poll on. */

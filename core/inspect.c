@@ -154,9 +154,15 @@ static void print_kind(text *t, const evl_loop *loop, const evl_handle *handle) 
         print(t, "signal id=%llu signo=%d", (unsigned long long)evl_handle_id(handle),
               evl_signal_number(handle));
         break;
-    default:
+    case EVL_KIND_HOOK:
         print(t, "hook id=%llu when=%d", (unsigned long long)evl_handle_id(handle),
               ((const evl_hook_handle *)handle)->when);
+        break;
+    default: {
+        char words[160];
+        loop->types[handle->node.kind]->describe(handle, words, sizeof words);
+        print(t, "%s", words);
+    }
     }
 }
 

@@ -253,7 +253,7 @@ static bool is_idle_waiter(const evl_watcher *io) { return has_flag(io, EVL_F_OP
 static void forget_idle_waiters(evl_loop *loop, int fd) {
     evl_watcher *io;
     while ((io = first_of(loop, fd)) && is_idle_waiter(io)) {
-        evl_io_detach(io);
+        evl_handle_detach(&io->base);
         evl_handle_give(&io->base);
     }
 }
@@ -315,8 +315,9 @@ int32_t evl_io_set(evl_io *handle, uint32_t mask) {
 
 /* Takes a watcher off its fd. The last one takes the fd off the kernel at once: the number may be closed and
  * used again before the next poll. The next one in line otherwise stands for the fd from now on. */
-void evl_io_detach(evl_watcher *io) {
-    evl_loop *loop = io->base.loop;
+static void detach(evl_handle *handle) {
+    evl_watcher *io = (evl_watcher *)handle;
+    evl_loop *loop = handle->loop;
     if (io->fd < 0)
         return;
     evl_watcher *first = first_of(loop, io->fd);
@@ -352,6 +353,8 @@ void evl_io_detach(evl_watcher *io) {
     if (rc != 0)
         end_watchers(loop, fd, rc == EVL_ENOENT ? EVL_EBADF : rc);
 }
+
+const evl_handle_type evl_io_type = {.size = sizeof(evl_watcher), .detach = detach};
 
 evl_fd evl_io_fd(const evl_io *handle) {
     int rc = evl_enter_to_read(handle, EVL_KIND_IO);

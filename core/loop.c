@@ -51,11 +51,11 @@ static const evl_backend *choose_backend(const evl_options *options) {
 /* --- making ----------------------------------------------------------------------------------- */
 
 static void init_slabs(evl_loop *loop) {
-    loop->handles[EVL_KIND_IO].size = sizeof(evl_watcher);
-    loop->handles[EVL_KIND_TIMER].size = sizeof(evl_timer_handle);
-    loop->handles[EVL_KIND_SIGNAL].size = sizeof(evl_signal_handle);
-    loop->handles[EVL_KIND_HOOK].size = sizeof(evl_hook_handle);
-    loop->handles[EVL_KIND_WALL].size = sizeof(evl_wall_handle);
+    evl_handle_know(loop, EVL_KIND_IO, &evl_io_type);
+    evl_handle_know(loop, EVL_KIND_TIMER, &evl_timer_type);
+    evl_handle_know(loop, EVL_KIND_SIGNAL, &evl_signal_type);
+    evl_handle_know(loop, EVL_KIND_HOOK, &evl_hook_type);
+    evl_handle_know(loop, EVL_KIND_WALL, &evl_wall_type);
     loop->calls.size = sizeof(evl_node);
     loop->extras.size = sizeof(evl_extra);
     loop->futures.size = sizeof(evl_future);

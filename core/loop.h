@@ -31,10 +31,20 @@
 #define EVL_NAME_SIZE 32  /* a name with its final 0 */
 #define EVL_DUE_MAX   256 /* due timers queued per pass */
 #define EVL_DIRTY_MAX 128 /* fds whose change waits for the next poll; one more sends them all at once */
-#define EVL_HANDLES   6   /* kinds of handles + 1: EVL_KIND_IO .. EVL_KIND_WALL index loop->handles */
+#define EVL_HANDLES   16  /* kinds of handles, all below this, index loop->handles */
 #define EVL_GATE_SHUT UINT32_MAX
 
 typedef struct evl_operation evl_operation; /* op.h */
+
+/* What a kind of handle is to the code that serves them all. The kinds of the upper floors are made known to
+ * the loop with their first handle. */
+typedef struct evl_handle_type {
+    uint32_t size;
+    void (*detach)(evl_handle *handle); /* from whatever it is attached to */
+
+    void (*describe)(const evl_handle *handle, char *buf,
+                     size_t cap); /* the dump's words for it; NULL: inspect.c has them */
+} evl_handle_type;
 
 /* What few handles have: a drop and a name. The node carries the drop when the handle is gone. */
 typedef struct evl_extra {
@@ -164,6 +174,7 @@ struct evl_loop {
     evl_mem mem;
 
     evl_slab handles[EVL_HANDLES];
+    const evl_handle_type *types[EVL_HANDLES];
     evl_slab calls;  /* evl_node */
     evl_slab extras; /* evl_extra */
     evl_slab futures;
@@ -369,20 +380,21 @@ evl_handle *evl_handle_take(evl_loop *loop, int kind, evl_done_fn *fn, void *arg
 evl_handle *evl_handle_take_internal(evl_loop *loop, int kind, void *op); /* EVL_F_OP */
 void evl_handle_give(evl_handle *handle);   /* off the ready list, drop queued, slot free */
 void evl_handle_detach(evl_handle *handle); /* from whatever its kind is attached to */
+void evl_handle_know(evl_loop *loop, int kind, const evl_handle_type *type);
 uint64_t evl_handle_id(const evl_handle *handle);
 evl_handle *evl_handle_find(const evl_loop *loop, uint64_t id);
 
 /* io.c */
 void evl_io_events(evl_loop *loop, const evl_kernel_event *events, int n);
 void evl_io_flush(evl_loop *loop);
-void evl_io_detach(evl_watcher *io);
+extern const evl_handle_type evl_io_type;
 int evl_io_requeue(evl_loop *loop, bool forked); /* a new kernel queue with everything in it */
 uint64_t evl_io_tag(const evl_watcher *io);
 bool evl_io_has_tag(const evl_watcher *io); /* its address fits into one */
 
 /* timer.c */
 evl_timer_key *evl_timer_key_of(void *loop, uint32_t slot);
-void evl_timer_detach(evl_timer_handle *timer);
+extern const evl_handle_type evl_timer_type;
 void evl_timers_due(evl_loop *loop);
 evl_handle *evl_timer_for_op(evl_loop *loop, evl_operation *op); /* NULL: out of memory */
 void evl_timer_set(evl_handle *handle, int64_t deadline);
@@ -397,7 +409,7 @@ void evl_report_count(evl_loop *loop, evl_node *node, int64_t count);
 
 /* wall.c */
 evl_timer_key *evl_wall_key_of(void *loop, uint32_t slot);
-void evl_wall_detach(evl_wall_handle *wall);
+extern const evl_handle_type evl_wall_type;
 void evl_walls_due(evl_loop *loop);
 int64_t evl_wall_wait(evl_loop *loop);
 void evl_wall_changed(evl_loop *loop);
@@ -405,11 +417,11 @@ void evl_wall_requeue(evl_loop *loop, bool forked); /* into a new kernel queue *
 void evl_wall_close(evl_loop *loop);
 
 /* signal.c */
-void evl_signal_detach(evl_signal_handle *handle);
+extern const evl_handle_type evl_signal_type;
 void evl_signals_due(evl_loop *loop);
 
 /* hook.c */
-void evl_hook_detach(evl_hook_handle *hook);
+extern const evl_handle_type evl_hook_type;
 void evl_hooks_run(evl_loop *loop, int when);
 
 /* call.c */

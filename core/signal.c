@@ -195,12 +195,15 @@ int32_t evl_signal_number(const evl_signal *handle) {
     return rc != 0 ? rc : ((const evl_signal_handle *)handle)->sub->signo;
 }
 
-void evl_signal_detach(evl_signal_handle *handle) {
+static void detach(evl_handle *base) {
+    evl_signal_handle *handle = (evl_signal_handle *)base;
     evl_list_remove(&handle->peers);
     if (evl_list_empty(&handle->sub->watchers))
         unsubscribe(handle->sub);
     handle->sub = NULL;
 }
+
+const evl_handle_type evl_signal_type = {.size = sizeof(evl_signal_handle), .detach = detach};
 
 /* Who waited once is told and goes, and the last one takes the subscription along. */
 static void end_waits(evl_signal_sub *sub, uint32_t left) {
@@ -210,7 +213,7 @@ static void end_waits(evl_signal_sub *sub, uint32_t left) {
         if (!(handle->base.node.flags & EVL_F_OP) || handle->base.node.arg)
             continue;
         left--;
-        evl_signal_detach(handle);
+        detach(&handle->base);
         evl_handle_give(&handle->base);
     }
 }
@@ -246,7 +249,7 @@ void evl_signals_due(evl_loop *loop) {
 
 static void leave_signal(evl_operation *op) {
     evl_signal_handle *handle = op->owner;
-    evl_signal_detach(handle);
+    detach(&handle->base);
     evl_handle_give(&handle->base);
 }
 

@@ -76,10 +76,13 @@ static void stop(evl_timer_handle *timer) {
     evl_list_unlink(&timer->base.node.link);
 }
 
-void evl_timer_detach(evl_timer_handle *timer) {
+static void detach(evl_handle *handle) {
+    evl_timer_handle *timer = (evl_timer_handle *)handle;
     stop(timer);
     timer->key.entry_order = 0; /* the slot's next owner must not be taken for the entry's */
 }
+
+const evl_handle_type evl_timer_type = {.size = sizeof(evl_timer_handle), .detach = detach};
 
 /* Rounds up to the timer's grid, and remembers what was asked for. */
 static int64_t with_slack(evl_timer_handle *timer, int64_t deadline) {

@@ -168,10 +168,13 @@ static void stop(evl_wall_handle *wall) {
     evl_list_unlink(&wall->base.node.link);
 }
 
-void evl_wall_detach(evl_wall_handle *wall) {
+static void detach(evl_handle *handle) {
+    evl_wall_handle *wall = (evl_wall_handle *)handle;
     stop(wall);
     wall->key.entry_order = 0; /* the slot's next owner must not be taken for the entry's */
 }
+
+const evl_handle_type evl_wall_type = {.size = sizeof(evl_wall_handle), .detach = detach};
 
 int32_t evl_wall_start(evl_wall *handle, int64_t unix_ns, int64_t repeat_ns) {
     int rc = evl_enter_handle(handle, EVL_KIND_WALL);

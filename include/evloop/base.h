@@ -29,6 +29,11 @@ typedef struct evl_handle evl_io;
 typedef struct evl_handle evl_timer;
 typedef struct evl_handle evl_signal;
 typedef struct evl_handle evl_hook;
+typedef struct evl_handle evl_stream;
+typedef struct evl_handle evl_server;
+typedef struct evl_handle evl_udp;
+typedef struct evl_handle evl_process;
+typedef struct evl_handle evl_path;
 
 /* The two callback types. Neither may leave by longjmp or by an exception.
  *
@@ -38,21 +43,27 @@ typedef struct evl_handle evl_hook;
 typedef void evl_fn(void *arg);
 typedef void evl_done_fn(void *arg, int64_t result);
 
-/* What a record or an id is about: evl_record.kind, evl_kind(). */
+/* What a record or an id is about: evl_record.kind, evl_kind(). Below 16 are the kinds of handles. */
 enum {
-    EVL_KIND_IO = 1,         /* an fd watcher; result is a mask or an error */
-    EVL_KIND_TIMER = 2,      /* a timer; result is the number of expirations */
-    EVL_KIND_SIGNAL = 3,     /* a signal watcher; result is the number of deliveries */
-    EVL_KIND_HOOK = 4,       /* a hook; never in a record */
-    EVL_KIND_WALL = 5,       /* a wall-clock timer; result is the number of expirations */
-    EVL_KIND_FUTURE = 6,     /* a future's done callback made without a function; result is its state */
-    EVL_KIND_CALL = 8,       /* a deferred call made without a function */
-    EVL_KIND_POST = 9,       /* a post made without a function */
-    EVL_KIND_OP = 10,        /* an operation initialised without a function */
-    EVL_KIND_CALLBACKS = 11, /* callbacks are ready: give the loop a turn with evl_loop_run(EVL_RUN_NOWAIT) */
-    EVL_KIND_STOP = 12,      /* evl_stop was called; result is its argument */
-    EVL_KIND_HOLD = 13,      /* only in evl_blocker: evl_loop_hold without its unhold */
-    EVL_KIND_DROP = 14       /* only in evl_blocker: a drop that has not run yet */
+    EVL_KIND_IO = 1,      /* an fd watcher; result is a mask or an error */
+    EVL_KIND_TIMER = 2,   /* a timer; result is the number of expirations */
+    EVL_KIND_SIGNAL = 3,  /* a signal watcher; result is the number of deliveries */
+    EVL_KIND_HOOK = 4,    /* a hook; never in a record */
+    EVL_KIND_WALL = 5,    /* a wall-clock timer; result is the number of expirations */
+    EVL_KIND_STREAM = 6,  /* a stream in push mode; result is EVL_READ or an error */
+    EVL_KIND_SERVER = 7,  /* a server; result is what can be accepted, or an error */
+    EVL_KIND_UDP = 8,     /* a datagram socket in push mode; result is EVL_READ or an error */
+    EVL_KIND_PROCESS = 9, /* a child process; result is its exit status */
+    EVL_KIND_PATH = 10,   /* a watched path; result is what happened to it */
+
+    EVL_KIND_FUTURE = 16,    /* a future's done callback made without a function; result is its state */
+    EVL_KIND_CALL = 17,      /* a deferred call made without a function */
+    EVL_KIND_POST = 18,      /* a post made without a function */
+    EVL_KIND_OP = 19,        /* an operation initialised without a function */
+    EVL_KIND_CALLBACKS = 20, /* callbacks are ready: give the loop a turn with evl_loop_run(EVL_RUN_NOWAIT) */
+    EVL_KIND_STOP = 21,      /* evl_stop was called; result is its argument */
+    EVL_KIND_HOLD = 22,      /* only in evl_blocker: evl_loop_hold without its unhold */
+    EVL_KIND_DROP = 23       /* only in evl_blocker: a drop that has not run yet */
 };
 
 /* The version of the header. evl_version answers that of the library that was linked. */
