@@ -411,7 +411,7 @@ TEST(Loop, Contract_12_BlockersAreNamed) {
     std::string text;
     for (int i = 0; i < 4; i++)
         text += std::to_string(rows[i].kind) + "x" + std::to_string(rows[i].count) + rows[i].name + " ";
-    for (const char *part : {"1x1listener ", "2x1backup ", "8x3 ", "13x2 "})
+    for (const char *part : {"1x1listener ", "2x1backup ", "17x3 ", "22x2 "})
         EXPECT_NE(text.find(part), std::string::npos) << part << " in " << text;
     EXPECT_EQ(evl_loop_blockers(w.loop, rows, 2), 4); // how many there are
     EXPECT_EQ(evl_loop_blockers(nullptr, rows, 1), EVL_EINVAL);

@@ -118,11 +118,11 @@ TEST(Records, WhatDoesNotFitStaysFirstInLine) {
     World w;
     for (uintptr_t i = 1; i <= 5; i++)
         evl_call_soon(w.loop, nullptr, tag(i));
-    EXPECT_EQ(text(pull(w, 2)), "8:1 8:2");
+    EXPECT_EQ(text(pull(w, 2)), "17:1 17:2");
     evl_call_soon(w.loop, nullptr, tag(6));
     evl_post(w.loop, nullptr, tag(7));
-    EXPECT_EQ(text(pull(w, 1)), "8:3");
-    EXPECT_EQ(text(pull(w, 100)), "8:4 8:5 8:6 9:7");
+    EXPECT_EQ(text(pull(w, 1)), "17:3");
+    EXPECT_EQ(text(pull(w, 100)), "17:4 17:5 17:6 18:7");
     EXPECT_EQ(text(pull(w, 100)), "");
     EXPECT_EQ(evl_loop_alive(w.loop), 0);
 }
@@ -189,12 +189,12 @@ TEST(Records, AStopIsARecord) {
     evl_call_soon(w.loop, nullptr, tag(1));
     EXPECT_EQ(evl_stop(w.loop, 42), 0);
     auto records = pull(w, 10, -1);
-    ASSERT_EQ(text(records), "8:1 12:0"); // what was ready first, and it does not wait
+    ASSERT_EQ(text(records), "17:1 21:0"); // what was ready first, and it does not wait
     EXPECT_EQ(records[1].result, 42);
     EXPECT_EQ(text(pull(w, 10)), ""); // once
     EXPECT_EQ(evl_stop(w.loop, EVL_EUSER), 0);
     records = pull(w, 1, -1);
-    ASSERT_EQ(text(records), "12:0");
+    ASSERT_EQ(text(records), "21:0");
     EXPECT_EQ(records[0].result, EVL_EUSER);
 }
 
@@ -207,9 +207,9 @@ TEST(Records, CallbacksWantATurnAndAreNotRun) {
     evl_call_soon(w.loop, count_call, nullptr);
     evl_call_soon(w.loop, nullptr, tag(1));
     std::string seen = text(pull(w, 10, -1));
-    EXPECT_TRUE(seen == "8:1 11:0" || seen == "11:0 8:1") << seen;
+    EXPECT_TRUE(seen == "17:1 20:0" || seen == "20:0 17:1") << seen;
     EXPECT_EQ(called, 0);                     // no user code
-    EXPECT_EQ(text(pull(w, 10, -1)), "11:0"); // they still want it: no wait
+    EXPECT_EQ(text(pull(w, 10, -1)), "20:0"); // they still want it: no wait
     EXPECT_EQ(evl_loop_run(w.loop, EVL_RUN_NOWAIT), EVL_RUN_DONE);
     EXPECT_EQ(called, 1);
     EXPECT_EQ(text(pull(w, 10)), "");
@@ -224,7 +224,7 @@ TEST(Records, RunAnswersThatRecordsWait) {
         EXPECT_EQ(evl_loop_run(w.loop, mode), EVL_RUN_RECORDS) << mode;
         EXPECT_EQ(called, mode + 1);                                    // the callbacks of the pass have run
         EXPECT_EQ(evl_loop_run(w.loop, mode), EVL_RUN_RECORDS) << mode; // and the record still waits
-        EXPECT_EQ(text(pull(w, 10)), "8:1");
+        EXPECT_EQ(text(pull(w, 10)), "17:1");
     }
 }
 
