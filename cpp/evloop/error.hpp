@@ -1,0 +1,208 @@
+// evloop/error.hpp - the C codes as std::error_code, std::system_error and result<T>.
+//
+// An error code holds the C number itself: `e.code().value() == EVL_ECONNREFUSED`. It equals the std::errc of
+// the same meaning: `e.code() == std::errc::connection_refused`.
+#pragma once
+
+#include "config.hpp"
+
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <string>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+namespace evloop::inline EVLOOP_CPP_ABI {
+
+// The codes that are evloop's own; all others have a std::errc.
+enum class errc : std::int32_t {
+    closed = EVL_ECLOSED,   // the loop, or what was waited on, has been closed
+    forked = EVL_EFORK,     // a forked child that has not called fork()
+    thread = EVL_ETHREAD,   // another thread is running this loop
+    running = EVL_ERUNNING, // the loop is running
+    user = EVL_EUSER,       // never made by evloop
+    broken = EVL_EBROKEN    // the barrier is broken
+};
+
+namespace detail {
+
+class error_category_type final : public std::error_category {
+  public:
+    const char *name() const noexcept override { return "evloop"; }
+    std::string message(int code) const override { return evl_strerror(code); }
+    std::error_condition default_error_condition(int code) const noexcept override {
+        const int native = evl_err_to_errno(code);
+        return native != 0 ? std::error_condition(native, std::generic_category())
+                           : std::error_condition(code, *this);
+    }
+};
+
+// Never destroyed: what ends after main may still fail.
+union error_category_holder {
+    constexpr error_category_holder() : category() {}
+    ~error_category_holder() {}
+    error_category_type category;
+};
+inline constinit error_category_holder the_error_category;
+
+} // namespace detail
+
+// The category of every error of evloop; message() is evl_strerror.
+inline const std::error_category &error_category() noexcept { return detail::the_error_category.category; }
+
+// A C code, which is negative, as std::error_code; 0 and above is no error.
+inline std::error_code make_error_code(std::int32_t code) noexcept {
+    return std::error_code(code < 0 ? code : 0, error_category());
+}
+inline std::error_code make_error_code(errc code) noexcept {
+    return make_error_code(static_cast<std::int32_t>(code));
+}
+
+#if EVLOOP_EXCEPTIONS
+
+[[noreturn]] inline void throw_error(std::int32_t code) { throw std::system_error(make_error_code(code)); }
+
+// What a call that may fail answers: nothing, or it throws. Without exceptions it answers the C code.
+using status = void;
+inline void check(std::int32_t code) {
+    if (code < 0) [[unlikely]]
+        throw_error(code);
+}
+// The same for calls that answer a number.
+template <class Number>
+Number check_number(Number value) {
+    if (value < 0) [[unlikely]]
+        throw_error(static_cast<std::int32_t>(value));
+    return value;
+}
+
+#else
+
+struct [[nodiscard]] status {
+    std::int32_t code;
+    explicit operator bool() const noexcept { return code >= 0; }
+};
+inline status check(std::int32_t code) noexcept { return {code}; }
+template <class Number>
+Number check_number(Number value) noexcept {
+    return value;
+}
+
+#endif
+
+namespace detail {
+
+// What a result without a value is made from.
+struct failure {
+    std::int32_t code;
+};
+
+} // namespace detail
+
+// Makes a result that has no value: `return evloop::fail(EVL_EINVAL);`
+inline detail::failure fail(std::int32_t code) noexcept { return {code}; }
+
+// A value, or the code of the error in its place.
+template <class T>
+class [[nodiscard]] result {
+    static_assert(std::is_object_v<T>, "a result holds an object, or void");
+
+  public:
+    using value_type = T;
+
+    result(detail::failure error) noexcept : code_(error.code) {}
+    template <class... Args>
+        requires std::is_constructible_v<T, Args...>
+    explicit result(std::in_place_t, Args &&...args) noexcept(std::is_nothrow_constructible_v<T, Args...>)
+        : value_(std::forward<Args>(args)...), code_(0) {}
+    result(T &&value) noexcept(std::is_nothrow_move_constructible_v<T>)
+        : result(std::in_place, std::move(value)) {}
+    result(const T &value)
+        requires std::is_copy_constructible_v<T>
+        : result(std::in_place, value) {}
+    result(result &&other) noexcept(std::is_nothrow_move_constructible_v<T>) : code_(other.code_) {
+        if (code_ >= 0)
+            std::construct_at(std::addressof(value_), std::move(other.value_));
+    }
+    result &operator=(result &&other) noexcept(std::is_nothrow_move_constructible_v<T>)
+        requires std::is_nothrow_move_constructible_v<T>
+    {
+        if (this != &other) {
+            std::destroy_at(this);
+            std::construct_at(this, std::move(other));
+        }
+        return *this;
+    }
+    ~result() {
+        if (code_ >= 0)
+            value_.~T();
+    }
+
+    bool has_value() const noexcept { return code_ >= 0; }
+    explicit operator bool() const noexcept { return has_value(); }
+
+    // EVL_E*, or 0; and the same as std::error_code.
+    std::int32_t code() const noexcept { return code_; }
+    std::error_code error() const noexcept { return make_error_code(code_); }
+
+    // The value, which must be there.
+    T &operator*() & noexcept { return value_; }
+    const T &operator*() const & noexcept { return value_; }
+    T &&operator*() && noexcept { return std::move(value_); }
+    T *operator->() noexcept { return std::addressof(value_); }
+    const T *operator->() const noexcept { return std::addressof(value_); }
+
+#if EVLOOP_EXCEPTIONS
+    // The value, or std::system_error.
+    T &value() & {
+        check(code_);
+        return value_;
+    }
+    const T &value() const & {
+        check(code_);
+        return value_;
+    }
+    T &&value() && {
+        check(code_);
+        return std::move(value_);
+    }
+#endif
+
+    template <class U>
+    T value_or(U &&other) && {
+        return has_value() ? std::move(value_) : static_cast<T>(std::forward<U>(other));
+    }
+
+  private:
+    union {
+        T value_;
+    };
+    std::int32_t code_;
+};
+
+template <>
+class [[nodiscard]] result<void> {
+  public:
+    using value_type = void;
+
+    result() noexcept = default;
+    result(detail::failure error) noexcept : code_(error.code) {}
+
+    bool has_value() const noexcept { return code_ >= 0; }
+    explicit operator bool() const noexcept { return has_value(); }
+    std::int32_t code() const noexcept { return code_; }
+    std::error_code error() const noexcept { return make_error_code(code_); }
+#if EVLOOP_EXCEPTIONS
+    void value() const { check(code_); }
+#endif
+
+  private:
+    std::int32_t code_ = 0;
+};
+
+} // namespace evloop::inline EVLOOP_CPP_ABI
+
+template <>
+struct std::is_error_code_enum<evloop::errc> : std::true_type {};
