@@ -104,6 +104,17 @@ static const row rows[] = {
     {EVL_ERUNNING, 0, "EVL_ERUNNING", "the loop is running"},
     {EVL_EUSER, 0, "EVL_EUSER", "an error of the caller's own"},
     {EVL_EBROKEN, 0, "EVL_EBROKEN", "broken barrier"},
+    {EVL_EAI_AGAIN, 0, "EVL_EAI_AGAIN", "temporary failure in name resolution"},
+    {EVL_EAI_ADDRFAMILY, 0, "EVL_EAI_ADDRFAMILY", "no address of this family for the host"},
+    {EVL_EAI_BADFLAGS, 0, "EVL_EAI_BADFLAGS", "bad flags for a look-up"},
+    {EVL_EAI_FAIL, 0, "EVL_EAI_FAIL", "permanent failure in name resolution"},
+    {EVL_EAI_FAMILY, 0, "EVL_EAI_FAMILY", "address family has no look-ups"},
+    {EVL_EAI_NODATA, 0, "EVL_EAI_NODATA", "the host has no address"},
+    {EVL_EAI_NONAME, 0, "EVL_EAI_NONAME", "host or service not known"},
+    {EVL_EAI_OVERFLOW, 0, "EVL_EAI_OVERFLOW", "buffer too small for the name"},
+    {EVL_EAI_SERVICE, 0, "EVL_EAI_SERVICE", "service not known for this kind of socket"},
+    {EVL_EAI_SOCKTYPE, 0, "EVL_EAI_SOCKTYPE", "kind of socket has no look-ups"},
+    {EVL_EAI_UNKNOWN, 0, "EVL_EAI_UNKNOWN", "unknown failure in name resolution"},
 };
 
 #define ROWS (sizeof rows / sizeof rows[0])

@@ -67,6 +67,7 @@
 #include "evloop/io.h"
 #include "evloop/loop.h"
 #include "evloop/metrics.h"
+#include "evloop/names.h"
 #include "evloop/op.h"
 #include "evloop/queue.h"
 #include "evloop/record.h"

@@ -88,7 +88,19 @@ enum {
     EVL_ETHREAD = -1002,  /* another thread is running this loop */
     EVL_ERUNNING = -1003, /* the loop is running: a nested run, or a close from inside */
     EVL_EUSER = -1004,    /* never answered by evloop: for bindings to pass through evl_stop */
-    EVL_EBROKEN = -1005   /* the barrier is broken */
+    EVL_EBROKEN = -1005,  /* the barrier is broken */
+
+    EVL_EAI_AGAIN = -1100,      /* look-ups (names.h): no answer for now; what a server that is down gives */
+    EVL_EAI_ADDRFAMILY = -1101, /* the host has no address of the family that was asked for */
+    EVL_EAI_BADFLAGS = -1102,   /* flags that the system does not know */
+    EVL_EAI_FAIL = -1103,       /* the server says that it never will know */
+    EVL_EAI_FAMILY = -1104,     /* an address or a family that is not looked up */
+    EVL_EAI_NODATA = -1105,     /* the name exists, and has no address */
+    EVL_EAI_NONAME = -1106,     /* the name or the service does not exist */
+    EVL_EAI_OVERFLOW = -1107,   /* a buffer is too small for the name */
+    EVL_EAI_SERVICE = -1108,    /* the service does not exist for this kind of socket */
+    EVL_EAI_SOCKTYPE = -1109,   /* a kind of socket that the system does not know */
+    EVL_EAI_UNKNOWN = -1110     /* a failure that none of these names */
 };
 
 /* What a code means, in a few words of English; static. "unknown error" for what is none, "success" for 0

@@ -97,6 +97,18 @@ const Code codes[] = {
     OWN(ETHREAD),
     OWN(ERUNNING),
     OWN(EUSER),
+    OWN(EBROKEN),
+    OWN(EAI_AGAIN),
+    OWN(EAI_ADDRFAMILY),
+    OWN(EAI_BADFLAGS),
+    OWN(EAI_FAIL),
+    OWN(EAI_FAMILY),
+    OWN(EAI_NODATA),
+    OWN(EAI_NONAME),
+    OWN(EAI_OVERFLOW),
+    OWN(EAI_SERVICE),
+    OWN(EAI_SOCKTYPE),
+    OWN(EAI_UNKNOWN),
 };
 
 TEST(Errors, Contract_06_EveryCodeHasItsNameItsTextAndItsErrno) {
