@@ -6,7 +6,7 @@
 #if defined(__linux__) && !defined(_GNU_SOURCE)
 #    define _GNU_SOURCE /* pthread_setname_np */
 #endif
-#include "op.h"
+#include "executor.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -25,6 +25,7 @@ typedef struct evl_job {
     evl_fn *drop;
     int state;
     bool given_up; /* done without having begun */
+    bool internal; /* its drop is no user's, and need not wait */
 } evl_job;
 
 typedef struct worker {
@@ -53,6 +54,8 @@ struct evl_executor {
 
 /* In a forked child there are no threads, and the lock may be held for ever by one that is not there. */
 static bool is_parents(const evl_executor *pool) { return pool->generation != evl_fork_now(); }
+
+bool evl_executor_is_parents(const evl_executor *pool) { return is_parents(pool); }
 
 static void lock(evl_executor *pool) {
     if (!is_parents(pool))
@@ -194,8 +197,15 @@ static int start_thread(evl_executor *pool) {
 
 /* --- on the loop's thread --------------------------------------------------------------------- */
 
+static void give_up_arg(evl_loop *loop, const evl_job *job) {
+    if (!evl_is_closed(loop) && !job->internal)
+        evl_drop_later(loop, job->drop, job->arg);
+    else if (job->drop)
+        job->drop(job->arg);
+}
+
 /* The operation goes: the job loses it, and if it has not begun, it never will. */
-static void leave_job(evl_operation *op) {
+void evl_job_leave(evl_operation *op) {
     evl_job *job = op->owner;
     evl_executor *pool = job->pool;
     op->loop->jobs--;
@@ -212,7 +222,7 @@ static void leave_job(evl_operation *op) {
     unlock(pool);
     if (!never)
         return;
-    evl_drop_later(op->loop, job->drop, job->arg);
+    give_up_arg(op->loop, job);
     free_job(job);
 }
 
@@ -221,14 +231,7 @@ static void refuse_job(evl_operation *op) {
     evl_drop_later(op->loop, (evl_fn *)(uintptr_t)op->until, op->value);
 }
 
-static const evl_op_type running = {.name = "job", .leave = leave_job, .refuse = refuse_job};
-
-static void give_up_arg(evl_loop *loop, const evl_job *job) {
-    if (!evl_is_closed(loop))
-        evl_drop_later(loop, job->drop, job->arg);
-    else if (job->drop)
-        job->drop(job->arg);
-}
+static const evl_op_type running = {.name = "job", .leave = evl_job_leave, .refuse = refuse_job};
 
 static void take_back(evl_loop *loop, evl_job *job) {
     if (job->op) {
@@ -319,6 +322,39 @@ static int admit(evl_executor *pool, uint32_t flags) {
     return rc != 0 && pool->threads != 0 ? 0 : rc; /* the threads there are will do */
 }
 
+static int start_job(evl_executor *pool, evl_loop *loop, evl_op *op, const evl_op_type *type, evl_job plan,
+                     uint32_t flags) {
+    evl_job *job = evl_mem_zalloc(&loop->mem, sizeof *job);
+    if (!job)
+        return EVL_ENOMEM;
+    *job = plan;
+    job->pool = pool;
+    job->loop = loop;
+    lock(pool);
+    int rc = admit(pool, flags);
+    if (rc != 0) {
+        unlock(pool);
+        evl_mem_free(&loop->mem, job, sizeof *job);
+        return rc;
+    }
+    (void)evl_loop_ref(loop);
+    pool->refs++;
+    job->op = evl_op_park(loop, op, type, job);
+    loop->jobs++;
+    evl_list_append(&pool->queue, &job->link);
+    pool->info.queued++;
+    pool->info.accepted++;
+    (void)pthread_cond_signal(&pool->work);
+    unlock(pool);
+    return 0;
+}
+
+int evl_job_start(evl_executor *pool, evl_loop *loop, evl_op *op, const evl_op_type *type, evl_fn *fn,
+                  void *arg, evl_fn *drop) {
+    evl_job plan = {.fn = fn, .arg = arg, .drop = drop, .internal = true};
+    return start_job(pool, loop, op, type, plan, 0);
+}
+
 int32_t evl_executor_submit(evl_executor *pool, evl_loop *loop, evl_op *op, evl_fn *fn, void *arg,
                             evl_fn *drop, uint32_t flags) {
     int rc = evl_op_check_start(loop, op);
@@ -330,27 +366,8 @@ int32_t evl_executor_submit(evl_executor *pool, evl_loop *loop, evl_op *op, evl_
         rc = EVL_EFORK;
     if (rc != 0)
         return rc;
-    evl_job *job = evl_mem_zalloc(&loop->mem, sizeof *job);
-    if (!job)
-        return EVL_ENOMEM;
-    *job = (evl_job){.pool = pool, .loop = loop, .fn = fn, .arg = arg, .drop = drop, .state = JOB_QUEUED};
-    lock(pool);
-    rc = admit(pool, flags);
-    if (rc != 0) {
-        unlock(pool);
-        evl_mem_free(&loop->mem, job, sizeof *job);
-        return rc;
-    }
-    (void)evl_loop_ref(loop);
-    pool->refs++;
-    job->op = evl_op_park(loop, op, &running, job);
-    loop->jobs++;
-    evl_list_append(&pool->queue, &job->link);
-    pool->info.queued++;
-    pool->info.accepted++;
-    (void)pthread_cond_signal(&pool->work);
-    unlock(pool);
-    return 0;
+    evl_job plan = {.fn = fn, .arg = arg, .drop = drop};
+    return start_job(pool, loop, op, &running, plan, flags);
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */
