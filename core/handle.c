@@ -130,6 +130,15 @@ evl_loop *evl_loop_of(const evl_handle *handle) {
 
 void *evl_arg(const evl_handle *handle) { return evl_check_kind(handle, 0) == 0 ? handle->node.arg : NULL; }
 
+int32_t evl_set_arg(evl_handle *handle, void *arg) {
+    int rc = evl_check_kind(handle, 0);
+    if (rc == 0)
+        rc = evl_enter_child(handle->loop);
+    if (rc == 0)
+        handle->node.arg = arg;
+    return rc;
+}
+
 static evl_extra *extra_of(evl_handle *handle) {
     if (!handle->extra) {
         evl_node *node = evl_slab_take(&handle->loop->extras, &handle->loop->mem);

@@ -36,6 +36,11 @@ EVL_API int32_t evl_kind(const evl_handle *handle);
 EVL_API evl_loop *evl_loop_of(const evl_handle *handle);
 EVL_API void *evl_arg(const evl_handle *handle);
 
+/* Gives the handle another argument, for an owner whose memory moves. What is due already, records and the
+ * drop get the new one too. Works in a forked child. Errors: EVL_ESTALE, EVL_ECLOSED, EVL_ETHREAD. @since 0.1
+ */
+EVL_API int32_t evl_set_arg(evl_handle *handle, void *arg);
+
 /* Names a handle for dumps and blockers. The name is copied, its first 31 bytes; NULL takes it away.
  * Errors: EVL_ENOMEM. @since 0.1 */
 EVL_API int32_t evl_set_name(evl_handle *handle, const char *name);

@@ -68,6 +68,30 @@ TEST(Handle, KnowsItsKindLoopAndArgument) {
     EXPECT_EQ(evl_active(nullptr), EVL_EINVAL);
 }
 
+TEST(Handle, ItsArgumentMayChangeWhenItIsDueAlready) {
+    World w;
+    evl_timer *timer = nullptr;
+    w.timer_at(0, [&, arg = w.arg(w.says("new"))] { // both are due by now
+        w.note("before");
+        EXPECT_EQ(evl_set_arg(timer, arg), 0);
+        EXPECT_EQ(evl_arg(timer), arg);
+    });
+    timer = w.timer_at(0, w.says("old"));
+    EXPECT_GE(w.run(), 0);
+    EXPECT_EQ(w.log(), "before new");
+    EXPECT_EQ(evl_set_arg(nullptr, nullptr), EVL_EINVAL);
+}
+
+TEST(Handle, TheDropGetsTheArgumentOfTheEnd) {
+    each_kind([](World &w, evl_handle *handle, const Kind &, void *) {
+        EXPECT_EQ(evl_set_drop(handle, World::drop), 0);
+        EXPECT_EQ(evl_set_arg(handle, w.arg([] {}, [&w] { w.note("dropped"); })), 0);
+        EXPECT_EQ(evl_close(handle), 0);
+        EXPECT_GE(w.run(), 0);
+        EXPECT_EQ(w.log(), "dropped");
+    });
+}
+
 TEST(Handle, IdsAreUniqueForTheLoopsLife) {
     each_kind([](World &w, evl_handle *handle, const Kind &kind, void *arg) {
         Pipe p;
@@ -302,6 +326,7 @@ TEST(Handle, AfterDestroyEverythingButCloseAnswersClosed) {
         EXPECT_EQ(evl_set_name(handle, "x"), EVL_ECLOSED);
         EXPECT_EQ(evl_keep_alive(handle, 1), EVL_ECLOSED);
         EXPECT_EQ(evl_set_drop(handle, World::drop), EVL_ECLOSED);
+        EXPECT_EQ(evl_set_arg(handle, nullptr), EVL_ECLOSED);
         if (kind.kind == EVL_KIND_IO) {
             EXPECT_EQ(evl_io_set(handle, EVL_READ), EVL_ECLOSED);
         }
