@@ -1,16 +1,13 @@
 /* handle.c - what all handles have in common: slots, ids, names, drops, closing. */
 #include "loop.h"
 
-/* An id: generation 32 bits, kind 4, slot 28. The generation makes it unique for the loop's life. */
-#define ID_SLOT_BITS 28
-
 uint64_t evl_handle_id(const evl_handle *handle) {
-    return (uint64_t)handle->gen << 32 | (uint64_t)handle->node.kind << ID_SLOT_BITS | handle->node.slot;
+    return (uint64_t)handle->gen << 32 | (uint64_t)handle->node.kind << EVL_ID_SLOT_BITS | handle->node.slot;
 }
 
 evl_handle *evl_handle_find(const evl_loop *loop, uint64_t id) {
-    uint32_t kind = (uint32_t)id >> ID_SLOT_BITS;
-    uint32_t slot = (uint32_t)id & ((UINT32_C(1) << ID_SLOT_BITS) - 1);
+    uint32_t kind = (uint32_t)id >> EVL_ID_SLOT_BITS;
+    uint32_t slot = (uint32_t)id & ((UINT32_C(1) << EVL_ID_SLOT_BITS) - 1);
     if (kind == 0 || kind >= EVL_HANDLES || slot >= evl_slab_slots(&loop->handles[kind]))
         return NULL;
     evl_handle *handle = evl_slab_at(&loop->handles[kind], slot);
@@ -76,6 +73,19 @@ void evl_handle_give(evl_handle *handle) {
     }
 }
 
+void evl_handle_linger(evl_handle *handle) {
+    evl_loop *loop = handle->loop;
+    evl_list_unlink(&handle->node.link);
+    if (handle->extra)
+        give_extra(loop, handle->extra, handle->node.arg);
+    handle->extra = NULL;
+    evl_handle_set_active(handle, false);
+    handle->node.kind = EVL_KIND_LINGERING;
+    handle->node.flags |= EVL_F_OP | EVL_F_KEEP;
+    loop->internal++;
+    evl_handle_set_active(handle, true);
+}
+
 void evl_handle_flip_active(evl_handle *handle) {
     evl_node *node = &handle->node;
     node->flags ^= EVL_F_ACTIVE;
@@ -83,11 +93,18 @@ void evl_handle_flip_active(evl_handle *handle) {
     if (node->flags & EVL_F_KEEP)
         handle->loop->alive += change;
     bool counts = (node->flags & (EVL_F_KEEP | EVL_F_OP)) != 0;
-    if (counts && (node->kind == EVL_KIND_IO || node->kind == EVL_KIND_SIGNAL))
+    bool by_time = node->kind == EVL_KIND_TIMER || node->kind == EVL_KIND_WALL || node->kind == EVL_KIND_HOOK;
+    if (counts && !by_time)
         handle->loop->outside += change;
 }
 
 void evl_handle_detach(evl_handle *handle) { handle->loop->types[handle->node.kind]->detach(handle); }
+
+void evl_handle_run(evl_loop *loop, evl_node *node) {
+    int64_t result;
+    if (loop->types[node->kind]->take(EVL_OWNER(node, evl_handle, node), &result))
+        node->fn.done(node->arg, result);
+}
 
 void evl_handle_know(evl_loop *loop, int kind, const evl_handle_type *type) {
     loop->types[kind] = type;
@@ -105,8 +122,13 @@ int32_t evl_close(evl_handle *handle) {
         rc = evl_enter_child(loop);
     if (rc != 0)
         return rc;
-    evl_handle_detach(handle);
-    evl_handle_give(handle);
+    const evl_handle_type *type = loop->types[handle->node.kind];
+    if (type->lingers && type->lingers(handle))
+        evl_handle_linger(handle);
+    else {
+        type->detach(handle);
+        evl_handle_give(handle);
+    }
     evl_touch(loop);
     return 0;
 }

@@ -23,7 +23,8 @@ static void add_count(list *l, int kind, uint32_t count) {
 }
 
 static bool is_shown(const evl_handle *handle) {
-    return handle->node.kind != 0 && !(handle->node.flags & EVL_F_OP);
+    return handle->node.kind != 0 && handle->node.kind != EVL_KIND_LINGERING &&
+           !(handle->node.flags & EVL_F_OP);
 }
 
 static void add_handles(const evl_loop *loop, list *l) {
@@ -31,7 +32,7 @@ static void add_handles(const evl_loop *loop, list *l) {
         const evl_slab *slab = &loop->handles[kind];
         for (uint32_t slot = 0; slot < evl_slab_slots(slab); slot++) {
             const evl_handle *handle = evl_slab_at(slab, slot);
-            if (is_shown(handle))
+            if (is_shown(handle) || handle->node.kind == EVL_KIND_LINGERING)
                 add(l, (evl_blocker){.id = evl_handle_id(handle), .kind = kind, .count = 1},
                     handle->extra ? handle->extra->name : NULL);
         }

@@ -31,11 +31,15 @@ static inline bool tag_is_stale(uint64_t tag, const evl_watcher *io) {
 
 /* --- the chain of an fd ----------------------------------------------------------------------- */
 
+/* A link is a kind and a slot, as in an id: streams, servers and datagram sockets are watchers too. */
 static evl_watcher *by_link(const evl_loop *loop, uint32_t link) {
-    return link == 0 ? NULL : evl_slab_at(&loop->handles[EVL_KIND_IO], link - 1);
+    uint32_t slot = link & ((UINT32_C(1) << EVL_ID_SLOT_BITS) - 1);
+    return link == 0 ? NULL : evl_slab_at(&loop->handles[link >> EVL_ID_SLOT_BITS], slot);
 }
 
-static uint32_t link_to(const evl_watcher *io) { return io->base.node.slot + 1; }
+static uint32_t link_to(const evl_watcher *io) {
+    return (uint32_t)io->base.node.kind << EVL_ID_SLOT_BITS | io->base.node.slot;
+}
 
 static evl_watcher *first_of(const evl_loop *loop, int fd) {
     return (uint32_t)fd < loop->fds_cap ? by_link(loop, loop->fds[fd]) : NULL;
@@ -45,7 +49,8 @@ static bool has_flag(const evl_watcher *io, int flag) { return (io->base.node.fl
 
 /* After a change of the mask or the flags. */
 static void set_odd(evl_watcher *io) {
-    io->odd = has_flag(io, EVL_F_ONESHOT | EVL_F_SHARED) ? UINT32_MAX : ~(uint32_t)io->mask;
+    bool odd = has_flag(io, EVL_F_ONESHOT | EVL_F_SHARED) || io->base.node.kind != EVL_KIND_IO;
+    io->odd = odd ? UINT32_MAX : ~(uint32_t)io->mask;
 }
 
 static void set_flag(evl_watcher *io, int flag, bool on) {
@@ -61,8 +66,14 @@ static uint32_t wanted(const evl_loop *loop, const evl_watcher *first) {
     return mask;
 }
 
+static bool is_owner(const evl_watcher *io) { return io->base.node.kind != EVL_KIND_IO; }
+
+/* An edge that hides what stands behind the data would be the last one: who owns the fd hears of its end too.
+ */
 static uint32_t with_edge(const evl_watcher *first, uint32_t mask) {
-    return mask != 0 && has_flag(first, EVL_F_EDGE) ? mask | EVL_MASK_EDGE : mask;
+    if (mask == 0 || !has_flag(first, EVL_F_EDGE))
+        return mask;
+    return mask | EVL_MASK_EDGE | (is_owner(first) ? EVL_MASK_RDHUP : 0);
 }
 
 static void append(evl_loop *loop, evl_watcher *first, evl_watcher *io) {
@@ -101,6 +112,13 @@ static void complete_wait(evl_loop *loop, evl_watcher *io, int64_t result) {
         evl_op_complete(op, result);
 }
 
+static void lose(evl_loop *loop, evl_watcher *owner, int error) {
+    owner->fd = -1;
+    owner->mask = owner->armed = 0;
+    set_flag(owner, EVL_F_DIRTY, false);
+    loop->types[owner->base.node.kind]->event(&owner->base, 0, error);
+}
+
 /* Ends every watcher of an fd: each hears `error`, and then nothing more. */
 static int end_watchers(evl_loop *loop, int fd, int error) {
     int count = 0;
@@ -109,6 +127,10 @@ static int end_watchers(evl_loop *loop, int fd, int error) {
         return 0;
     loop->fds[fd] = 0;
     loop->forgot = true;
+    if (is_owner(io)) {
+        lose(loop, io, error);
+        return 1;
+    }
     for (evl_watcher *next; io; io = next, count++) {
         next = by_link(loop, io->next);
         io->fd = -1;
@@ -236,7 +258,9 @@ static int check_wishes(const evl_loop *loop, uint32_t mask, uint32_t flags) {
 static int attach(evl_loop *loop, evl_watcher *io) {
     evl_watcher *first = first_of(loop, io->fd);
     int rc = EVL_ENOTSUP;
-    if (evl_io_has_tag(io))
+    if (first && (is_owner(first) || is_owner(io)))
+        rc = EVL_EEXIST;
+    else if (evl_io_has_tag(io))
         rc = first ? add_another(loop, first, io) : add_first(loop, io);
     if (rc != 0) {
         evl_handle_give(&io->base);
@@ -279,6 +303,31 @@ int32_t evl_io_new(evl_loop *loop, evl_fd fd, uint32_t mask, uint32_t flags, evl
     if (rc == 0)
         *out = &io->base;
     return rc;
+}
+
+/* --- handles that own their fd ---------------------------------------------------------------- */
+
+int evl_io_own(evl_watcher *io, int fd, uint32_t mask) {
+    evl_loop *loop = io->base.loop;
+    io->fd = fd;
+    io->next = 0;
+    io->armed = 0;
+    io->mask = (uint8_t)mask;
+    set_flag(io, EVL_F_EDGE, (loop->backend->caps & EVL_CAP_EDGE) != 0);
+    io->odd = UINT32_MAX;
+    forget_idle_waiters(loop, fd);
+    evl_watcher *first = first_of(loop, fd);
+    int rc = first ? EVL_EEXIST : evl_io_has_tag(io) ? add_first(loop, io) : EVL_ENOTSUP;
+    if (rc != 0)
+        io->fd = -1;
+    return rc;
+}
+
+void evl_io_want(evl_watcher *io, uint32_t mask) {
+    if (io->mask == mask || io->fd < 0)
+        return;
+    io->mask = (uint8_t)mask;
+    mark_dirty(io->base.loop, io);
 }
 
 /* --- changing and ending ---------------------------------------------------------------------- */
@@ -352,6 +401,11 @@ static void detach(evl_handle *handle) {
     next->armed = (uint8_t)mask;
     if (rc != 0)
         end_watchers(loop, fd, rc == EVL_ENOENT ? EVL_EBADF : rc);
+}
+
+void evl_io_disown(evl_watcher *io) {
+    detach(&io->base);
+    io->fd = -1;
 }
 
 const evl_handle_type evl_io_type = {.size = sizeof(evl_watcher), .detach = detach};
@@ -498,6 +552,10 @@ static void report_odd(evl_loop *loop, evl_watcher *first, uint32_t mask) {
     }
     if (mask & EVL_MASK_GONE) {
         end_watchers(loop, first->fd, EVL_EBADF);
+        return;
+    }
+    if (is_owner(first)) {
+        loop->types[first->base.node.kind]->event(&first->base, mask, 0);
         return;
     }
     for (int reading = 1; reading >= 0; reading--)

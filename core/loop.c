@@ -72,6 +72,7 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
     for (int i = 0; i < 2; i++)
         evl_list_init(&loop->sinks[i]);
     evl_list_init(&loop->running);
+    evl_list_init(&loop->chores);
     for (int i = 0; i < 3; i++)
         evl_list_init(&loop->hooks[i]);
     evl_list_init(&loop->signals);
@@ -151,6 +152,8 @@ int32_t evl_loop_new(evl_loop **out, const evl_options *given) {
 
 static void free_loop(evl_loop *loop) {
     evl_wall_close(loop);
+    if (loop->net)
+        loop->net_free(loop);
     loop->backend->close(loop->state, evl_is_forked(loop));
     evl_mem_free(&loop->mem, loop->state, loop->backend->state_size);
     evl_posts_free(loop);
@@ -259,6 +262,7 @@ static void empty_queues(evl_loop *loop) {
     evl_link queued, *drops = &loop->sinks[EVL_SINK_CALL];
     evl_list_init(&queued);
     evl_list_splice(&queued, &loop->running);
+    evl_list_splice(&queued, &loop->chores);
     evl_list_splice(&queued, drops);
     evl_list_splice(&queued, &loop->sinks[EVL_SINK_RECORD]);
     while (!evl_list_empty(&queued)) {
@@ -297,6 +301,11 @@ static void bury(evl_loop *loop) {
     evl_loop_unref(loop);
 }
 
+static void forget_ops(evl_loop *loop) {
+    while (!evl_list_empty(&loop->pending))
+        evl_op_forget(EVL_OWNER(loop->pending.next, evl_operation, peers));
+}
+
 int32_t evl_loop_close(evl_loop *loop) {
     if (!loop)
         return 0;
@@ -307,6 +316,7 @@ int32_t evl_loop_close(evl_loop *loop) {
         return EVL_ERUNNING;
     if (evl_count_blockers(loop) != 0)
         return EVL_EBUSY;
+    forget_ops(loop); /* the library's own */
     evl_default_pool_close(loop);
     evl_futures_cancel_all(loop);
     shut(loop);
@@ -321,8 +331,7 @@ int32_t evl_loop_destroy(evl_loop *loop) {
     int rc = evl_enter_child(loop);
     if (rc != 0)
         return rc;
-    while (!evl_list_empty(&loop->pending))
-        evl_op_forget(EVL_OWNER(loop->pending.next, evl_operation, peers));
+    forget_ops(loop);
     evl_default_pool_close(loop);
     evl_futures_cancel_all(loop);
     close_handles(loop);

@@ -28,7 +28,14 @@
 #    define EVL_HAS(builtin) 0
 #endif
 
-#define EVL_NAME_SIZE 32  /* a name with its final 0 */
+#define EVL_NAME_SIZE 32 /* a name with its final 0 */
+
+/* An id: generation 32 bits, kind 4, slot 28. The generation makes it unique for the loop's life. */
+#define EVL_ID_SLOT_BITS 28
+
+/* What a closed handle is while it still has something to do; it has the slot of its kind. */
+#define EVL_KIND_LINGERING 15
+
 #define EVL_DUE_MAX   256 /* due timers queued per pass */
 #define EVL_DIRTY_MAX 128 /* fds whose change waits for the next poll; one more sends them all at once */
 #define EVL_HANDLES   16  /* kinds of handles, all below this, index loop->handles */
@@ -41,6 +48,16 @@ typedef struct evl_operation evl_operation; /* op.h */
 typedef struct evl_handle_type {
     uint32_t size;
     void (*detach)(evl_handle *handle); /* from whatever it is attached to */
+
+    /* Closed by its user: whether it goes on without him, see evl_handle_linger. NULL: it never does. */
+    bool (*lingers)(evl_handle *handle);
+
+    /* The handle is its fd's watcher, and the kernel has reported `mask`; or its fd is taken from it for an
+     * `error`, which is not 0 then. Runs no user code. */
+    void (*event)(evl_handle *handle, uint32_t mask, int error);
+
+    /* EVL_CALL_TAKE: right before the callback, takes what there is; false if it was nothing. */
+    bool (*take)(evl_handle *handle, int64_t *result);
 
     void (*describe)(const evl_handle *handle, char *buf,
                      size_t cap); /* the dump's words for it; NULL: inspect.c has them */
@@ -149,6 +166,7 @@ struct evl_loop {
     /* The pass. */
     evl_link sinks[2]; /* EVL_SINK_*: what is ready */
     evl_link running;  /* the snapshot that is being run */
+    evl_link chores;   /* what the library has to do itself, for either sink: operations, see EVL_OP_CHORE */
     const evl_backend *backend;
     void *state;
     int64_t now; /* cached per poll */
@@ -218,6 +236,8 @@ struct evl_loop {
     evl_link jobs_done; /* evl_job.link; counted in posted */
     int32_t jobs;       /* that an operation waits for */
     evl_executor *default_pool;
+    struct evl_net *net; /* net.h: what the streams of a loop share, NULL until there is one */
+    void (*net_free)(evl_loop *loop);
 
     /* A host waits on evl_loop_fd: what changes between dispatches must show there. */
     bool embedded;
@@ -288,6 +308,8 @@ static inline int evl_check_kind(const evl_handle *handle, int kind) {
         return EVL_EINVAL;
     if (EVL_UNLIKELY(handle->node.kind == 0))
         return evl_is_closed(handle->loop) ? EVL_ECLOSED : EVL_ESTALE;
+    if (EVL_UNLIKELY(handle->node.kind == EVL_KIND_LINGERING))
+        return EVL_ESTALE;
     return kind == 0 || handle->node.kind == kind ? 0 : EVL_EINVAL;
 }
 
@@ -313,7 +335,8 @@ static inline void evl_ready(evl_loop *loop, evl_node *node) {
 }
 
 static inline bool evl_is_ready(const evl_loop *loop) {
-    return !evl_list_empty(&loop->sinks[EVL_SINK_CALL]) || !evl_list_empty(&loop->sinks[EVL_SINK_RECORD]);
+    return !evl_list_empty(&loop->chores) || !evl_list_empty(&loop->sinks[EVL_SINK_CALL]) ||
+           !evl_list_empty(&loop->sinks[EVL_SINK_RECORD]);
 }
 
 /* Queues fn.done; fn NULL makes it a record. */
@@ -380,6 +403,11 @@ evl_handle *evl_handle_take(evl_loop *loop, int kind, evl_done_fn *fn, void *arg
 evl_handle *evl_handle_take_internal(evl_loop *loop, int kind, void *op); /* EVL_F_OP */
 void evl_handle_give(evl_handle *handle);   /* off the ready list, drop queued, slot free */
 void evl_handle_detach(evl_handle *handle); /* from whatever its kind is attached to */
+
+/* A closed handle that has something left to do: its argument and name are given up, and nobody finds it any
+ * more. It keeps the loop alive until its detach, under the kind EVL_KIND_LINGERING, and evl_handle_give. */
+void evl_handle_linger(evl_handle *handle);
+void evl_handle_run(evl_loop *loop, evl_node *node); /* EVL_CALL_TAKE */
 void evl_handle_know(evl_loop *loop, int kind, const evl_handle_type *type);
 uint64_t evl_handle_id(const evl_handle *handle);
 evl_handle *evl_handle_find(const evl_loop *loop, uint64_t id);
@@ -388,7 +416,13 @@ evl_handle *evl_handle_find(const evl_loop *loop, uint64_t id);
 void evl_io_events(evl_loop *loop, const evl_kernel_event *events, int n);
 void evl_io_flush(evl_loop *loop);
 extern const evl_handle_type evl_io_type;
-int evl_io_requeue(evl_loop *loop, bool forked); /* a new kernel queue with everything in it */
+
+/* Handles that begin with an evl_watcher and are their fd's only one: edge-triggered where the kernel can.
+ * EVL_EEXIST when somebody watches it, and those of evl_io_new. */
+int evl_io_own(evl_watcher *io, int fd, uint32_t mask);
+void evl_io_want(evl_watcher *io, uint32_t mask); /* told to the kernel before the next poll */
+void evl_io_disown(evl_watcher *io);              /* before the fd is closed; it is -1 then */
+int evl_io_requeue(evl_loop *loop, bool forked);  /* a new kernel queue with everything in it */
 uint64_t evl_io_tag(const evl_watcher *io);
 bool evl_io_has_tag(const evl_watcher *io); /* its address fits into one */
 
@@ -431,6 +465,7 @@ void evl_call_drop(evl_loop *loop, evl_node *node); /* instead of running it, wh
 
 /* op.c; more of it in op.h */
 void evl_op_run(evl_loop *loop, evl_node *node); /* EVL_CALL_OP */
+void evl_chores_run(evl_loop *loop);
 
 /* executor.c */
 void evl_jobs_take(evl_loop *loop);

@@ -17,10 +17,11 @@ enum {
 
 /* How a node is called. Anything but EVL_CALL_DONE has work to do around the call. */
 enum {
-    EVL_CALL_DONE = 0,  /* fn.done(arg, u.result) and nothing else */
-    EVL_CALL_ONCE = 1,  /* fn.plain(arg), then u.drop(arg); the node goes back to its slab first */
-    EVL_CALL_OP = 2,    /* fn.done, after the operation around it has become inactive */
-    EVL_CALL_FUTURE = 3 /* fn.done, after the done callback has left its future */
+    EVL_CALL_DONE = 0,   /* fn.done(arg, u.result) and nothing else */
+    EVL_CALL_ONCE = 1,   /* fn.plain(arg), then u.drop(arg); the node goes back to its slab first */
+    EVL_CALL_OP = 2,     /* fn.done, after the operation around it has become inactive */
+    EVL_CALL_FUTURE = 3, /* fn.done, after the done callback has left its future */
+    EVL_CALL_TAKE = 4    /* fn.done with what evl_handle_type.take takes, if it takes anything */
 };
 
 /* evl_node.flags; the meaning of the upper ones is the kind's. */

@@ -46,6 +46,13 @@ int evl_op_check_start(evl_loop *loop, const evl_op *op) {
     return rc == 0 && evl_operation_of(op)->state != EVL_OP_IDLE ? EVL_EBUSY : rc;
 }
 
+static inline void count(const evl_operation *self, int change) {
+    if (EVL_UNLIKELY(self->flags & EVL_OP_CHORE))
+        return;
+    self->loop->alive += change;
+    self->loop->ops += change;
+}
+
 static evl_operation *activate(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner, int state) {
     evl_operation *self = evl_operation_of(op);
     self->loop = loop;
@@ -54,8 +61,7 @@ static evl_operation *activate(evl_loop *loop, evl_op *op, const evl_op_type *ty
     self->timer = NULL;
     self->until = self->deadline = EVL_NEVER;
     self->state = (uint8_t)state;
-    loop->alive++;
-    loop->ops++;
+    count(self, 1);
     if (self->flags & EVL_OP_IN_FUTURE)
         evl_future_op_started(self);
     return self;
@@ -63,8 +69,7 @@ static evl_operation *activate(evl_loop *loop, evl_op *op, const evl_op_type *ty
 
 static void deactivate(evl_operation *self) {
     self->state = EVL_OP_IDLE;
-    self->loop->alive--;
-    self->loop->ops--;
+    count(self, -1);
 }
 
 evl_operation *evl_op_park(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner) {
@@ -98,8 +103,14 @@ static void make_ready(evl_operation *self, int64_t result) {
     self->node.u.result = result;
     if (self->type->counted)
         ((evl_waiters *)self->owner)->handed++;
+    if (EVL_UNLIKELY(self->flags & EVL_OP_CHORE) || (self->type->tries && self->flags & EVL_OP_IN_FUTURE)) {
+        evl_list_append(&self->loop->chores, &self->node.link);
+        evl_touch(self->loop);
+        return;
+    }
     if (self->flags & EVL_OP_IN_FUTURE) { /* the future is who is told, at once; it tells the others later */
-        evl_future_op_done(self, evl_op_settle(self));
+        if (evl_op_settle(self, &result))
+            evl_future_op_done(self, result);
         return;
     }
     evl_ready(self->loop, &self->node);
@@ -110,6 +121,20 @@ void evl_op_complete(evl_operation *self, int64_t result) {
     evl_list_remove(&self->peers);
     drop_timer(self);
     make_ready(self, result);
+}
+
+void evl_op_try(evl_operation *op) {
+    if (op->state != EVL_OP_PENDING)
+        return;
+    evl_list_remove(&op->peers);
+    make_ready(op, 0);
+}
+
+void evl_op_fail(evl_operation *op, int64_t error) {
+    if (op->state == EVL_OP_PENDING)
+        evl_op_complete(op, error);
+    else
+        op->node.u.result = error;
 }
 
 int evl_op_start_done(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner, int64_t result) {
@@ -140,23 +165,63 @@ static void told(const evl_operation *self) {
         evl_waiters_told(self->owner);
 }
 
-int64_t evl_op_settle(evl_operation *self) {
+static int set_timer(evl_operation *self);
+
+/* Nothing was there to take. The timer has stayed, so that this cannot fail. */
+static void wait_again(evl_operation *self) {
+    self->state = EVL_OP_PENDING;
+    evl_list_append(&self->loop->pending, &self->peers);
+    if (self->timer)
+        (void)set_timer(self);
+}
+
+bool evl_op_settle(evl_operation *self, int64_t *result) {
     if (orphaned(self) && self->node.u.result >= 0)
         self->node.u.result = EVL_ECLOSED;
-    if (self->type->deliver && self->node.u.result >= 0)
+    if (self->type->deliver && self->node.u.result >= 0) {
         self->type->deliver(self);
+        bool again = self->node.u.result == EVL_EINPROGRESS;
+        if (self->type->tries && (again || self->node.u.result == EVL_EAGAIN)) {
+            wait_again(self);
+            if (again)
+                evl_op_try(self);
+            return false;
+        }
+    }
     told(self);
+    drop_timer(self);
     deactivate(self);
-    return self->node.u.result;
+    *result = self->node.u.result;
+    return true;
 }
 
 /* What is delivered is given up before the callback, which may start, close or free the operation. */
 void evl_op_run(evl_loop *loop, evl_node *node) {
     evl_done_fn *fn = node->fn.done;
     void *arg = node->arg;
-    int64_t result = evl_op_settle(EVL_OWNER(node, evl_operation, node));
+    int64_t result;
     (void)loop;
-    fn(arg, result);
+    if (evl_op_settle(EVL_OWNER(node, evl_operation, node), &result))
+        fn(arg, result);
+}
+
+/* What is added meanwhile waits for the next pass, as everything does. */
+void evl_chores_run(evl_loop *loop) {
+    evl_link now;
+    evl_list_init(&now);
+    evl_list_splice(&now, &loop->chores);
+    while (!evl_list_empty(&now)) {
+        evl_operation *op = evl_operation_at(evl_list_shift(&now));
+        int64_t result;
+        evl_done_fn *fn = op->node.fn.done;
+        void *arg = op->node.arg;
+        if (!evl_op_settle(op, &result))
+            continue;
+        if (op->flags & EVL_OP_CHORE)
+            fn(arg, result);
+        else
+            evl_future_op_done(op, result);
+    }
 }
 
 /* --- ending it early -------------------------------------------------------------------------- */
@@ -178,8 +243,12 @@ int32_t evl_op_cancel(evl_op *op) {
         evl_op_complete(self, EVL_ECANCELED);
         return 1;
     }
+    if (self->node.u.result < 0)
+        return 0;
     /* A deferred call is queued from the start, and can be taken back until it is delivered. */
-    if (self->type != &deferred || self->node.u.result != 0)
+    if (self->type->tries)
+        leave(self);
+    else if (self->type != &deferred)
         return 0;
     self->node.u.result = EVL_ECANCELED;
     return 1;
@@ -192,8 +261,11 @@ void evl_op_forget(evl_operation *self) {
         drop_timer(self);
     } else {
         evl_list_unlink(&self->node.link);
-        if (self->type->refuse && self->node.u.result >= 0 && !orphaned(self))
+        if (self->type->tries && self->node.u.result >= 0)
+            leave(self);
+        else if (self->type->refuse && self->node.u.result >= 0 && !orphaned(self))
             self->type->refuse(self);
+        drop_timer(self);
         told(self);
     }
     self->node.u.result = EVL_ECANCELED;
@@ -259,6 +331,8 @@ int32_t evl_op_deadline(evl_op *op, int64_t deadline_ns) {
 }
 
 void evl_op_expired(evl_operation *self) {
+    if (self->state == EVL_OP_READY)
+        return; /* if it has to wait again, that looks at the time */
     bool slept = self->type->timed && self->until <= self->deadline;
     leave(self);
     evl_op_complete(self, slept ? 0 : EVL_ETIMEDOUT);

@@ -15,7 +15,8 @@ typedef struct evl_op_type {
     void (*leave)(evl_operation *op);
 
     /* Right before the callback: take what was waited for; may set another result. NULL: the result stands.
-     */
+     * Of a type that tries, EVL_EAGAIN: there is nothing to take, and it has to wait again; EVL_EINPROGRESS:
+     * it took something, and is to try again in the next pass. */
     void (*deliver)(evl_operation *op);
 
     /* Ready, but closed before it was delivered: hand back or on what it was given. NULL: nothing to do. */
@@ -24,12 +25,20 @@ typedef struct evl_op_type {
     /* The owner is an object of sync.h, which must not go while a completion of it is on its way. */
     bool counted;
 
+    /* Ready only means that it is worth trying: nothing is taken before the delivery, and so it can be
+     * cancelled until then. It stays where it waits meanwhile. */
+    bool tries;
+
     /* The operation's `until` is a time at which it completes with 0. */
     bool timed;
 } evl_op_type;
 
 /* In evl_operation.flags, above the public EVL_OP_*: it lies in a future. */
 #define EVL_OP_IN_FUTURE 0x80
+
+/* And: it is part of something else and runs no user code. It completes while the loop collects what is
+ * ready, whichever sink that is for, and does not count: what it is a part of does. */
+#define EVL_OP_CHORE 0x40
 
 enum { EVL_OP_IDLE = 0, EVL_OP_PENDING = 1, EVL_OP_READY = 2 };
 
@@ -60,6 +69,11 @@ static inline evl_operation *evl_operation_at(evl_link *link) {
     return EVL_OWNER(link, evl_operation, node.link);
 }
 
+static inline void evl_op_init_chore(evl_op *op, evl_done_fn *fn, void *arg) {
+    (void)evl_op_init(op, fn, arg, 0);
+    evl_operation_of(op)->flags |= EVL_OP_CHORE;
+}
+
 /* 0, or why the operation cannot be started on this loop: EVL_EINVAL, EVL_EBUSY, and those of evl_enter. */
 int evl_op_check_start(evl_loop *loop, const evl_op *op);
 
@@ -71,6 +85,12 @@ int evl_op_unpark(evl_operation *op, int error);
 
 /* Pending, and already out of where it waited: queues the completion. */
 void evl_op_complete(evl_operation *op, int64_t result);
+
+/* Pending, of a type that tries: its delivery may find something now. */
+void evl_op_try(evl_operation *op);
+
+/* Active, of a type that tries: it is over with an error. The caller has taken it out of where it waited. */
+void evl_op_fail(evl_operation *op, int64_t error);
 
 /* Starts an operation that has its result already: answers 1 if it may say so at once (EVL_OP_SYNC, and not
  * too often in a row), else 0, and it completes in the next pass. */
@@ -85,7 +105,8 @@ void evl_op_expired(evl_operation *op);
 /* Loop going down: inactive, in silence. */
 void evl_op_forget(evl_operation *op);
 
-/* What evl_op_run does before the call: takes, becomes inactive, answers the result. */
-int64_t evl_op_settle(evl_operation *op);
+/* What evl_op_run does before the call: takes, becomes inactive, and says what the result is. False: there
+ * was nothing to take, and it waits again. */
+bool evl_op_settle(evl_operation *op, int64_t *result);
 
 #endif

@@ -127,6 +127,8 @@ int evl_after_poll(evl_loop *loop, const evl_kernel_event *events, int n) {
     evl_io_events(loop, events, n);
     if (evl_may_be_due(loop))
         evl_timers_due(loop);
+    if (!evl_list_empty(&loop->chores))
+        evl_chores_run(loop);
     return 0;
 }
 
@@ -175,6 +177,8 @@ static inline int collect(evl_loop *loop, int64_t timeout_ns) {
     take_in(loop);
     if (EVL_UNLIKELY(evl_may_be_due(loop)))
         evl_timers_due(loop);
+    if (EVL_UNLIKELY(!evl_list_empty(&loop->chores)))
+        evl_chores_run(loop);
     return 0;
 }
 
@@ -189,6 +193,8 @@ static inline void run_node(evl_loop *loop, evl_node *node) {
         evl_call_run(loop, node);
     else if (node->call == EVL_CALL_OP)
         evl_op_run(loop, node);
+    else if (node->call == EVL_CALL_TAKE)
+        evl_handle_run(loop, node);
     else
         evl_done_run(loop, node);
 }

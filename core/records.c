@@ -19,12 +19,24 @@ static void after_call(evl_loop *loop, evl_node *node) {
     evl_ready(loop, node);
 }
 
-static evl_record take(evl_loop *loop, evl_node *node) {
+/* What a node that carries a result has come to. False: there was nothing to take after all. */
+static bool settle(evl_loop *loop, evl_node *node, int64_t *result) {
+    *result = node->u.result;
+    if (node->call == EVL_CALL_OP)
+        return evl_op_settle(EVL_OWNER(node, evl_operation, node), result);
+    if (node->call == EVL_CALL_TAKE)
+        return loop->types[node->kind]->take(EVL_OWNER(node, evl_handle, node), result);
+    return true;
+}
+
+/* False: it is no record after all. */
+static bool take(evl_loop *loop, evl_node *node, evl_record *out) {
     evl_record record = {.user_data = (uintptr_t)node->arg, .kind = node->kind};
     evl_list_remove(&node->link);
     if (node->call == EVL_CALL_ONCE) {
         after_call(loop, node);
-        return record;
+        *out = record;
+        return true;
     }
     if (node->kind == EVL_KIND_STOP) {
         atomic_store(&loop->stop_asked, false);
@@ -34,17 +46,20 @@ static evl_record take(evl_loop *loop, evl_node *node) {
         record.id = evl_future_id(EVL_OWNER(node, evl_done, node)->future);
         record.extra = record.result = (int32_t)node->u.result;
         evl_done_forget(loop, node);
-        return record;
+        *out = record;
+        return true;
     }
-    bool is_op = node->call == EVL_CALL_OP;
-    int64_t result = is_op ? evl_op_settle(EVL_OWNER(node, evl_operation, node)) : node->u.result;
+    int64_t result;
+    if (!settle(loop, node, &result))
+        return false;
     record.result = clamp(result);
     record.extra = result;
     if (node->kind < EVL_HANDLES)
         record.id = evl_handle_id(EVL_OWNER(node, evl_handle, node));
     if (node->kind == EVL_KIND_IO)
         record.extra = EVL_OWNER(node, evl_watcher, base.node)->fd;
-    return record;
+    *out = record;
+    return true;
 }
 
 static int32_t hand_out(evl_loop *loop, evl_record *out, int32_t cap) {
@@ -56,7 +71,7 @@ static int32_t hand_out(evl_loop *loop, evl_record *out, int32_t cap) {
         if (node == posts)
             count += evl_posts_record(loop, out + count, cap - count);
         else
-            out[count++] = take(loop, node);
+            count += take(loop, node, &out[count]);
     }
     loop->since_poll += (uint32_t)count;
     loop->metrics.callbacks += (uint64_t)count;
