@@ -5,10 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #if EVL_HAVE_EPOLL
 #    include <sys/eventfd.h>
+#    include <sys/sendfile.h>
 #    include <sys/syscall.h>
 #endif
 
@@ -27,6 +31,108 @@ static int sys_pipe_cloexec(int fds[2]) {
 #else
 static int sys_pipe_cloexec(int fds[2]) { return pipe2(fds, O_CLOEXEC | O_NONBLOCK); }
 #endif
+
+/* --- sockets and pipes ------------------------------------------------------------------------ */
+
+#if defined(SOCK_CLOEXEC) && defined(SOCK_NONBLOCK)
+static int sys_socket(int domain, int type, int protocol) {
+    return socket(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+}
+
+static int sys_accept(int fd, struct sockaddr *address, socklen_t *len) {
+    return accept4(fd, address, len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+#else
+/* Not atomic where the platform cannot: a fork on another thread may win. */
+static int with_flags(int fd) {
+    if (fd < 0)
+        return fd;
+    int on = 1;
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    (void)fcntl(fd, F_SETFL, O_NONBLOCK);
+#    if defined(SO_NOSIGPIPE)
+    (void)setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+#    endif
+    (void)on;
+    return fd;
+}
+
+static int sys_socket(int domain, int type, int protocol) {
+    return with_flags(socket(domain, type, protocol));
+}
+
+static int sys_accept(int fd, struct sockaddr *address, socklen_t *len) {
+    return with_flags(accept(fd, address, len));
+}
+#endif
+
+/* Where the kernel cannot be told to leave the signal out, it is blocked for the call and the one that came
+ * of it is taken; one that was pending before is not ours to take. */
+static ssize_t write_blocking_sigpipe(int fd, const struct iovec *iov, int n) {
+    sigset_t pipe_only, before, pending;
+    (void)sigemptyset(&pipe_only);
+    (void)sigaddset(&pipe_only, SIGPIPE);
+    (void)sigpending(&pending);
+    bool was_pending = sigismember(&pending, SIGPIPE) == 1;
+    (void)pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
+    ssize_t rc = writev(fd, iov, n);
+    int error = errno;
+    if (rc < 0 && error == EPIPE && !was_pending) {
+#if defined(__APPLE__) || defined(__OpenBSD__)
+        int taken;
+        if (sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1)
+            (void)sigwait(&pipe_only, &taken);
+#else
+        struct timespec now = {0, 0};
+        (void)sigtimedwait(&pipe_only, NULL, &now);
+#endif
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return rc;
+}
+
+static ssize_t sys_write_pipe(int fd, const struct iovec *iov, int n) {
+#if defined(__linux__) && defined(SYS_pwritev2)
+    /* RWF_NOSIGNAL, of 2025; EOPNOTSUPP from kernels before. The offset -1 means the file's own, and is
+     * passed in two halves. */
+    ssize_t rc = syscall(SYS_pwritev2, fd, iov, n, -1L, -1L, 0x100);
+    if (rc >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL))
+        return rc;
+#endif
+    return write_blocking_sigpipe(fd, iov, n);
+}
+
+static ssize_t sys_sendfile(int out, int in, int64_t *offset, size_t len) {
+#if defined(__linux__)
+    off_t at = (off_t)*offset;
+    ssize_t n = sendfile(out, in, &at, len);
+    *offset = at;
+    return n;
+#else
+    (void)out, (void)in, (void)offset, (void)len;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
+static ssize_t sys_pread(int fd, void *buf, size_t len, int64_t offset) {
+    return pread(fd, buf, len, (off_t)offset);
+}
+
+static int sys_set_fd_flags(int fd, int flags) { return fcntl(fd, F_SETFL, flags); }
+
+static int sys_reopen(int fd, int flags) {
+#if defined(__linux__)
+    char path[] = "/proc/self/fd/0123456789";
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return open(path, flags);
+#else
+    (void)fd, (void)flags;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
 
 #if EVL_HAVE_KQUEUE
 /* NetBSD's takes sizes where the others take ints. */
@@ -66,6 +172,26 @@ evl_sys_table evl_sys = {
     .pipe_cloexec = sys_pipe_cloexec,
     .select = select,
     .sigaction = sigaction,
+    .socket = sys_socket,
+    .accept = sys_accept,
+    .bind = bind,
+    .listen = listen,
+    .connect = connect,
+    .shutdown = shutdown,
+    .recv = recv,
+    .send = send,
+    .sendmsg = sendmsg,
+    .write_pipe = sys_write_pipe,
+    .sendfile = sys_sendfile,
+    .pread = sys_pread,
+    .getsockopt = getsockopt,
+    .setsockopt = setsockopt,
+    .getsockname = getsockname,
+    .getpeername = getpeername,
+    .set_fd_flags = sys_set_fd_flags,
+    .reopen = sys_reopen,
+    .lstat = lstat,
+    .unlink = unlink,
 #if EVL_HAVE_EPOLL
     .epoll_create1 = epoll_create1,
     .epoll_ctl = epoll_ctl,

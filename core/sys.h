@@ -7,8 +7,10 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/select.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <time.h>
 
 /* Which backends this platform can compile. */
@@ -40,6 +42,30 @@
     X(int, select, (int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *t), (n, r, w, e, t))             \
     X(int, sigaction, (int signo, const struct sigaction *act, struct sigaction *old), (signo, act, old))
 
+#define EVL_SYSCALLS_NET(X)                                                                                  \
+    X(int, socket, (int domain, int type, int protocol), (domain, type, protocol))                           \
+    X(int, accept, (int fd, struct sockaddr *address, socklen_t *len), (fd, address, len))                   \
+    X(int, bind, (int fd, const struct sockaddr *address, socklen_t len), (fd, address, len))                \
+    X(int, listen, (int fd, int backlog), (fd, backlog))                                                     \
+    X(int, connect, (int fd, const struct sockaddr *address, socklen_t len), (fd, address, len))             \
+    X(int, shutdown, (int fd, int how), (fd, how))                                                           \
+    X(ssize_t, recv, (int fd, void *buf, size_t len, int flags), (fd, buf, len, flags))                      \
+    X(ssize_t, send, (int fd, const void *buf, size_t len, int flags), (fd, buf, len, flags))                \
+    X(ssize_t, sendmsg, (int fd, const struct msghdr *msg, int flags), (fd, msg, flags))                     \
+    X(ssize_t, write_pipe, (int fd, const struct iovec *iov, int n), (fd, iov, n))                           \
+    X(ssize_t, sendfile, (int out, int in, int64_t *offset, size_t len), (out, in, offset, len))             \
+    X(ssize_t, pread, (int fd, void *buf, size_t len, int64_t offset), (fd, buf, len, offset))               \
+    X(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *len),                           \
+      (fd, level, name, value, len))                                                                         \
+    X(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t len),                      \
+      (fd, level, name, value, len))                                                                         \
+    X(int, getsockname, (int fd, struct sockaddr *address, socklen_t *len), (fd, address, len))              \
+    X(int, getpeername, (int fd, struct sockaddr *address, socklen_t *len), (fd, address, len))              \
+    X(int, set_fd_flags, (int fd, int flags), (fd, flags))                                                   \
+    X(int, reopen, (int fd, int flags), (fd, flags))                                                         \
+    X(int, lstat, (const char *path, struct stat *st), (path, st))                                           \
+    X(int, unlink, (const char *path), (path))
+
 #if EVL_HAVE_EPOLL
 #    define EVL_SYSCALLS_EPOLL(X)                                                                            \
         X(int, epoll_create1, (int flags), (flags))                                                          \
@@ -69,10 +95,12 @@
 #endif
 
 /* X(return type, name, parameters, arguments) */
-#define EVL_SYSCALLS(X) EVL_SYSCALLS_POSIX(X) EVL_SYSCALLS_EPOLL(X) EVL_SYSCALLS_KQUEUE(X)
+#define EVL_SYSCALLS(X) EVL_SYSCALLS_POSIX(X) EVL_SYSCALLS_NET(X) EVL_SYSCALLS_EPOLL(X) EVL_SYSCALLS_KQUEUE(X)
 
 /* get_fd_flags is fcntl(F_GETFL); pipe_cloexec is pipe2(O_CLOEXEC | O_NONBLOCK), or pipe and fcntl where the
- * platform has no pipe2; set_cloexec is fcntl(F_SETFD). All answer as the system call does, with errno. */
+ * platform has no pipe2; set_cloexec is fcntl(F_SETFD). socket and accept make sockets that are
+ * close-on-exec and non-blocking; write_pipe is writev without SIGPIPE; reopen opens what fd refers to once
+ * more, where the platform lets one. All answer as the system call does, with errno. */
 typedef struct evl_sys_table {
 #define EVL_SYS_ROW(ret, name, params, args) ret(*name) params;
     EVL_SYSCALLS(EVL_SYS_ROW)
