@@ -1,0 +1,209 @@
+// evloop/handles.hpp - what happens many times: watchers, timers, signals, hooks; each ends with its object.
+//
+//     evloop::io watcher(loop, fd, EVL_READ, [&](std::int64_t mask) { ... });
+//     evloop::timer timer(loop, [] { ... });
+//     timer.start_in(1s, 1s);
+//
+// A handle can be moved and not copied. Its function takes the result of the C callback, or nothing; an
+// exception that leaves it goes to the loop's error hook. In it the handle may be closed, destroyed, moved
+// and assigned to. A handle may outlive its loop. It is used on the loop's thread, to be destroyed included.
+//
+// What cannot fail is noexcept; the rest throws std::system_error. X::make is the constructor with the error
+// as a value.
+#pragma once
+
+#include "loop.hpp"
+
+namespace evloop::inline EVLOOP_CPP_ABI {
+
+// The owner of a handle of any kind, and what all kinds can do.
+class handle : private detail::target {
+  public:
+    handle() noexcept = default;
+    handle(handle &&other) noexcept : target(std::move(other)), c_(std::exchange(other.c_, nullptr)) {
+        followed();
+    }
+    handle &operator=(handle &&other) noexcept {
+        if (this != &other) {
+            close();
+            target::operator=(std::move(other));
+            c_ = std::exchange(other.c_, nullptr);
+            followed();
+        }
+        return *this;
+    }
+    ~handle() { close(); }
+
+    // Nothing is heard of it from now on, and its function is destroyed: now, or when it has returned.
+    void close() noexcept {
+        if (!c_)
+            return;
+        evl_close(std::exchange(c_, nullptr));
+        evl_loop_unref(loop_);
+        target::operator=(target());
+    }
+
+    // Whether there is one: not after close, and not when it was moved from.
+    explicit operator bool() const noexcept { return c_ != nullptr; }
+    evl_handle *c() const noexcept { return c_; }
+    loop_ref loop() const noexcept { return loop_; }
+
+    std::uint64_t id() const noexcept { return evl_id(c_); }
+    bool active() const noexcept { return evl_active(c_) > 0; }
+    void keep_alive(bool on) noexcept { evl_keep_alive(c_, on); }
+    const char *name() const noexcept { return evl_name(c_); }
+    status set_name(const char *name) { return check(evl_set_name(c_, name)); }
+
+  protected:
+    // Makes one of a kind: open(loop, arg, out) is the kind's C function, given done or plain to call.
+    template <class Kind, class F, class Open>
+    static result<Kind> made(loop_ref loop, F &&fn, Open open) {
+        detail::callback stored(std::forward<F>(fn));
+        if (!stored)
+            return fail(EVL_ENOMEM);
+        Kind self;
+        static_cast<target &>(self) = target(loop.c(), std::move(stored));
+        if (const std::int32_t rc = open(loop.c(), static_cast<target *>(&self), &self.handle::c_); rc < 0)
+            return fail(rc);
+        evl_loop_ref(loop.c());
+        return self;
+    }
+    using target::done;
+    using target::plain;
+
+  private:
+    void followed() noexcept {
+        if (c_)
+            evl_set_arg(c_, static_cast<target *>(this));
+    }
+
+    evl_handle *c_ = nullptr;
+};
+
+// Watches a fd, which stays the caller's. The function gets a mask of EVL_READ and so on, or a negative
+// error.
+class io : public handle {
+  public:
+    io() noexcept = default;
+#if EVLOOP_EXCEPTIONS
+    template <callable F>
+    io(loop_ref loop, evl_fd fd, std::uint32_t mask, F &&fn, std::uint32_t flags = 0)
+        : io(make(loop, fd, mask, std::forward<F>(fn), flags).value()) {}
+#endif
+    template <callable F>
+    static result<io> make(loop_ref loop, evl_fd fd, std::uint32_t mask, F &&fn, std::uint32_t flags = 0) {
+        return made<io>(loop, std::forward<F>(fn), [=](evl_loop *c, void *arg, evl_handle **out) {
+            return evl_io_new(c, fd, mask, flags, done, arg, out);
+        });
+    }
+
+    status set(std::uint32_t mask) { return check(evl_io_set(c(), mask)); }
+    evl_fd fd() const noexcept { return evl_io_fd(c()); }
+    std::uint32_t mask() const noexcept {
+        const std::int32_t mask = evl_io_mask(c());
+        return mask > 0 ? static_cast<std::uint32_t>(mask) : 0;
+    }
+};
+
+// A timer. The function gets the number of expirations.
+class timer : public handle {
+  public:
+    timer() noexcept = default;
+#if EVLOOP_EXCEPTIONS
+    template <callable F>
+    timer(loop_ref loop, F &&fn) : timer(make(loop, std::forward<F>(fn)).value()) {}
+#endif
+    template <callable F>
+    static result<timer> make(loop_ref loop, F &&fn) {
+        return made<timer>(loop, std::forward<F>(fn), [](evl_loop *c, void *arg, evl_handle **out) {
+            return evl_timer_new(c, done, arg, out);
+        });
+    }
+
+    // At a time, or so long from now; then every `repeat`, 0 meaning once.
+    template <class Duration, class Repeat = std::chrono::nanoseconds>
+    status start(std::chrono::time_point<loop_clock, Duration> when, Repeat repeat = Repeat::zero()) {
+        return check(evl_timer_start(c(), detail::deadline(when), detail::nanoseconds(repeat)));
+    }
+    template <class Rep, class Period, class Repeat = std::chrono::nanoseconds>
+    status start_in(std::chrono::duration<Rep, Period> delay, Repeat repeat = Repeat::zero()) {
+        return check(evl_timer_start_in(c(), detail::nanoseconds(delay), detail::nanoseconds(repeat)));
+    }
+    void stop() noexcept { evl_timer_stop(c()); }
+    template <class Rep, class Period>
+    status set_slack(std::chrono::duration<Rep, Period> slack) {
+        return check(evl_timer_set_slack(c(), detail::nanoseconds(slack)));
+    }
+    time_point deadline() const noexcept {
+        return time_point(std::chrono::nanoseconds(evl_timer_deadline(c())));
+    }
+};
+
+// A timer that follows the wall clock, also when it is set.
+class wall_timer : public handle {
+  public:
+    wall_timer() noexcept = default;
+#if EVLOOP_EXCEPTIONS
+    template <callable F>
+    wall_timer(loop_ref loop, F &&fn) : wall_timer(make(loop, std::forward<F>(fn)).value()) {}
+#endif
+    template <callable F>
+    static result<wall_timer> make(loop_ref loop, F &&fn) {
+        return made<wall_timer>(loop, std::forward<F>(fn), [](evl_loop *c, void *arg, evl_handle **out) {
+            return evl_wall_new(c, done, arg, out);
+        });
+    }
+
+    template <class Duration, class Repeat = std::chrono::nanoseconds>
+    status start(std::chrono::time_point<std::chrono::system_clock, Duration> when,
+                 Repeat repeat = Repeat::zero()) {
+        return check(evl_wall_start(c(), detail::unix_time(when), detail::nanoseconds(repeat)));
+    }
+    void stop() noexcept { evl_wall_stop(c()); }
+    std::chrono::sys_time<std::chrono::nanoseconds> deadline() const noexcept {
+        return std::chrono::sys_time<std::chrono::nanoseconds>(
+            std::chrono::nanoseconds(evl_wall_deadline(c())));
+    }
+};
+
+// Watches a Unix signal. The function gets the number of deliveries. Does not keep the loop alive by itself.
+class signal : public handle {
+  public:
+    signal() noexcept = default;
+#if EVLOOP_EXCEPTIONS
+    template <callable F>
+    signal(loop_ref loop, int signo, F &&fn) : signal(make(loop, signo, std::forward<F>(fn)).value()) {}
+#endif
+    template <callable F>
+    static result<signal> make(loop_ref loop, int signo, F &&fn) {
+        return made<signal>(loop, std::forward<F>(fn), [=](evl_loop *c, void *arg, evl_handle **out) {
+            return evl_signal_new(c, signo, done, arg, out);
+        });
+    }
+
+    int number() const noexcept { return evl_signal_number(c()); }
+};
+
+// Runs around the loop's polls. Does not keep the loop alive by itself.
+class hook : public handle {
+  public:
+    enum when : std::int32_t {
+        before_poll = EVL_HOOK_BEFORE_POLL,
+        after_poll = EVL_HOOK_AFTER_POLL,
+        idle = EVL_HOOK_IDLE
+    };
+
+    hook() noexcept = default;
+#if EVLOOP_EXCEPTIONS
+    template <callable F>
+    hook(loop_ref loop, when at, F &&fn) : hook(make(loop, at, std::forward<F>(fn)).value()) {}
+#endif
+    template <callable F>
+    static result<hook> make(loop_ref loop, when at, F &&fn) {
+        return made<hook>(loop, std::forward<F>(fn), [=](evl_loop *c, void *arg, evl_handle **out) {
+            return evl_hook_new(c, at, plain, arg, out);
+        });
+    }
+};
+
+} // namespace evloop::inline EVLOOP_CPP_ABI

@@ -1,0 +1,328 @@
+// evloop/loop.hpp - the loop: `loop` owns one, `loop_ref` is any.
+//
+//     evloop::loop loop;
+//     evloop::timer timer(loop, [] { std::puts("hello"); });
+//     timer.start_in(500ms);
+//     loop.run();
+//
+// A call that fails throws std::system_error; without exceptions it answers the C code.
+#pragma once
+
+#include "callback.hpp"
+#include "time.hpp"
+
+#include <memory>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+namespace evloop::inline EVLOOP_CPP_ABI {
+
+// Where a loop's time comes from.
+enum class clock : std::int32_t { real = EVL_CLOCK_REAL, manual = EVL_CLOCK_MANUAL, jump = EVL_CLOCK_JUMP };
+
+// evl_options, for designated initializers: loop({.backend = "select"}).
+struct loop_options {
+    std::uint32_t flags = 0;       // EVL_LOOP_*
+    const char *backend = nullptr; // nullptr: EVLOOP_BACKEND, then the best there is
+    evloop::clock time = clock::real;
+    std::uint32_t poll_interval = 0; // 0: 64
+    const char *name = nullptr;
+    evl_realloc_fn *alloc = nullptr;
+    void *alloc_ctx = nullptr;
+};
+
+namespace detail {
+
+// A function for a call or a post, and its argument. One that is no larger than a pointer and cannot throw is
+// the argument itself; any other takes one allocation, and knows the loop to tell it of an exception.
+template <class F>
+class once {
+  public:
+    static constexpr bool packed = sizeof(F) <= sizeof(void *) && std::is_trivially_copyable_v<F> &&
+                                   (std::is_nothrow_invocable_v<F &> || EVLOOP_EXCEPTIONS == 0);
+
+    // How: evl_call_soon_owned or evl_post_owned.
+    template <class G, class How>
+    static std::int32_t start(evl_loop *loop, G &&fn, How how) {
+        if constexpr (packed) {
+            void *arg = nullptr;
+            F copy(std::forward<G>(fn));
+            std::memcpy(&arg, &copy, sizeof copy);
+            return how(loop, run_packed, arg, nullptr);
+        } else {
+            std::unique_ptr<once> self(new (std::nothrow) once{loop, F(std::forward<G>(fn))});
+            if (!self)
+                return EVL_ENOMEM;
+            const std::int32_t rc = how(loop, run, self.get(), drop);
+            if (rc >= 0)
+                static_cast<void>(self.release());
+            return rc;
+        }
+    }
+
+  private:
+    once(evl_loop *loop, F &&fn) : loop_(loop), fn_(std::move(fn)) {}
+
+    static void run_packed(void *arg) noexcept {
+        alignas(F) std::byte room[sizeof(F)];
+        std::memcpy(room, &arg, sizeof(F));
+        static_cast<void>((*std::launder(reinterpret_cast<F *>(room)))());
+    }
+    static void run(void *arg) noexcept {
+        auto *self = static_cast<once *>(arg);
+        guarded(self->loop_, [self] { static_cast<void>(self->fn_()); });
+    }
+    static void drop(void *arg) noexcept { delete static_cast<once *>(arg); }
+
+    evl_loop *loop_;
+    F fn_;
+};
+
+} // namespace detail
+
+// A loop of somebody's. Copies refer to the same loop; nobody owns it through one.
+class loop_ref {
+  public:
+    loop_ref(evl_loop *loop) noexcept : c_(loop) {}
+
+    // The C object, for whatever has no name here.
+    evl_loop *c() const noexcept { return c_; }
+    friend bool operator==(loop_ref, loop_ref) noexcept = default;
+
+    // Until nothing is alive, one pass, one pass that does not wait, until stop. Answers EVL_RUN_*, or the
+    // argument of stop. No exception of a callback leaves here: see loop::on_error.
+    std::int32_t run() const { return check_number(evl_loop_run(c_, EVL_RUN_DEFAULT)); }
+    std::int32_t run_once() const { return check_number(evl_loop_run(c_, EVL_RUN_ONCE)); }
+    std::int32_t run_nowait() const { return check_number(evl_loop_run(c_, EVL_RUN_NOWAIT)); }
+    std::int32_t run_forever() const { return check_number(evl_loop_run(c_, EVL_RUN_FOREVER)); }
+    void stop(std::int32_t result = 0) const noexcept { evl_stop(c_, result); }
+    bool alive() const noexcept { return evl_loop_alive(c_) > 0; }
+
+    // fn() in the next pass.
+    template <class F>
+        requires std::is_invocable_v<std::decay_t<F> &>
+    status call_soon(F &&fn) const {
+        return check(detail::once<std::decay_t<F>>::start(c_, std::forward<F>(fn), evl_call_soon_owned));
+    }
+
+    // fn() on the loop's thread, from any thread that knows that the loop is there (poster, otherwise). When
+    // the loop has been closed the function is destroyed here and the call fails with errc::closed.
+    template <class F>
+        requires std::is_invocable_v<std::decay_t<F> &>
+    status post(F &&fn) const {
+        return check(detail::once<std::decay_t<F>>::start(c_, std::forward<F>(fn), evl_post_owned));
+    }
+    void wake() const noexcept { evl_wake(c_); }
+
+    // The loop's time: of this pass, or read afresh.
+    time_point now() const noexcept { return time_point(std::chrono::nanoseconds(evl_now(c_))); }
+    time_point time() const noexcept { return time_point(std::chrono::nanoseconds(evl_time(c_))); }
+    std::chrono::system_clock::time_point wall_time() const noexcept {
+        using std::chrono::system_clock;
+        const std::chrono::nanoseconds since(evl_wall_time(c_));
+        return system_clock::time_point(std::chrono::duration_cast<system_clock::duration>(since));
+    }
+    template <class Rep, class Period>
+    status advance(std::chrono::duration<Rep, Period> by) const {
+        return check(evl_clock_advance(c_, detail::nanoseconds(by)));
+    }
+
+    // A forked child goes on with the loop.
+    status fork() const { return check(evl_loop_fork(c_)); }
+
+    const char *backend() const noexcept { return evl_loop_backend(c_); }
+    std::uint32_t caps() const noexcept { return evl_backend_caps(c_); }
+    evl_metrics metrics() const noexcept {
+        evl_metrics all{};
+        all.struct_size = sizeof all;
+        evl_loop_metrics(c_, &all);
+        return all;
+    }
+
+    // Inside another loop: the fd to watch, and a pass that does not wait.
+    evl_fd fd() const { return check_number(evl_loop_fd(c_)); }
+    std::int32_t dispatch() const { return check_number(evl_loop_dispatch(c_, nullptr, 0)); }
+
+    // Records of what was made without a callback, by C.
+    template <class Rep, class Period>
+    std::int32_t records(std::span<evl_record> out, std::chrono::duration<Rep, Period> timeout) const {
+        return check_number(evl_loop_records(c_, out.data(), static_cast<std::int32_t>(out.size()),
+                                             detail::nanoseconds(timeout)));
+    }
+
+  protected:
+    void refer_to(evl_loop *loop) noexcept { c_ = loop; }
+
+  private:
+    evl_loop *c_;
+};
+
+// What a loop's error hook is given.
+#if EVLOOP_EXCEPTIONS
+using unhandled_error = std::exception_ptr;
+#else
+using unhandled_error = std::int32_t;
+#endif
+
+namespace detail {
+
+// Hears of the errors of one loop that nobody took.
+struct error_listener {
+    callback hook; // none: the first error is kept
+    unhandled_error first{};
+
+    static void hear(void *arg, std::int64_t code) noexcept {
+        auto *self = static_cast<error_listener *>(arg);
+#if EVLOOP_EXCEPTIONS
+        const unhandled_error error = unhandled_exception(code);
+        try {
+            if (self->hook)
+                return self->hook(code);
+        } catch (...) { // a hook that fails is not asked about that
+        }
+#else
+        const auto error = static_cast<std::int32_t>(code);
+        if (self->hook)
+            return self->hook(code);
+#endif
+        if (!self->first)
+            self->first = error;
+    }
+};
+
+} // namespace detail
+
+// A loop, and the errors on it that nobody took: exceptions of callbacks and of tasks, errors of futures.
+//
+// Destroying it always succeeds, in any order: what was made on it answers errc::closed from then on.
+class loop : public loop_ref {
+  public:
+#if EVLOOP_EXCEPTIONS
+    explicit loop(const loop_options &options = {}) : loop(make(options).value()) {}
+#endif
+    // The same, with the error as a value.
+    static result<loop> make(const loop_options &options = {}) {
+        evl_options c{};
+        c.struct_size = sizeof c;
+        c.flags = options.flags;
+        c.backend = options.backend;
+        c.clock = static_cast<std::int32_t>(options.time);
+        c.poll_interval = options.poll_interval;
+        c.alloc = options.alloc;
+        c.alloc_ctx = options.alloc_ctx;
+        c.name = options.name;
+        loop made(nullptr);
+        made.errors_.reset(new (std::nothrow) detail::error_listener);
+        if (!made.errors_)
+            return fail(EVL_ENOMEM);
+        evl_loop *raw = nullptr;
+        if (const std::int32_t rc = evl_loop_new(&raw, &c); rc < 0)
+            return fail(rc);
+        made.refer_to(raw);
+        evl_set_error_hook(raw, detail::error_listener::hear, made.errors_.get());
+        return made;
+    }
+
+    loop(loop &&other) noexcept : loop_ref(other.c()), errors_(std::move(other.errors_)) {
+        other.refer_to(nullptr);
+    }
+    loop &operator=(loop &&other) noexcept {
+        if (this != &other) {
+            destroy();
+            refer_to(other.c());
+            errors_ = std::move(other.errors_);
+            other.refer_to(nullptr);
+        }
+        return *this;
+    }
+    ~loop() { destroy(); }
+
+    explicit operator bool() const noexcept { return c() != nullptr; }
+
+    // Ends the loop if nothing is left on it, else fails with EVL_EBUSY and leaves it.
+    status close() {
+        const std::int32_t rc = evl_loop_close(c());
+        if (rc == 0)
+            refer_to(nullptr);
+        return check(rc);
+    }
+
+    // fn(unhandled_error) hears of each error that nobody took, from the loop's thread. Without it the first
+    // is kept: unhandled() gives it, once, or what is false.
+    template <class F>
+        requires std::is_invocable_v<std::decay_t<F> &, unhandled_error>
+    void on_error(F &&fn) {
+        errors_->hook = detail::callback([fn = std::forward<F>(fn)](std::int64_t code) mutable {
+#if EVLOOP_EXCEPTIONS
+            fn(unhandled_exception(code));
+#else
+            fn(static_cast<std::int32_t>(code));
+#endif
+        });
+    }
+    unhandled_error unhandled() noexcept { return std::exchange(errors_->first, unhandled_error{}); }
+
+  private:
+    explicit loop(std::nullptr_t) noexcept : loop_ref(nullptr) {}
+
+    // What outlives the loop may still report; in a forked child the hook cannot be taken away, and stays.
+    void destroy() noexcept {
+        if (c() && evl_set_error_hook(c(), nullptr, nullptr) < 0)
+            static_cast<void>(errors_.release());
+        evl_loop_destroy(c());
+        refer_to(nullptr);
+    }
+
+    std::unique_ptr<detail::error_listener> errors_;
+};
+
+// A counted reference to a loop for other threads: a post after the loop's end fails with errc::closed.
+class poster {
+  public:
+    explicit poster(loop_ref loop) noexcept : loop_(evl_loop_ref(loop.c())) {}
+    poster(const poster &other) noexcept : loop_(evl_loop_ref(other.loop_.c())) {}
+    poster(poster &&other) noexcept : loop_(std::exchange(other.loop_, loop_ref(nullptr))) {}
+    poster &operator=(poster other) noexcept {
+        std::swap(loop_, other.loop_);
+        return *this;
+    }
+    ~poster() {
+        if (loop_.c())
+            evl_loop_unref(loop_.c());
+    }
+
+    template <class F>
+        requires std::is_invocable_v<std::decay_t<F> &>
+    status post(F &&fn) const {
+        return loop_.post(std::forward<F>(fn));
+    }
+    void wake() const noexcept { loop_.wake(); }
+    void stop(std::int32_t result = 0) const noexcept { loop_.stop(result); }
+
+  private:
+    loop_ref loop_;
+};
+
+// Keeps a loop running with nothing on it, for as long as it lives; from any thread.
+class hold {
+  public:
+    explicit hold(loop_ref loop) noexcept : loop_(evl_loop_ref(loop.c())) { evl_loop_hold(loop_.c()); }
+    hold(hold &&other) noexcept : loop_(std::exchange(other.loop_, loop_ref(nullptr))) {}
+    hold &operator=(hold &&other) noexcept {
+        hold old(std::move(*this));
+        loop_ = std::exchange(other.loop_, loop_ref(nullptr));
+        return *this;
+    }
+    ~hold() {
+        if (!loop_.c())
+            return;
+        evl_loop_unhold(loop_.c());
+        evl_loop_unref(loop_.c());
+    }
+
+  private:
+    loop_ref loop_;
+};
+
+} // namespace evloop::inline EVLOOP_CPP_ABI

@@ -1,0 +1,80 @@
+// evloop/unhandled.hpp - an exception that nobody could take goes to the loop's error hook.
+//
+// The hook of C gets a code; unhandled_exception() inside it is the exception.
+#pragma once
+
+#include "error.hpp"
+
+#include <exception>
+#include <new>
+#include <utility>
+
+namespace evloop::inline EVLOOP_CPP_ABI {
+
+#if EVLOOP_EXCEPTIONS
+
+// The C code that says most of an exception: that of a std::system_error, EVL_ENOMEM of a std::bad_alloc,
+// EVL_EUSER of any other.
+inline std::int32_t code_of(const std::error_code &error) noexcept {
+    std::int32_t code = 0;
+    if (error.category() == error_category())
+        code = error.value();
+    else if (error.category() == std::generic_category() || error.category() == std::system_category())
+        code = evl_err_from_errno(error.value());
+    return code < 0 ? code : static_cast<std::int32_t>(EVL_EUSER);
+}
+inline std::int32_t code_of(const std::exception_ptr &exception) noexcept {
+    try {
+        std::rethrow_exception(exception);
+    } catch (const std::system_error &error) {
+        return code_of(error.code());
+    } catch (const std::bad_alloc &) {
+        return EVL_ENOMEM;
+    } catch (...) {
+        return EVL_EUSER;
+    }
+}
+
+namespace detail {
+
+inline constinit thread_local const std::exception_ptr *reported_exception = nullptr;
+
+// Gives an exception to the loop's error hook.
+inline void report_exception(evl_loop *loop, const std::exception_ptr &exception) noexcept {
+    const std::exception_ptr *outer = std::exchange(reported_exception, &exception);
+    evl_loop_report(loop, code_of(exception));
+    reported_exception = outer;
+}
+
+// Runs what C calls: nothing is thrown through C.
+template <class F>
+void guarded(evl_loop *loop, F fn) noexcept {
+    try {
+        fn();
+    } catch (...) {
+        report_exception(loop, std::current_exception());
+    }
+}
+
+} // namespace detail
+
+// Inside an error hook: the exception that is reported. Errors that are no exception are given as the
+// std::system_error of their code.
+inline std::exception_ptr unhandled_exception(std::int64_t code) noexcept {
+    if (detail::reported_exception)
+        return *detail::reported_exception;
+    return std::make_exception_ptr(std::system_error(make_error_code(static_cast<std::int32_t>(code))));
+}
+
+#else
+
+namespace detail {
+template <class F>
+void guarded(evl_loop *, F fn) noexcept {
+    fn();
+}
+} // namespace detail
+
+#endif
+
+} // namespace evloop::inline EVLOOP_CPP_ABI
