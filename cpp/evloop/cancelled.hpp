@@ -1,0 +1,39 @@
+// evloop/cancelled.hpp - what a cancelled await throws, and codes as what awaits throw.
+#pragma once
+
+#include "unhandled.hpp"
+
+namespace evloop::inline EVLOOP_CPP_ABI {
+
+#if EVLOOP_EXCEPTIONS
+
+// Thrown by the await at which a task is cancelled. Not a std::exception, so that who handles errors does not
+// take it for one; who catches it to clean up throws it on.
+struct cancelled {};
+
+namespace detail {
+
+[[noreturn]] inline void throw_code(std::int32_t code) {
+    if (code == EVL_ECANCELED)
+        throw cancelled{};
+    throw_error(code);
+}
+
+// The code of a std::system_error of ours and of a cancellation; any other exception is thrown on.
+inline std::int32_t code_or_rethrow(const std::exception_ptr &exception) {
+    try {
+        std::rethrow_exception(exception);
+    } catch (const cancelled &) {
+        return EVL_ECANCELED;
+    } catch (const std::system_error &error) {
+        if (error.code().category() != error_category())
+            throw;
+        return error.code().value();
+    }
+}
+
+} // namespace detail
+
+#endif
+
+} // namespace evloop::inline EVLOOP_CPP_ABI

@@ -1,0 +1,132 @@
+// evloop/frame.hpp - memory for coroutine frames and tasks: free lists of the thread.
+//
+// A frame goes back to the lists of the thread that frees it, whichever made it, so that frames may be made
+// before there is a loop and freed after it, on any thread. A list keeps 256 KiB; the rest goes back to the
+// system, and everything when the thread ends or trims.
+#pragma once
+
+#include "config.hpp"
+
+#include <cstddef>
+#include <new>
+
+#if defined(__SANITIZE_ADDRESS__)
+#    define EVLOOP_POISON_FRAMES 1
+#elif defined(__has_feature)
+#    if __has_feature(address_sanitizer)
+#        define EVLOOP_POISON_FRAMES 1
+#    endif
+#endif
+#ifdef EVLOOP_POISON_FRAMES
+extern "C" void __asan_poison_memory_region(const volatile void *, std::size_t);
+extern "C" void __asan_unpoison_memory_region(const volatile void *, std::size_t);
+#endif
+
+namespace evloop::inline EVLOOP_CPP_ABI {
+namespace detail {
+
+inline void poison([[maybe_unused]] void *memory, [[maybe_unused]] std::size_t size) noexcept {
+#ifdef EVLOOP_POISON_FRAMES
+    __asan_poison_memory_region(memory, size);
+#endif
+}
+
+inline void unpoison([[maybe_unused]] void *memory, [[maybe_unused]] std::size_t size) noexcept {
+#ifdef EVLOOP_POISON_FRAMES
+    __asan_unpoison_memory_region(memory, size);
+#endif
+}
+
+struct free_frame {
+    free_frame *next;
+};
+
+struct frame_lists {
+    static constexpr std::size_t step = 64; // sizes are rounded up to a multiple
+    static constexpr std::size_t lists = 32;
+    static constexpr std::size_t kept = 256 * 1024;
+
+    free_frame *head[lists];
+    std::size_t bytes[lists];
+    enum : unsigned char { unused, open, closed } state;
+
+    void trim() noexcept {
+        for (std::size_t list = 0; list < lists; list++) {
+            while (free_frame *frame = head[list]) {
+                unpoison(frame, (list + 1) * step);
+                head[list] = frame->next;
+                ::operator delete(frame);
+            }
+            bytes[list] = 0;
+        }
+    }
+};
+
+inline thread_local constinit frame_lists frames{};
+
+// Frees what is kept when the thread ends. What is freed after that is not kept.
+struct frame_trimmer {
+    ~frame_trimmer() {
+        frames.trim();
+        frames.state = frame_lists::closed;
+    }
+};
+
+inline bool frames_open() noexcept {
+    if (frames.state == frame_lists::unused) [[unlikely]] {
+        static thread_local frame_trimmer trimmer;
+        (void)&trimmer;
+        frames.state = frame_lists::open;
+    }
+    return frames.state == frame_lists::open;
+}
+
+// Not inline in the caller, which may be a coroutine: the compiler would keep the address of `frames` over a
+// suspension, after which it may be another thread's. NULL: out of memory.
+[[gnu::noinline]] inline void *frame_new(std::size_t size) noexcept {
+    const std::size_t list = (size - 1) / frame_lists::step;
+    if (list >= frame_lists::lists)
+        return ::operator new(size, std::nothrow);
+    const std::size_t rounded = (list + 1) * frame_lists::step;
+    free_frame *frame = frames.head[list];
+    if (!frame)
+        return ::operator new(rounded, std::nothrow);
+    unpoison(frame, rounded);
+    frames.head[list] = frame->next;
+    frames.bytes[list] -= rounded;
+    return frame;
+}
+
+[[gnu::noinline]] inline void frame_delete(void *memory, std::size_t size) noexcept {
+    const std::size_t list = (size - 1) / frame_lists::step;
+    const std::size_t rounded = (list + 1) * frame_lists::step;
+    if (list >= frame_lists::lists || !frames_open() || frames.bytes[list] + rounded > frame_lists::kept) {
+        ::operator delete(memory);
+        return;
+    }
+    frames.head[list] = ::new (memory) free_frame{frames.head[list]};
+    frames.bytes[list] += rounded;
+    poison(memory, rounded);
+}
+
+// A base for promises whose frames come from the lists.
+struct frame_memory {
+#if EVLOOP_EXCEPTIONS
+    static void *operator new(std::size_t size) {
+        void *memory = frame_new(size);
+        if (!memory) [[unlikely]]
+            throw std::bad_alloc();
+        return memory;
+    }
+#else
+    static void *operator new(std::size_t size, const std::nothrow_t &) noexcept { return frame_new(size); }
+#endif
+    static void operator delete(void *memory, std::size_t size) noexcept { frame_delete(memory, size); }
+};
+
+} // namespace detail
+
+// Gives back the memory that this thread keeps for frames. @thread any
+[[gnu::noinline]] inline void trim_frames() noexcept { detail::frames.trim(); }
+
+} // namespace evloop::inline EVLOOP_CPP_ABI

@@ -1,0 +1,120 @@
+// evloop/op.hpp - what it takes to make an operation of C awaitable.
+//
+// Write a class that holds the parameters, and three things about it:
+//
+//     class sleep_awaitable : public op_awaitable<sleep_awaitable> {
+//       public:
+//         static constexpr const char *name = "sleep";                   what dumps say
+//         std::int32_t start(evl_loop *loop, evl_op *op) noexcept {      begins, as C answers: 0, 1 or an
+//         error
+//             return evl_sleep(loop, op, ns_);
+//         }
+//       private:
+//         std::int64_t ns_;
+//     };
+//
+// That is all for one without a value. op_awaitable<Self, T> has in addition
+//
+//         T finish(std::int64_t result);                                 makes the value, result >= 0
+//
+// and where it applies
+//
+//         std::int64_t settle(std::int64_t result) noexcept;             another result, before it is looked
+//         at static constexpr bool keeps = true;                            see wait_kind
+//
+// start may be called a second time, after an await that was over was undone by a cancellation which was then
+// taken back. The object lies in the coroutine's frame and does not move while it waits; the operation lies
+// in the task. Cancelling, errors, as_result, dumps and destruction at any time are seen to here: destroying
+// the coroutine closes the operation in silence, then runs the destructor of the awaitable.
+#pragma once
+
+#include "scope.hpp"
+
+namespace evloop::inline EVLOOP_CPP_ABI {
+namespace detail {
+
+template <class Self>
+constexpr bool keeps_what_it_got = [] {
+    if constexpr (requires { Self::keeps; })
+        return Self::keeps;
+    else
+        return false;
+}();
+
+} // namespace detail
+
+template <class Self, class T = void>
+class [[nodiscard("co_await it")]] op_awaitable : public detail::awaiting {
+  public:
+    op_awaitable() noexcept : awaiting{&kind_of} {}
+
+    bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<detail::promise_base> Promise>
+    bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+        task_ = coroutine.promise().task;
+        return task_->wait(*this);
+    }
+
+    T await_resume() {
+        static_assert(EVLOOP_EXCEPTIONS || !sizeof(Self *),
+                      "this await may fail: without exceptions write co_await evloop::as_result(...)");
+        const std::int64_t result = settled();
+#if EVLOOP_EXCEPTIONS
+        if (result < 0) [[unlikely]]
+            detail::throw_code(static_cast<std::int32_t>(result));
+#endif
+        if constexpr (!std::is_void_v<T>)
+            return self().finish(result);
+        else if constexpr (requires { self().finish(result); })
+            self().finish(result);
+    }
+
+    // For as_result.
+    result<T> outcome() {
+        const std::int64_t result = settled();
+        if (result < 0)
+            return fail(static_cast<std::int32_t>(result));
+        if constexpr (!std::is_void_v<T>) {
+            return evloop::result<T>(std::in_place, self().finish(result));
+        } else {
+            if constexpr (requires { self().finish(result); })
+                self().finish(result);
+            return {};
+        }
+    }
+
+  private:
+    Self &self() noexcept { return static_cast<Self &>(*this); }
+
+    std::int64_t settled() noexcept {
+        if constexpr (requires { self().settle(task_->result); })
+            return task_->result < 0 ? task_->result : self().settle(task_->result);
+        else
+            return task_->result;
+    }
+
+    static bool start(awaiting &base, detail::task_state &task) noexcept {
+        const std::int32_t rc = static_cast<Self &>(base).start(task.loop, &task.op);
+        if (rc == 0)
+            return true;
+        task.result = rc < 0 ? rc : evl_op_result(&task.op);
+        return false;
+    }
+    static bool cancel(awaiting &base, detail::task_state &task) noexcept {
+        if constexpr (requires(Self &self) { self.cancel(); })
+            return static_cast<Self &>(base).cancel();
+        else
+            return task.cancel_op();
+    }
+
+    static const detail::wait_kind kind_of;
+
+    detail::task_state *task_ = nullptr;
+};
+
+template <class Self, class T>
+const detail::wait_kind op_awaitable<Self, T>::kind_of = {Self::name, start, cancel, nullptr,
+                                                          detail::keeps_what_it_got<Self>};
+
+} // namespace evloop::inline EVLOOP_CPP_ABI

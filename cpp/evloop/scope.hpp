@@ -1,0 +1,434 @@
+// evloop/scope.hpp - who owns tasks, and the handle of one.
+//
+//     auto job = evloop::spawn(crawl("localhost"));      its first step runs in the next pass
+//     int pages = co_await job;                          its value, or what it threw
+//
+// spawned<T> owns its task: with it the task goes, at once or, while it runs, when it next suspends. detach()
+// gives the task to its scope. Every task is in the scope of the task that spawned it; run makes the first
+// one, cancels what is left in it and waits for its end. A program with a loop of its own makes a scope.
+#pragma once
+
+#include "task.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace evloop::inline EVLOOP_CPP_ABI {
+
+template <class T>
+class spawned;
+
+namespace detail {
+struct dump_access;
+}
+
+// When the first step runs: in the next pass, or inside spawn.
+enum class begin { queued, now };
+
+// Owns tasks on one loop. Belongs to the loop's thread; goes before the loop, and its tasks with it.
+class scope {
+  public:
+    explicit scope(evl_loop *loop) noexcept : loop_(loop) {}
+    scope(const scope &) = delete;
+    ~scope() {
+        while (detail::task_state *task = first_) {
+            remove(*task);
+            task->destroy();
+        }
+    }
+
+    // Errors: those of frames without memory.
+    template <class T>
+    spawned<T> spawn(task<T> what, begin when = begin::queued,
+                     std::source_location here = std::source_location::current());
+
+    // Cancels every task in it, the newest first.
+    void cancel() noexcept;
+
+    // How many of its tasks have not ended.
+    std::size_t size() const noexcept { return live_; }
+    evl_loop *loop() const noexcept { return loop_; }
+
+#if EVLOOP_EXCEPTIONS
+    // The first exception of a task that nobody awaited; empty: none. Each has been reported to the loop's
+    // error hook.
+    std::exception_ptr take_error() noexcept { return std::exchange(error_, nullptr); }
+#endif
+
+  private:
+    friend detail::task_state;
+    friend struct detail::dump_access;
+
+    void add(detail::task_state &task) noexcept {
+        task.home = this;
+        task.id = ++ids_;
+        task.after = first_;
+        task.before = nullptr;
+        if (first_)
+            first_->before = &task;
+        first_ = &task;
+        live_++;
+    }
+    void remove(detail::task_state &task) noexcept {
+        (task.before ? task.before->after : first_) = task.after;
+        if (task.after)
+            task.after->before = task.before;
+        task.home = nullptr;
+    }
+    inline void unhandled(detail::task_state &task) noexcept;
+
+    evl_loop *loop_;
+    detail::task_state *first_ = nullptr; // newest first; also those with an error that nobody has seen
+    std::size_t live_ = 0;
+    std::uint64_t ids_ = 0;
+#if EVLOOP_EXCEPTIONS
+    std::exception_ptr error_;
+#endif
+};
+
+namespace detail {
+
+inline void task_state::ended(task_end how) noexcept {
+    end = how;
+    leaf = nullptr;
+    if (home) {
+        home->live_--;
+        if (how != task_end::error)
+            home->remove(*this);
+    }
+    task_watcher *in_order = nullptr;
+    while (task_watcher *last = watchers) {
+        watchers = last->next;
+        last->next = std::exchange(in_order, last);
+        last->back = nullptr;
+    }
+    while (task_watcher *first = in_order) {
+        in_order = first->next;
+        first->ended(*first, *this);
+    }
+    release();
+}
+
+inline void task_state::release() noexcept {
+    if (--refs != 0)
+        return;
+    if (home) {
+        if (end == task_end::error && !looked_at)
+            home->unhandled(*this);
+        home->remove(*this);
+    }
+    kind->dispose(this);
+}
+
+// A task with its result.
+template <class T>
+struct task_block final : task_state {
+    slot<T> value;
+
+    static constexpr task_kind kind_of = {[](task_state &state, promise_base &top) noexcept {
+                                              auto &self = static_cast<task_block &>(state);
+                                              auto &promise = static_cast<detail::promise<T> &>(top);
+                                              return self.collect(promise);
+                                          },
+                                          [](task_state *state) noexcept {
+                                              auto *self = static_cast<task_block *>(state);
+                                              std::destroy_at(self);
+                                              frame_delete(self, sizeof(task_block));
+                                          }};
+
+    task_block(evl_loop *loop, promise<T> &top, std::source_location here) noexcept
+        : task_state(loop, top, kind_of, here) {}
+
+    // NULL: out of memory.
+    static task_block *make(evl_loop *loop, task<T> &what, std::source_location here) noexcept {
+        void *memory = what ? frame_new(sizeof(task_block)) : nullptr;
+        return memory ? ::new (memory) task_block(loop, *what.release(), here) : nullptr;
+    }
+
+  private:
+    task_end collect(promise<T> &promise) noexcept {
+#if EVLOOP_EXCEPTIONS
+        if (promise.error) [[unlikely]]
+            return failed(std::move(promise.error));
+        try {
+            take(promise);
+        } catch (...) {
+            return failed(std::current_exception());
+        }
+#else
+        take(promise);
+#endif
+        return task_end::value;
+    }
+
+    void take(promise<T> &promise) {
+        if constexpr (std::is_void_v<T>)
+            value.put();
+        else
+            value.put(promise.value.take());
+    }
+
+#if EVLOOP_EXCEPTIONS
+    task_end failed(std::exception_ptr exception) noexcept {
+        try {
+            std::rethrow_exception(exception);
+        } catch (const cancelled &) {
+            return task_end::cancelled;
+        } catch (...) {
+            error = std::move(exception);
+            return task_end::error;
+        }
+    }
+#endif
+};
+
+// A reference to a task that keeps its state.
+class task_ref {
+  public:
+    task_ref() noexcept = default;
+    explicit task_ref(task_state *state) noexcept : state_(state) {
+        if (state_)
+            state_->retain();
+    }
+    task_ref(const task_ref &other) noexcept : task_ref(other.state_) {}
+    task_ref(task_ref &&other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+    task_ref &operator=(task_ref other) noexcept {
+        std::swap(state_, other.state_);
+        return *this;
+    }
+    ~task_ref() {
+        if (state_)
+            state_->release();
+    }
+    task_state *get() const noexcept { return state_; }
+    task_state *operator->() const noexcept { return state_; }
+    explicit operator bool() const noexcept { return state_ != nullptr; }
+
+  private:
+    task_state *state_ = nullptr;
+};
+
+} // namespace detail
+
+// What can be done with a task whose result one does not know: a reference, which does not own it.
+class any_task {
+  public:
+    any_task() noexcept = default;
+    explicit any_task(detail::task_state *state) noexcept : state_(state) {}
+
+    // Whether it refers to a task.
+    explicit operator bool() const noexcept { return static_cast<bool>(state_); }
+
+    // Asks it to end: its present or next await that suspends ends cancelled, once. False when it has ended.
+    bool cancel() const noexcept { return state_ && state_->cancel(); }
+    // Takes one request back; answers how many are left. With the last one goes a cancellation that has not
+    // been delivered.
+    std::uint32_t uncancel() const noexcept { return state_->uncancel(); }
+    // Requests that have not been taken back.
+    std::uint32_t cancelling() const noexcept { return state_->requests; }
+
+    bool done() const noexcept { return state_->done(); }
+    bool is_cancelled() const noexcept { return state_->end == detail::task_end::cancelled; }
+
+    // For dumps; not copied.
+    void set_name(const char *name) const noexcept { state_->name = name; }
+    const char *name() const noexcept { return state_->name ? state_->name : ""; }
+
+    bool operator==(const any_task &other) const noexcept { return state_.get() == other.state_.get(); }
+    detail::task_state *state() const noexcept { return state_.get(); }
+
+  private:
+    detail::task_ref state_;
+};
+
+// The running task, empty outside of one; its loop, NULL outside.
+inline any_task this_task() noexcept { return any_task(detail::current_task()); }
+inline evl_loop *this_loop() noexcept {
+    detail::task_state *task = detail::current_task();
+    return task ? task->loop : nullptr;
+}
+
+inline void scope::cancel() noexcept {
+    // A cancellation runs no user code, so that the list stays as it is.
+    for (detail::task_state *task = first_; task; task = task->after)
+        task->cancel();
+}
+
+inline void scope::unhandled(detail::task_state &task) noexcept {
+#if EVLOOP_EXCEPTIONS
+    if (!error_)
+        error_ = task.error;
+    detail::report_exception(loop_, task.error);
+#else
+    (void)task;
+#endif
+}
+
+namespace detail {
+
+// Waits for the end of another task. To cancel who waits is to cancel that one.
+struct joining : awaiting, task_watcher {
+    explicit joining(task_state *state) noexcept : awaiting{&kind_of}, task_watcher{told}, subject(state) {}
+
+    task_ref subject;
+    task_state *waiter = nullptr;
+
+    bool wait(promise_base &promise) noexcept {
+        waiter = promise.task;
+        return waiter->wait(*this);
+    }
+
+    // How it ended, as a code; EVL_EUSER: there is an exception.
+    std::int32_t code() const noexcept {
+        if (waiter->result < 0)
+            return static_cast<std::int32_t>(waiter->result);
+        subject->looked_at = true;
+        return subject->end == task_end::value       ? 0
+               : subject->end == task_end::cancelled ? EVL_ECANCELED
+                                                     : EVL_EUSER;
+    }
+
+  private:
+    static joining &of(awaiting &self) noexcept { return static_cast<joining &>(self); }
+
+    static bool start(awaiting &self, task_state &waiter) noexcept {
+        task_state *subject = of(self).subject.get();
+        waiter.result = !subject || subject == &waiter ? EVL_EDEADLK : 0;
+        if (waiter.result != 0 || subject->done())
+            return false;
+        subject->watch(of(self));
+        return true;
+    }
+    static bool cancel(awaiting &self, task_state &) noexcept { return of(self).subject->cancel(); }
+    static void leave(awaiting &self, task_state &) noexcept { task_state::unwatch(of(self)); }
+    static void told(task_watcher &self, task_state &) noexcept {
+        task_state &waiter = *static_cast<joining &>(self).waiter;
+        (void)evl_defer(waiter.loop, &waiter.op);
+    }
+
+    static constexpr wait_kind kind_of = {"task", start, cancel, leave, false};
+};
+
+// T is what it gives: the value, or a reference to it in the task.
+template <class Value, class T>
+class [[nodiscard]] join_awaiter : joining {
+  public:
+    explicit join_awaiter(task_state *state) noexcept : joining(state) {}
+
+    bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<promise_base> Promise>
+    bool await_suspend(std::coroutine_handle<Promise> self) noexcept {
+        return wait(self.promise());
+    }
+
+    T await_resume() {
+        static_assert(EVLOOP_EXCEPTIONS || !sizeof(Value *),
+                      "this await may fail: without exceptions write co_await evloop::as_result(...)");
+#if EVLOOP_EXCEPTIONS
+        if (const std::int32_t rc = code(); rc == EVL_EUSER)
+            std::rethrow_exception(subject->error);
+        else if (rc < 0)
+            throw_code(rc);
+#endif
+        return get();
+    }
+
+    // For as_result: the exception of a task that ended with another than std::system_error is thrown.
+    result<std::remove_cvref_t<Value>> outcome() {
+        const std::int32_t rc = code();
+#if EVLOOP_EXCEPTIONS
+        if (rc == EVL_EUSER)
+            return fail(code_or_rethrow(subject->error));
+#endif
+        if (rc < 0)
+            return fail(rc);
+        if constexpr (std::is_void_v<Value>)
+            return {};
+        else
+            return result<std::remove_cvref_t<Value>>(std::in_place, get());
+    }
+
+  private:
+    T get() {
+        auto &value = static_cast<task_block<Value> &>(*subject.get()).value;
+        if constexpr (std::is_lvalue_reference_v<T> || std::is_void_v<T>)
+            return value.get();
+        else
+            return value.take();
+    }
+};
+
+} // namespace detail
+
+// Owns a task. Belongs to the loop's thread.
+template <class T = void>
+class [[nodiscard("the task goes with its handle: keep it, await it, or detach it")]] spawned
+    : public any_task {
+  public:
+    using value_type = T;
+
+    spawned() noexcept = default;
+    explicit spawned(detail::task_block<T> *block) noexcept : any_task(block) {}
+    spawned(spawned &&other) noexcept : any_task(std::exchange(static_cast<any_task &>(other), any_task())) {}
+    spawned &operator=(spawned &&other) noexcept {
+        std::swap(static_cast<any_task &>(*this), static_cast<any_task &>(other));
+        return *this;
+    }
+    ~spawned() {
+        if (*this)
+            this->state()->destroy();
+    }
+
+    // Gives the task to its scope, which run cancels and joins at its end.
+    void detach() && noexcept { static_cast<any_task &>(*this) = any_task(); }
+
+    // Its value, or what it threw; `cancelled` if it was cancelled. Of an lvalue a reference to the value,
+    // which stays in the task: any number may wait.
+    auto operator co_await() & noexcept {
+        return detail::join_awaiter<T, std::add_lvalue_reference_t<T>>(this->state());
+    }
+    auto operator co_await() && noexcept { return detail::join_awaiter<T, T>(this->state()); }
+};
+
+template <class T>
+spawned<T> scope::spawn(task<T> what, begin when, std::source_location here) {
+    auto *block = detail::task_block<T>::make(loop_, what, here);
+    if (!block) {
+        (void)check(EVL_ENOMEM);
+        return {};
+    }
+    spawned<T> handle(block);
+    add(*block);
+    if (detail::task_state *parent = detail::current_task(); parent && parent->home == this)
+        block->parent = parent->id;
+    if (when == begin::now)
+        block->start_now();
+    else
+        (void)check(block->start());
+    return handle;
+}
+
+// Starts a task on the loop of the running one, and in its scope. Errors: EVL_EPERM outside of a task.
+template <class T>
+spawned<T> spawn(task<T> what, begin when = begin::queued,
+                 std::source_location here = std::source_location::current()) {
+    detail::task_state *parent = detail::current_task();
+    if (!parent || !parent->home) {
+        (void)check(EVL_EPERM);
+        return {};
+    }
+    return parent->home->spawn(std::move(what), when, here);
+}
+
+// The same from a function and its arguments, which are copied into the coroutine: spawn(serve, connection).
+// A lambda must not capture: its captures would be gone at its first await.
+template <class F, class... Args>
+    requires std::invocable<F, Args...>
+auto spawn(F what, Args &&...args) {
+    static_assert(std::is_pointer_v<F> || std::is_empty_v<F>,
+                  "the captures of a lambda do not live as long as its coroutine: pass them as arguments");
+    return spawn(what(std::forward<Args>(args)...));
+}
+
+} // namespace evloop::inline EVLOOP_CPP_ABI

@@ -1,0 +1,216 @@
+// evloop/task.hpp - task<T>: a coroutine that is called by awaiting it.
+//
+//     evloop::task<int> twice(int n) { co_return 2 * n; }
+//     int four = co_await twice(2);
+//
+// A task does nothing until it is awaited, where it is made; spawn and run (spawn.hpp, run.hpp) start one.
+// What it throws is thrown by the await. Its frame is gone before the await returns.
+#pragma once
+
+#include "pump.hpp"
+
+#include <concepts>
+#include <memory>
+#include <type_traits>
+
+namespace evloop::inline EVLOOP_CPP_ABI {
+
+template <class T>
+class task;
+
+namespace detail {
+
+// A place for a T, a T & or nothing.
+template <class T>
+struct slot {
+    using stored = std::conditional_t<std::is_reference_v<T>, std::remove_reference_t<T> *, T>;
+
+    slot() noexcept {}
+    slot(const slot &) = delete;
+    ~slot() { reset(); }
+
+    template <class... Args>
+    void put(Args &&...args) {
+        if constexpr (std::is_reference_v<T>)
+            std::construct_at(&value, std::addressof(args...));
+        else
+            std::construct_at(&value, std::forward<Args>(args)...);
+        full = true;
+    }
+    T &get() noexcept {
+        if constexpr (std::is_reference_v<T>)
+            return *value;
+        else
+            return value;
+    }
+    T take() {
+        if constexpr (std::is_reference_v<T>)
+            return *value;
+        else
+            return std::move(value);
+    }
+    void reset() noexcept {
+        if (std::exchange(full, false))
+            std::destroy_at(&value);
+    }
+
+    union {
+        stored value;
+    };
+    bool full = false;
+};
+
+template <>
+struct slot<void> {
+    void put() noexcept { full = true; }
+    void get() noexcept {}
+    void take() noexcept {}
+    void reset() noexcept { full = false; }
+    bool full = false;
+};
+
+// Suspends a coroutine that has returned: its caller runs next.
+struct return_to_caller {
+    bool await_ready() const noexcept { return false; }
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> self) const noexcept {
+        give_back(self.promise());
+    }
+    void await_resume() const noexcept {}
+};
+
+// How a coroutine came out: a value or an exception.
+template <class T>
+struct promise_result : promise_base {
+    slot<T> value;
+#if EVLOOP_EXCEPTIONS
+    std::exception_ptr error;
+    void unhandled_exception() noexcept { error = std::current_exception(); }
+    void rethrow() {
+        if (error) [[unlikely]]
+            std::rethrow_exception(std::move(error));
+    }
+#else
+    void unhandled_exception() noexcept { std::terminate(); }
+    void rethrow() noexcept {}
+#endif
+};
+
+template <class T>
+struct promise_returns : promise_result<T> {
+    template <class U = T>
+        requires std::constructible_from<T, U>
+    void return_value(U &&result) noexcept(std::is_nothrow_constructible_v<T, U>) {
+        this->value.put(std::forward<U>(result));
+    }
+};
+
+template <>
+struct promise_returns<void> : promise_result<void> {
+    void return_void() noexcept { value.put(); }
+};
+
+template <class T>
+struct promise final : promise_returns<T> {
+    task<T> get_return_object() noexcept;
+    std::suspend_always initial_suspend() const noexcept { return {}; }
+    return_to_caller final_suspend() const noexcept { return {}; }
+#if !EVLOOP_EXCEPTIONS
+    static task<T> get_return_object_on_allocation_failure() noexcept;
+#endif
+};
+
+// A coroutine that is called: destroyed with the caller's frame, or before.
+template <class T>
+class [[nodiscard]] call_awaiter {
+  public:
+    explicit call_awaiter(promise<T> *callee) noexcept : callee_(callee) {}
+    call_awaiter(call_awaiter &&other) noexcept : callee_(std::exchange(other.callee_, nullptr)) {}
+    ~call_awaiter() { end(); }
+
+    bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<promise_base> Caller>
+    void await_suspend(std::coroutine_handle<Caller> caller) noexcept {
+        call(caller.promise(), *callee_, &callee_);
+    }
+
+    T await_resume() {
+        auto *callee = static_cast<promise<T> *>(callee_);
+        if constexpr (std::is_void_v<T>) {
+#if EVLOOP_EXCEPTIONS
+            auto error = std::move(callee->error);
+            end();
+            if (error) [[unlikely]]
+                std::rethrow_exception(std::move(error));
+#else
+            end();
+#endif
+        } else {
+            struct ends {
+                call_awaiter *self;
+                ~ends() { self->end(); }
+            } at_return{this};
+            callee->rethrow();
+            return callee->value.take();
+        }
+    }
+
+  private:
+    void end() noexcept {
+        if (promise_base *callee = std::exchange(callee_, nullptr))
+            callee->self.destroy();
+    }
+
+    promise_base *callee_;
+};
+
+} // namespace detail
+
+template <class T = void>
+class [[nodiscard("a task that is not awaited does nothing: co_await it, or spawn it")]] task {
+  public:
+    using promise_type = detail::promise<T>;
+    using value_type = T;
+
+    task() noexcept = default;
+    task(task &&other) noexcept : promise_(std::exchange(other.promise_, nullptr)) {}
+    task &operator=(task &&other) noexcept {
+        std::swap(promise_, other.promise_);
+        return *this;
+    }
+    ~task() {
+        if (promise_)
+            promise_->self.destroy();
+    }
+
+    // False when it has been moved from.
+    explicit operator bool() const noexcept { return promise_ != nullptr; }
+
+    auto operator co_await() && noexcept { return detail::call_awaiter<T>(release()); }
+    void operator co_await() const & = delete; // await a task where it is made, or spawn it
+
+    // The coroutine, for those who start it; the caller's to destroy.
+    detail::promise<T> *release() noexcept { return std::exchange(promise_, nullptr); }
+
+  private:
+    friend promise_type;
+    explicit task(promise_type *promise) noexcept : promise_(promise) {}
+
+    promise_type *promise_ = nullptr;
+};
+
+template <class T>
+task<T> detail::promise<T>::get_return_object() noexcept {
+    this->self = std::coroutine_handle<promise>::from_promise(*this);
+    return task<T>(this);
+}
+
+#if !EVLOOP_EXCEPTIONS
+template <class T>
+task<T> detail::promise<T>::get_return_object_on_allocation_failure() noexcept {
+    return task<T>();
+}
+#endif
+
+} // namespace evloop::inline EVLOOP_CPP_ABI
