@@ -11,6 +11,7 @@ typedef struct single {
     evl_combinator base;
     evl_watch watch;
     evl_future *out;
+    bool cancelled; /* with out */
     bool timed_out;
 } single;
 
@@ -22,19 +23,12 @@ static void copy_outcome(evl_watch *watch, evl_future *subject) {
     evl_future_copy(out, subject);
 }
 
-static evl_future *subject_of(const evl_future *future) {
-    return ((const single *)future->maker)->watch.subject;
-}
-
-/* Along the whole chain, which may be long; who looks on hears of it from the other end. */
-static bool cancel_subject(evl_future *future) {
-    evl_future *subject = subject_of(future);
-    if (!subject)
-        return false;
-    while (subject->maker && subject->maker->cancel == cancel_subject && subject_of(subject))
-        subject = subject_of(subject);
-    (void)evl_future_cancel(subject); /* which completes `future` too, now or when it ends */
-    return true;
+static bool cancel_subject(evl_future *future, evl_future **inner) {
+    single *self = (single *)future->maker;
+    if (!self->cancelled)
+        *inner = self->watch.subject;
+    self->cancelled = true;
+    return self->watch.subject != NULL;
 }
 
 static void begin(evl_future *out, evl_future *subject, void (*done)(evl_watch *, evl_future *)) {
@@ -242,7 +236,8 @@ typedef struct far {
     evl_future *other; /* a reference, of another loop */
 } far;
 
-static bool cancel_far(evl_future *future) {
+static bool cancel_far(evl_future *future, evl_future **inner) {
+    (void)inner;
     (void)evl_future_post(((far *)future->maker)->other, EVL_ECANCELED);
     return false; /* this end is cancelled at once */
 }

@@ -14,9 +14,10 @@ struct several {
     evl_future *out;
     uint32_t count;
     uint32_t pending;
-    uint32_t seats;  /* as_completed: futures given out that are not done */
-    int32_t mode;    /* gather's flags, wait's mode */
-    bool cancelling; /* gather: out is cancelled when all are done */
+    uint32_t seats;     /* as_completed: futures given out that are not done */
+    uint32_t cancelled; /* gather: parts that have been cancelled with out */
+    int32_t mode;       /* gather's flags, wait's mode */
+    bool cancelling;    /* gather: out is cancelled when all are done */
     part parts[];
 };
 
@@ -88,12 +89,11 @@ static void gather_done(evl_watch *watch, evl_future *subject) {
 }
 
 /* The last one to be done completes the future, and the block with it. */
-static bool cancel_gather(evl_future *future) {
+static bool cancel_gather(evl_future *future, evl_future **inner) {
     several *self = (several *)future->maker;
     self->cancelling = true;
-    for (uint32_t i = 0; !evl_future_is_done(future) && i < self->count; i++)
-        if (self->parts[i].watch.subject)
-            (void)evl_future_cancel(self->parts[i].watch.subject);
+    while (!*inner && self->cancelled < self->count)
+        *inner = self->parts[self->cancelled++].watch.subject;
     return true;
 }
 

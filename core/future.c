@@ -37,6 +37,7 @@ int evl_future_make(evl_loop *loop, const evl_combinator *kind, evl_future **out
     evl_list_init(&future->dones);
     evl_list_init(&future->watches);
     future->settled.next = NULL;
+    future->above = NULL;
     future->maker = maker;
     future->source = NULL;
     future->drop = NULL;
@@ -248,17 +249,43 @@ int32_t evl_future_fail(evl_future *future, int32_t error) {
     return rc;
 }
 
+/* Cancels one future, or answers the next one that has to be cancelled for it. */
+static evl_future *cancel_step(evl_future *future) {
+    evl_future *inner = NULL;
+    if (evl_future_is_done(future))
+        return NULL;
+    bool later = future->maker && future->maker->cancel && future->maker->cancel(future, &inner);
+    if (!later)
+        evl_future_finish(future, EVL_FUTURE_CANCELLED, 0);
+    return inner;
+}
+
+/* Depth first, as calls within calls would do it, but futures may be nested deeper than a stack has room. One
+ * that is being cancelled already, further up or by who called us, is left to them. */
+static void cancel_inside(evl_future *future) {
+    evl_future *top = evl_future_ref(future);
+    for (top->above = top; top;) {
+        evl_future *inner = cancel_step(top);
+        if (inner && !inner->above) {
+            inner->above = top;
+            top = evl_future_ref(inner);
+        } else if (!inner) {
+            evl_future *above = top->above == top ? NULL : top->above;
+            top->above = NULL;
+            evl_future_unref(top);
+            top = above;
+        }
+    }
+}
+
 int32_t evl_future_cancel(evl_future *future) {
     int rc = future ? evl_enter_child(future->loop) : EVL_EINVAL;
     if (rc != 0)
         return rc;
     if (evl_future_is_done(future))
         return 0;
-    (void)evl_future_ref(future);
-    bool later = future->maker && future->maker->cancel && future->maker->cancel(future);
-    if (!later && !evl_future_is_done(future))
-        evl_future_finish(future, EVL_FUTURE_CANCELLED, 0);
-    evl_future_unref(future);
+    if (!future->above)
+        cancel_inside(future);
     return 1;
 }
 

@@ -16,9 +16,11 @@ typedef struct evl_watch {
 /* What a combinator's future does differently. Its memory is one block, freed with the future. */
 typedef struct evl_combinator {
     size_t size; /* of the block */
-    /* The future is being cancelled: true if that has been seen to and it will be done later. NULL: nothing
-     * to do. */
-    bool (*cancel)(struct evl_future *future);
+    /* The future is being cancelled. True: others are cancelled in its stead and it is done when they are;
+     * one call puts one of them into *inner, and the last call none. False: it is cancelled at once. NULL:
+     * the same.
+     */
+    bool (*cancel)(struct evl_future *future, struct evl_future **inner);
     /* The operation in the future has completed: a timeout. NULL: its result is the future's. */
     void (*expired)(struct evl_future *future);
     /* The future is done, or goes: stop watching. NULL: nothing to stop. */
@@ -33,6 +35,7 @@ struct evl_future {
     evl_link dones;        /* evl_done.peers: callbacks that have not run, due ones included */
     evl_link watches;      /* evl_watch.link */
     evl_link settled;      /* in evl_loop.settled while its watches have not heard yet */
+    evl_future *above;     /* being cancelled: the one on whose behalf, itself if nobody's; else NULL */
     evl_combinator *maker; /* NULL: made by evl_future_new, or done */
     evl_future *source;    /* of a borrowed pointer */
     evl_fn *drop;

@@ -237,7 +237,7 @@ void on_small_stack(void (*body)()) {
     pthread_attr_t attr;
     pthread_t thread;
     ASSERT_EQ(pthread_attr_init(&attr), 0);
-    ASSERT_EQ(pthread_attr_setstacksize(&attr, 1 << 20), 0);
+    ASSERT_EQ(pthread_attr_setstacksize(&attr, 512 << 10), 0);
     ASSERT_EQ(pthread_create(
                   &thread, &attr,
                   [](void *arg) -> void * {
@@ -338,6 +338,185 @@ TEST(Future, DeepChainsOfThenWithoutRecursion) {
             EXPECT_EQ(live(w), 0u);
         }
     });
+}
+
+// One future inside another: how, and whether a cancel of the outer one reaches the inner one.
+struct Nest {
+    const char *name;
+    bool inward;
+    std::function<int32_t(World &, evl_future *, int, evl_future **)> wrap;
+};
+
+int32_t nest_gather(World &w, evl_future *f, evl_future **out, uint32_t flags) {
+    evl_future *twice[] = {f, f};
+    return evl_gather(w.loop, twice, 2, flags, out);
+}
+
+const Nest nests[] = {
+    {"gather", true,
+     [](World &w, evl_future *f, int, evl_future **out) { return nest_gather(w, f, out, 0); }},
+    {"wait_for", true,
+     [](World &, evl_future *f, int, evl_future **out) { return evl_wait_for(f, -1, out); }},
+    {"all that hand a cancel on", true,
+     [](World &w, evl_future *f, int i, evl_future **out) {
+         if (i % 3 == 2) {
+             *out = make(w);
+             return evl_future_follow(*out, f);
+         }
+         return i % 3 == 1 ? evl_wait_for(f, 3600 * sec, out) : nest_gather(w, f, out, EVL_GATHER_ERRORS);
+     }},
+    {"shield", false, [](World &, evl_future *f, int, evl_future **out) { return evl_shield(f, out); }},
+    {"then", false,
+     [](World &, evl_future *f, int, evl_future **out) {
+         return evl_future_then(f, nullptr, nullptr, nullptr, out);
+     }},
+    {"all that keep it", false,
+     [](World &w, evl_future *f, int i, evl_future **out) {
+         if (i % 3 == 2)
+             return evl_as_completed(w.loop, &f, 1, -1, out);
+         return i % 3 == 1 ? evl_any(w.loop, &f, 1, out)
+                           : evl_wait_futures(w.loop, &f, 1, EVL_WAIT_ALL, -1, out);
+     }},
+};
+
+// The innermost first.
+std::vector<evl_future *> nested(World &w, const Nest &nest) {
+    std::vector<evl_future *> all{make(w)};
+    for (int i = 0; i < kDeep; i++) {
+        evl_future *out = nullptr;
+        EXPECT_EQ(nest.wrap(w, all.back(), i, &out), 0);
+        all.push_back(out);
+    }
+    return all;
+}
+
+void for_each_nest(void (*body)(World &, const Nest &, std::vector<evl_future *> &&)) {
+    for (const Nest &nest : nests) {
+        SCOPED_TRACE(nest.name);
+        World w;
+        body(w, nest, nested(w, nest));
+    }
+}
+
+void cancel_nest(World &w, const Nest &nest, std::vector<evl_future *> &&all) {
+    EXPECT_EQ(evl_future_cancel(all.back()), 1);
+    EXPECT_EQ(evl_future_cancel(all.back()), 0);
+    EXPECT_EQ(evl_future_state(all.back()), EVL_FUTURE_CANCELLED);
+    const int inside = nest.inward ? EVL_FUTURE_CANCELLED : EVL_FUTURE_PENDING;
+    for (evl_future *f : all)
+        if (f != all.back()) {
+            ASSERT_EQ(evl_future_state(f), inside);
+        }
+    EXPECT_EQ(evl_future_cancel(all.front()), nest.inward ? 0 : 1);
+    unref(all);
+    w.run();
+    EXPECT_EQ(live(w), 0u);
+}
+
+TEST(Future, DeepNestsAreCancelledWithoutRecursion) {
+    on_small_stack([] { for_each_nest(cancel_nest); });
+}
+
+void resolve_nest(World &w, const Nest &, std::vector<evl_future *> &&all) {
+    EXPECT_EQ(evl_future_resolve(all.front(), 7), 0);
+    w.run();
+    EXPECT_EQ(evl_future_state(all.back()), EVL_FUTURE_VALUE);
+    unref(all);
+    w.run();
+    EXPECT_EQ(live(w), 0u);
+}
+
+TEST(Future, DeepNestsAreResolvedWithoutRecursion) {
+    on_small_stack([] { for_each_nest(resolve_nest); });
+}
+
+// The outermost is the last to go and takes all along; what then() made stays until its functions have run.
+void forget_nest(World &w, const Nest &nest, std::vector<evl_future *> &&all) {
+    evl_future *first = evl_future_ref(all.front());
+    unref(all);
+    if (nest.name == std::string("then")) {
+        EXPECT_EQ(evl_future_cancel(first), 1);
+        w.run();
+    }
+    evl_future_unref(first);
+    w.run();
+    EXPECT_EQ(live(w), 0u);
+}
+
+TEST(Future, DeepNestsAreForgottenWithoutRecursion) {
+    on_small_stack([] { for_each_nest(forget_nest); });
+}
+
+// The loop ends them in the order of their places in memory: here the outermost first.
+void destroy_nest(World &w, const Nest &nest) {
+    std::vector<evl_future *> places;
+    for (int i = 0; i <= kDeep; i++)
+        places.push_back(make(w));
+    unref(places); // the last one to go is the first to be used again
+    std::vector<evl_future *> all = nested(w, nest);
+    evl_future *last = all.back();
+    all.pop_back();
+    unref(all);
+    EXPECT_EQ(w.destroy(), 0);
+    EXPECT_NE(evl_future_state(last), EVL_FUTURE_PENDING);
+    evl_future_unref(last);
+}
+
+TEST(Future, DeepNestsEndWithTheLoopWithoutRecursion) {
+    on_small_stack([] {
+        for (const Nest &nest : nests) {
+            SCOPED_TRACE(nest.name);
+            World w;
+            destroy_nest(w, nest);
+        }
+    });
+}
+
+// The error hook hears of what nobody looked at in the middle of a cancel, and may cancel what is being
+// cancelled.
+struct Meddler {
+    evl_future *target;
+    int32_t answer;
+};
+
+void meddle(void *arg, int64_t) {
+    auto *self = static_cast<Meddler *>(arg);
+    self->answer = evl_future_cancel(self->target);
+}
+
+TEST(Future, ACancelWithinACancel) {
+    World w;
+    evl_future *failed = make(w), *first = nullptr, *second = make(w), *inside = nullptr, *outside = nullptr;
+    ASSERT_EQ(evl_future_then(failed, nullptr, nullptr, nullptr, &first), 0);
+    evl_future *both[] = {first, second};
+    ASSERT_EQ(evl_gather(w.loop, both, 2, 0, &inside), 0);
+    ASSERT_EQ(evl_wait_for(inside, -1, &outside), 0);
+    EXPECT_EQ(evl_future_fail(failed, EVL_EIO), 0);
+    evl_future_unref(failed);
+    Meddler meddler{inside, 0};
+    EXPECT_EQ(evl_set_error_hook(w.loop, meddle, &meddler), 0);
+    EXPECT_EQ(evl_future_cancel(outside), 1);
+    EXPECT_EQ(meddler.answer, 1);
+    for (evl_future *f : {first, second, inside, outside})
+        EXPECT_EQ(evl_future_state(f), EVL_FUTURE_CANCELLED);
+    unref({first, second, inside, outside});
+    EXPECT_EQ(live(w), 0u);
+}
+
+// Nobody can complete a circle but who resolves a future of it; the cancel comes to an end.
+TEST(Future, ACircleThroughAGatherIsNotCancelledForEver) {
+    World w;
+    evl_future *f = make(w), *all = nullptr, *outside = nullptr;
+    ASSERT_EQ(evl_gather(w.loop, &f, 1, 0, &all), 0);
+    ASSERT_EQ(evl_future_follow(f, all), 0);
+    ASSERT_EQ(evl_wait_for(f, -1, &outside), 0);
+    EXPECT_EQ(evl_future_cancel(outside), 1);
+    EXPECT_EQ(evl_future_state(outside), EVL_FUTURE_PENDING);
+    EXPECT_EQ(evl_future_resolve(f, 1), 0);
+    EXPECT_EQ(evl_future_state(all), EVL_FUTURE_CANCELLED);
+    EXPECT_EQ(evl_future_state(outside), EVL_FUTURE_VALUE);
+    unref({f, all, outside});
+    EXPECT_EQ(live(w), 0u);
 }
 
 TEST(Future, FollowingInACircle) {
