@@ -318,6 +318,7 @@ int32_t evl_loop_close(evl_loop *loop) {
         return EVL_EBUSY;
     forget_ops(loop); /* the library's own */
     evl_default_pool_close(loop);
+    evl_names_close(loop);
     evl_futures_cancel_all(loop);
     shut(loop);
     empty_queues(loop);
@@ -333,6 +334,7 @@ int32_t evl_loop_destroy(evl_loop *loop) {
         return rc;
     forget_ops(loop);
     evl_default_pool_close(loop);
+    evl_names_close(loop);
     evl_futures_cancel_all(loop);
     close_handles(loop);
     shut(loop);

@@ -238,6 +238,7 @@ struct evl_loop {
     evl_executor *default_pool;
     struct evl_net *net; /* net.h: what the streams of a loop share, NULL until there is one */
     void (*net_free)(evl_loop *loop);
+    evl_executor *names_pool;
 
     /* A host waits on evl_loop_fd: what changes between dispatches must show there. */
     bool embedded;
@@ -470,6 +471,9 @@ void evl_chores_run(evl_loop *loop);
 /* executor.c */
 void evl_jobs_take(evl_loop *loop);
 void evl_default_pool_close(evl_loop *loop);
+
+/* names.c */
+void evl_names_close(evl_loop *loop);
 
 /* post.c */
 int evl_posts_init(evl_loop *loop);

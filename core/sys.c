@@ -4,7 +4,9 @@
 #include "sys.h"
 
 #include <errno.h>
+#include <evloop/errors.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -134,6 +136,61 @@ static int sys_reopen(int fd, int flags) {
 #endif
 }
 
+/* --- the resolver ----------------------------------------------------------------------------- */
+
+/* The resolver has errors of its own; they travel in errno as positive numbers. */
+static int resolver_result(int rc) {
+    static const struct {
+        int native;
+        int32_t code;
+    } rows[] = {
+        {EAI_AGAIN, EVL_EAI_AGAIN},
+        {EAI_BADFLAGS, EVL_EAI_BADFLAGS},
+        {EAI_FAIL, EVL_EAI_FAIL},
+        {EAI_FAMILY, EVL_EAI_FAMILY},
+        {EAI_NONAME, EVL_EAI_NONAME},
+        {EAI_OVERFLOW, EVL_EAI_OVERFLOW},
+        {EAI_SERVICE, EVL_EAI_SERVICE},
+        {EAI_SOCKTYPE, EVL_EAI_SOCKTYPE},
+#if defined(EAI_ADDRFAMILY)
+        {EAI_ADDRFAMILY, EVL_EAI_ADDRFAMILY},
+#endif
+#if defined(EAI_NODATA) && (!defined(EAI_NONAME) || EAI_NODATA != EAI_NONAME)
+        {EAI_NODATA, EVL_EAI_NODATA},
+#endif
+    };
+    if (rc == 0)
+        return 0;
+    if (rc == EAI_SYSTEM && errno != 0)
+        return -1;
+    int32_t code = EVL_EAI_UNKNOWN;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].native == rc)
+            code = rows[i].code;
+    errno = rc == EAI_MEMORY ? ENOMEM : -code;
+    return -1;
+}
+
+static int sys_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                           struct addrinfo **out) {
+    return resolver_result(getaddrinfo(host, service, hints, out));
+}
+
+static int sys_freeaddrinfo(struct addrinfo *list) {
+    freeaddrinfo(list);
+    return 0;
+}
+
+static int sys_getnameinfo(const struct sockaddr *address, socklen_t length, char *host, socklen_t host_cap,
+                           char *service, socklen_t service_cap, int flags) {
+    return resolver_result(getnameinfo(address, length, host, host_cap, service, service_cap, flags));
+}
+
+static int sys_if_index(const char *name) {
+    unsigned index = if_nametoindex(name);
+    return index == 0 ? -1 : (int)index;
+}
+
 #if EVL_HAVE_KQUEUE
 /* NetBSD's takes sizes where the others take ints. */
 static int sys_kevent(int kq, const struct kevent *changes, int n, struct kevent *events, int cap,
@@ -192,6 +249,10 @@ evl_sys_table evl_sys = {
     .reopen = sys_reopen,
     .lstat = lstat,
     .unlink = unlink,
+    .getaddrinfo = sys_getaddrinfo,
+    .freeaddrinfo = sys_freeaddrinfo,
+    .getnameinfo = sys_getnameinfo,
+    .if_index = sys_if_index,
 #if EVL_HAVE_EPOLL
     .epoll_create1 = epoll_create1,
     .epoll_ctl = epoll_ctl,

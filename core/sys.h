@@ -4,6 +4,7 @@
 #ifndef EVL_CORE_SYS_H
 #define EVL_CORE_SYS_H
 
+#include <netdb.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/select.h>
@@ -66,6 +67,17 @@
     X(int, lstat, (const char *path, struct stat *st), (path, st))                                           \
     X(int, unlink, (const char *path), (path))
 
+#define EVL_SYSCALLS_NAMES(X)                                                                                \
+    X(int, getaddrinfo,                                                                                      \
+      (const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **out),          \
+      (host, service, hints, out))                                                                           \
+    X(int, freeaddrinfo, (struct addrinfo * list), (list))                                                   \
+    X(int, getnameinfo,                                                                                      \
+      (const struct sockaddr *address, socklen_t length, char *host, socklen_t host_cap, char *service,      \
+       socklen_t service_cap, int flags),                                                                    \
+      (address, length, host, host_cap, service, service_cap, flags))                                        \
+    X(int, if_index, (const char *name), (name))
+
 #if EVL_HAVE_EPOLL
 #    define EVL_SYSCALLS_EPOLL(X)                                                                            \
         X(int, epoll_create1, (int flags), (flags))                                                          \
@@ -95,12 +107,16 @@
 #endif
 
 /* X(return type, name, parameters, arguments) */
-#define EVL_SYSCALLS(X) EVL_SYSCALLS_POSIX(X) EVL_SYSCALLS_NET(X) EVL_SYSCALLS_EPOLL(X) EVL_SYSCALLS_KQUEUE(X)
+#define EVL_SYSCALLS(X)                                                                                      \
+    EVL_SYSCALLS_POSIX(X)                                                                                    \
+    EVL_SYSCALLS_NET(X) EVL_SYSCALLS_NAMES(X) EVL_SYSCALLS_EPOLL(X) EVL_SYSCALLS_KQUEUE(X)
 
 /* get_fd_flags is fcntl(F_GETFL); pipe_cloexec is pipe2(O_CLOEXEC | O_NONBLOCK), or pipe and fcntl where the
  * platform has no pipe2; set_cloexec is fcntl(F_SETFD). socket and accept make sockets that are
  * close-on-exec and non-blocking; write_pipe is writev without SIGPIPE; reopen opens what fd refers to once
- * more, where the platform lets one. All answer as the system call does, with errno. */
+ * more, where the platform lets one; if_index is if_nametoindex, with -1 for its 0. All answer as the system
+ * call does, with errno: getaddrinfo and getnameinfo too, which answer -1, and leave in errno either what the
+ * system said or -EVL_EAI_*. */
 typedef struct evl_sys_table {
 #define EVL_SYS_ROW(ret, name, params, args) ret(*name) params;
     EVL_SYSCALLS(EVL_SYS_ROW)

@@ -7,6 +7,7 @@
 #define EVLOOP_TESTS_ERRNOS_H
 
 #include <errno.h>
+#include <evloop/errors.h>
 
 /* Two ways to fail that are no errno: fewer bytes or rows than there are, and an error in the first row that
  * a kevent answers instead of one of the whole call. */
@@ -55,6 +56,15 @@
 #define EVL_ERRNOS_reopen       EACCES, EMFILE, ENFILE, ENOENT, ENOMEM, ENXIO
 #define EVL_ERRNOS_lstat        EACCES, ENOENT
 #define EVL_ERRNOS_unlink       EACCES, EBUSY, ENOENT
+
+/* The resolver's own errors are -EVL_EAI_*. */
+#define EVL_ERRNOS_getaddrinfo                                                                               \
+    ENOMEM, EMFILE, EINTR, -EVL_EAI_AGAIN, -EVL_EAI_ADDRFAMILY, -EVL_EAI_FAIL, -EVL_EAI_NODATA,              \
+        -EVL_EAI_NONAME, -EVL_EAI_SERVICE, -EVL_EAI_UNKNOWN
+#define EVL_ERRNOS_freeaddrinfo
+#define EVL_ERRNOS_getnameinfo                                                                               \
+    ENOMEM, EMFILE, -EVL_EAI_AGAIN, -EVL_EAI_FAIL, -EVL_EAI_FAMILY, -EVL_EAI_NONAME, -EVL_EAI_OVERFLOW
+#define EVL_ERRNOS_if_index ENODEV, ENXIO, EMFILE
 
 #define EVL_ERRNOS_epoll_create1   EMFILE, ENFILE, ENOMEM
 #define EVL_ERRNOS_epoll_ctl       EBADF, EEXIST, EINVAL, ELOOP, ENOENT, ENOMEM, ENOSPC, EPERM

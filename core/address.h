@@ -1,0 +1,27 @@
+/* address.h - an address from the inside. */
+#ifndef EVL_CORE_ADDRESS_H
+#define EVL_CORE_ADDRESS_H
+
+#include "sys.h"
+#include <evloop/errors.h>
+#include <evloop/names.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+typedef struct evl_address {
+    uint32_t length;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_un path;
+    } u;
+} evl_address;
+
+/* An IPv4 or IPv6 literal; EVL_EINVAL for anything else, a name above all. */
+int evl_address_literal(const char *text, uint16_t port, evl_address *out);
+
+#endif
