@@ -149,6 +149,26 @@ TEST(Asyncio, Asyncio_111_AnImmediateShutdownDropsTheItems) {
     EXPECT_EQ(ran(w), "joined");
 }
 
+// Items may be called done before they were taken; those that a shutdown drops are not done a second time.
+TEST(Asyncio, Asyncio_111_AnImmediateShutdownOfItemsThatAreDone) {
+    for (int done : {1, 2, 3}) {
+        SCOPED_TRACE(done);
+        World w;
+        Queue queue(w);
+        for (int number : {1, 2, 3})
+            try_put(queue, number);
+        for (int i = 0; i < done; i++)
+            EXPECT_EQ(evl_queue_task_done(queue), 0);
+        joins(w, queue);
+        EXPECT_EQ(ran(w), done == 3 ? "joined" : "");
+        EXPECT_EQ(evl_queue_shutdown(queue, 1), 0);
+        EXPECT_EQ(ran(w), done == 3 ? "" : "joined");
+        EXPECT_EQ(evl_queue_task_done(queue), EVL_ERANGE);
+        joins(w, queue);
+        EXPECT_EQ(ran(w), "joined");
+    }
+}
+
 TEST(Asyncio, Asyncio_111_LastInFirstOutAndSmallestPriorityFirst) {
     World w;
     Queue lifo(w, 0, EVL_QUEUE_LIFO), priority(w, 0, EVL_QUEUE_PRIORITY);

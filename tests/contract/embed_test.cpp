@@ -376,6 +376,33 @@ TEST(Embed, Contract_17_PrepareSaysHowLongTheHostMayWait) {
     EXPECT_EQ(timeout, 0);
 }
 
+// A clock that jumps may not while something else could come first; what is due is due all the same.
+TEST(Embed, Contract_17_PrepareWithAJumpingClockThatMayNotJump) {
+    World w;
+    int64_t timeout = 5;
+    auto prepared = [&] {
+        EXPECT_GE(evl_loop_prepare(w.loop, nullptr, 0, &timeout), 0);
+        return timeout;
+    };
+    EXPECT_EQ(prepared(), -1);
+    w.timer_in(30 * ms, w.says("later"));
+    EXPECT_EQ(prepared(), 0); // it jumps in the dispatch
+    EXPECT_EQ(evl_loop_hold(w.loop), 0);
+    EXPECT_EQ(prepared(), -1);
+    w.timer_at(evl_time(w.loop), w.says("due"));
+    EXPECT_EQ(prepared(), 0);
+    w.dispatch();
+    EXPECT_EQ(w.log(), "due");
+    EXPECT_EQ(prepared(), -1);
+    EXPECT_EQ(evl_loop_unhold(w.loop), 0);
+    EXPECT_EQ(prepared(), 0);
+    w.dispatch(); // what woke the loop
+    EXPECT_EQ(prepared(), 0);
+    w.dispatch();
+    EXPECT_EQ(w.log(), "due later");
+    EXPECT_EQ(prepared(), -1);
+}
+
 TEST(Embed, Contract_17_PrepareWritesNoMoreRowsThanThereIsRoomFor) {
     World w;
     std::vector<Pair> pairs(10);
