@@ -88,6 +88,7 @@ class loop_ref {
 
     // The C object, for whatever has no name here.
     evl_loop *c() const noexcept { return c_; }
+    operator evl_loop *() const noexcept { return c_; }
     friend bool operator==(loop_ref, loop_ref) noexcept = default;
 
     // Until nothing is alive, one pass, one pass that does not wait, until stop. Answers EVL_RUN_*, or the
@@ -168,27 +169,58 @@ using unhandled_error = std::int32_t;
 namespace detail {
 
 // Hears of the errors of one loop that nobody took.
-struct error_listener {
+class error_listener {
+  public:
     callback hook; // none: the first error is kept
     unhandled_error first{};
 
+    error_listener() = default;
+    error_listener(const error_listener &) = delete;
+    ~error_listener() {
+        if (gone_)
+            *gone_ = true;
+    }
+
     static void hear(void *arg, std::int64_t code) noexcept {
-        auto *self = static_cast<error_listener *>(arg);
+        static_cast<error_listener *>(arg)->hear(code);
+    }
+
+  private:
+    void hear(std::int64_t code) noexcept {
 #if EVLOOP_EXCEPTIONS
         const unhandled_error error = unhandled_exception(code);
+#else
+        const auto error = static_cast<unhandled_error>(code);
+#endif
+        if (!(hook && told(code)) && !first)
+            first = error;
+    }
+
+    // The hook may replace itself, and destroy the loop and this with it. False: it failed, and is not asked
+    // about that.
+    bool told(std::int64_t code) noexcept {
+        bool gone = false, told = false;
+        gone_ = &gone;
+        callback fn = std::move(hook);
+#if EVLOOP_EXCEPTIONS
         try {
-            if (self->hook)
-                return self->hook(code);
-        } catch (...) { // a hook that fails is not asked about that
+            fn(code);
+            told = true;
+        } catch (...) {
         }
 #else
-        const auto error = static_cast<std::int32_t>(code);
-        if (self->hook)
-            return self->hook(code);
+        fn(code);
+        told = true;
 #endif
-        if (!self->first)
-            self->first = error;
+        if (gone)
+            return true;
+        gone_ = nullptr;
+        if (!hook)
+            hook = std::move(fn);
+        return told;
     }
+
+    bool *gone_ = nullptr;
 };
 
 } // namespace detail

@@ -1,0 +1,287 @@
+// loop_test.cpp - the loop as an object: calls, posts, errors nobody took, operations, holds.
+#include "allocations.hpp"
+#include "world.hpp"
+
+#include <evloop/operation.hpp>
+
+#include <array>
+#include <atomic>
+#include <gtest/gtest.h>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+using namespace std::chrono_literals;
+using namespace support;
+
+namespace {
+
+static_assert(std::is_nothrow_move_constructible_v<evloop::loop> &&
+              !std::is_copy_constructible_v<evloop::loop>);
+static_assert(std::is_trivially_copyable_v<evloop::loop_ref> && sizeof(evloop::loop_ref) == sizeof(void *));
+static_assert(std::is_convertible_v<evl_loop *, evloop::loop_ref>);
+static_assert(!std::is_move_constructible_v<evloop::operation>);
+static_assert(std::is_nothrow_move_constructible_v<evloop::hold> &&
+              !std::is_copy_constructible_v<evloop::hold>);
+
+struct Loop : testing::Test {
+    evloop::loop loop{{.time = evloop::clock::jump}};
+};
+
+TEST_F(Loop, TakesItsOptions) {
+    evloop::loop named({.backend = "select", .name = "mine"});
+    EXPECT_STREQ(named.backend(), "select");
+    EXPECT_EQ(evloop::loop::make({.backend = "none"}).error(), std::errc::not_supported);
+    EXPECT_THROW(evloop::loop({.backend = "none"}), std::system_error);
+    fail_allocation(1);
+    EXPECT_EQ(evloop::loop::make().error(), std::errc::not_enough_memory);
+}
+
+TEST_F(Loop, IsMoved) {
+    evl_loop *c = loop.c();
+    evloop::loop other = std::move(loop);
+    EXPECT_FALSE(loop);
+    EXPECT_EQ(other.c(), c);
+    loop = std::move(other);
+    EXPECT_TRUE(loop);
+    loop.call_soon([] { throw std::runtime_error("moved"); });
+    loop.run();
+    EXPECT_TRUE(loop.unhandled());
+}
+
+TEST_F(Loop, ClosesWhenNothingIsLeft) {
+    loop.call_soon([] {});
+    EXPECT_THROW(loop.close(), std::system_error);
+    EXPECT_TRUE(loop);
+    loop.run();
+    loop.close();
+    EXPECT_FALSE(loop);
+}
+
+TEST_F(Loop, RunAnswersTheArgumentOfStop) {
+    loop.call_soon([this] { loop.stop(42); });
+    EXPECT_TRUE(loop.alive());
+    EXPECT_EQ(loop.run_forever(), 42);
+    EXPECT_EQ(loop.run(), EVL_RUN_DONE);
+    loop.call_soon([this] { EXPECT_THROW(loop.run(), std::system_error); });
+    EXPECT_EQ(loop.run_once(), EVL_RUN_ALIVE - 1);
+}
+
+TEST_F(Loop, HasATimeOfItsOwn) {
+    const evloop::time_point start = loop.now();
+    loop.advance(3s);
+    EXPECT_EQ(loop.time() - start, 3s);
+    evloop::loop real;
+    EXPECT_THROW(real.advance(1s), std::system_error);
+}
+
+TEST_F(Loop, CallsInOrderAndAfterTheCall) {
+    std::string log;
+    loop.call_soon([&] { log += "a"; });
+    loop.call_soon([&log]() noexcept { log += "b"; });
+    loop.call_soon([&, more = std::make_unique<std::string>("c")] { log += *more; });
+    EXPECT_EQ(log, "");
+    loop.run();
+    EXPECT_EQ(log, "abc");
+}
+
+TEST_F(Loop, ACallOfOnePointerThatCannotThrowAllocatesNothing) {
+    int calls = 0;
+    loop.call_soon([&calls]() noexcept { calls++; }); // what the loop itself allocates is there now
+    loop.run();
+    EXPECT_EQ(allocations_of([&] { loop.call_soon([&calls]() noexcept { calls++; }); }), 0u);
+    EXPECT_EQ(allocations_of([&] { loop.call_soon([] {}); }), 1u); // has to know whom to tell
+    loop.run();
+    EXPECT_EQ(calls, 2);
+    fail_allocation(1);
+    EXPECT_THROW(loop.call_soon([] {}), std::system_error);
+}
+
+TEST_F(Loop, DropsCallsThatDoNotRun) {
+    auto alive = std::make_shared<int>(0);
+    loop.call_soon([alive] { FAIL(); });
+    EXPECT_EQ(alive.use_count(), 2);
+    loop = evloop::loop();
+    EXPECT_EQ(alive.use_count(), 1);
+}
+
+TEST_F(Loop, PostsFromAnyThreadAndAfterItsEnd) {
+    int calls = 0;
+    evloop::poster poster(loop);
+    {
+        evloop::hold hold(loop);
+        std::thread thread([&, hold = std::move(hold)]() mutable {
+            poster.post([&] { calls++; });
+            poster.post([&]() noexcept { calls++; });
+            evloop::hold last = std::move(hold);
+        });
+        while (calls < 2)
+            loop.run_once();
+        thread.join();
+    }
+    EXPECT_EQ(loop.run(), EVL_RUN_DONE);
+    loop = evloop::loop();
+    auto alive = std::make_shared<int>(0);
+    try {
+        poster.post([alive] { FAIL(); });
+        FAIL();
+    } catch (const std::system_error &error) {
+        EXPECT_EQ(error.code(), evloop::errc::closed);
+    }
+    EXPECT_EQ(alive.use_count(), 1);
+    evloop::poster copy = poster;
+    copy = evloop::poster(loop);
+    copy.post([&] { calls++; });
+    loop.run();
+    EXPECT_EQ(calls, 3);
+}
+
+TEST_F(Loop, AHoldKeepsItGoing) {
+    EXPECT_FALSE(loop.alive());
+    {
+        evloop::hold a(loop);
+        evloop::hold b = std::move(a);
+        EXPECT_TRUE(loop.alive());
+        b = evloop::hold(loop);
+        EXPECT_TRUE(loop.alive());
+    }
+    EXPECT_FALSE(loop.alive());
+}
+
+// --- errors that nobody took ----------------------------------------------------------------------
+
+std::string what(const std::exception_ptr &error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception &exception) {
+        return exception.what();
+    } catch (...) {
+        return "no exception";
+    }
+}
+
+TEST_F(Loop, TheErrorHookGetsTheException) {
+    std::string log;
+    loop.on_error([&](const std::exception_ptr &error) { log += what(error) + " "; });
+    loop.call_soon([] { throw std::runtime_error("first"); });
+    loop.call_soon([] { throw 7; });
+    loop.run();
+    evl_loop_report(loop.c(), EVL_EPIPE); // an error of C's
+    EXPECT_EQ(log, std::string("first no exception ") + evl_strerror(EVL_EPIPE) + " ");
+    EXPECT_FALSE(loop.unhandled());
+    EXPECT_EQ(loop.metrics().errors, 3u);
+}
+
+TEST_F(Loop, AnErrorOfCsWithinACatchIsItself) {
+    loop.on_error([&](const std::exception_ptr &error) { EXPECT_NE(what(error), "another"); });
+    try {
+        throw std::runtime_error("another");
+    } catch (...) {
+        evl_loop_report(loop.c(), EVL_EPIPE);
+    }
+}
+
+TEST_F(Loop, AHookThatFailsIsNotAskedAboutThat) {
+    loop.on_error([](std::exception_ptr) { throw std::runtime_error("the hook's"); });
+    loop.call_soon([] { throw std::runtime_error("the call's"); });
+    loop.run();
+    EXPECT_EQ(what(loop.unhandled()), "the call's");
+}
+
+TEST_F(Loop, AHookMayDestroyTheLoopOrReplaceItself) {
+    std::string log;
+    loop.on_error([&](const std::exception_ptr &) {
+        loop.on_error([&, word = std::make_unique<std::string>("second ")](const std::exception_ptr &) {
+            loop = evloop::loop();
+            log += *word;
+        });
+        log += "first ";
+    });
+    evl_loop *raw = loop.c();
+    loop.call_soon([] { throw 1; });
+    loop.call_soon([] { throw 2; });
+    loop.call_soon([&] { log += "never"; });
+    evl_loop_run(raw, EVL_RUN_DEFAULT);
+    EXPECT_EQ(log, "first second ");
+}
+
+// --- operations -----------------------------------------------------------------------------------
+
+TEST_F(Loop, AnOperationHappensOnceAndAgain) {
+    std::string log;
+    evloop::operation op(loop, [&](std::int64_t result) { log += std::to_string(result) + " "; });
+    op.sleep(1s);
+    EXPECT_TRUE(op.active());
+    EXPECT_THROW(op.defer(), std::system_error);
+    loop.run();
+    op.sleep_until(loop.now() + 1h);
+    op.deadline(loop.now() + 1s);
+    loop.run();
+    op.defer();
+    EXPECT_TRUE(op.cancel());
+    loop.run();
+    EXPECT_FALSE(op.cancel());
+    EXPECT_EQ(log, "0 " + std::to_string(EVL_ETIMEDOUT) + " " + std::to_string(EVL_ECANCELED) + " ");
+    EXPECT_EQ(op.result(), EVL_ECANCELED);
+    op.defer();
+    op.close();
+    EXPECT_FALSE(op.active());
+    EXPECT_EQ(loop.run(), EVL_RUN_DONE);
+}
+
+TEST_F(Loop, AnOperationMayBeDestroyedInItsFunction) {
+    int seen = 0;
+    std::optional<evloop::operation> op;
+    op.emplace(loop, [&, word = std::make_unique<int>(3)] {
+        op.reset();
+        seen = *word;
+        throw std::runtime_error("after its end");
+    });
+    op->defer();
+    loop.run();
+    EXPECT_EQ(seen, 3);
+    EXPECT_EQ(what(loop.unhandled()), "after its end");
+}
+
+TEST_F(Loop, AnOperationMayOutliveItsLoop) {
+    evloop::operation op(loop, [] { FAIL(); });
+    op.sleep(1s);
+    loop = evloop::loop();
+    EXPECT_FALSE(op.active());
+}
+
+TEST_F(Loop, AnOperationAllocatesNothing) {
+    int a = 0, b = 0, c = 0;
+    loop.run();
+    EXPECT_EQ(allocations_of([&] {
+                  evloop::operation op(loop, [&a, &b, &c] { a++, b++, c++; });
+                  op.defer();
+                  loop.run();
+              }),
+              0u);
+    EXPECT_EQ(a + b + c, 3);
+}
+
+TEST_F(Loop, AnOperationWaitsForWhatCHas) {
+    Pipe pipe;
+    std::int64_t mask = 0;
+    evloop::operation op(loop, [&](std::int64_t result) { mask = result; });
+    op.wait_fd(pipe.w, EVL_WRITE);
+    loop.run();
+    EXPECT_EQ(mask, EVL_WRITE);
+    op.wait_signal(SIGUSR1);
+    raise(SIGUSR1);
+    loop.run();
+    EXPECT_EQ(mask, 1);
+    evl_future *future = nullptr;
+    ASSERT_EQ(evl_future_new(loop.c(), &future), 0);
+    ASSERT_EQ(evl_future_wait(future, op.c()), 0);
+    evl_future_resolve(future, 9);
+    loop.run();
+    EXPECT_EQ(mask, EVL_FUTURE_VALUE);
+    evl_future_unref(future);
+}
+
+} // namespace
