@@ -43,30 +43,50 @@ def build(tree):
                           text=True)
 
 
-def passes(tree, number, seconds):
+def passes(tree, pattern, seconds):
     env = {**os.environ, "EVLOOP_BACKEND": "epoll", "EVLOOP_TEST_SINK": "callbacks"}
-    command = ["build/tests/contract", f"--gtest_filter=*Asyncio_{number}*"]
+    command = ["build/tests/contract", f"--gtest_filter=*Asyncio_{pattern}"]
     try:
         done = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, timeout=seconds,
                               errors="replace")
     except subprocess.TimeoutExpired:
         return False
     if "Running 0 tests" in done.stdout:
-        sys.exit(f"Asyncio_{number}: no such test")
+        sys.exit(f"Asyncio_{pattern}: no such test")
     return done.returncode == 0
 
 
-def fate(tree, number, file, old, new, seconds):
+def misfits(mutants):
+    """Those whose old text is not once in its file, told for all of them whichever are to be applied."""
+    for number, file, old, _ in mutants:
+        count = (ROOT / "core" / file).read_text().count(old)
+        if count != 1:
+            yield f"{number} {file}: the old text is there {count} times"
+
+
+def numbers(tree):
+    listed = subprocess.run(["build/tests/contract", "--gtest_list_tests", "--gtest_filter=*Asyncio_*"], cwd=tree,
+                            check=True, capture_output=True, text=True).stdout
+    return sorted(set(re.findall(r"Asyncio_(\d{3})_", listed)))
+
+
+def others(tree, number):
+    """What else is red, each number by itself: a mutant may crash or hang."""
+    red = [n for n in numbers(tree) if n != number and not passes(tree, f"{n}_*", 2)]
+    return f"; so do {' '.join(red)}" if red else "; alone"
+
+
+def fate(tree, number, file, old, new, seconds, look_around):
     """What became of a mutant: "caught", or what is wrong with it."""
     path = tree / "core" / file
     text = path.read_text()
-    if text.count(old) != 1:
-        return f"the old text is {text.count(old)} times in {file}"
     path.write_text(text.replace(old, new))
     try:
         if build(tree).returncode != 0:
             return "does not compile"
-        return "SURVIVED" if passes(tree, number, seconds) else "caught"
+        if passes(tree, f"{number}_*", seconds):
+            return "SURVIVED"
+        return "caught" + (others(tree, number) if look_around else "")
     finally:
         path.write_text(text)
 
@@ -76,6 +96,7 @@ def main():
     parser.add_argument("count", nargs="?", type=int, default=5, help="how many, at random")
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--only", default="", help="numbers, separated by commas")
+    parser.add_argument("--others", action="store_true", help="say which other numbers notice")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     parser.add_argument("--seconds", type=float, default=20, help="after which a test counts as failed")
     args = parser.parse_args()
@@ -83,6 +104,9 @@ def main():
     bad = [m for m in mutants if len(m) != 4 or not re.fullmatch(r"\d{3}", m[0])]
     if bad:
         sys.exit(f"not a mutant: {bad[0]}")
+    lost = list(misfits(mutants))
+    if lost:
+        sys.exit("\n".join(lost))
     if args.only:
         mutants = [m for m in mutants if m[0] in args.only.split(",")]
     elif not args.all:
@@ -97,12 +121,12 @@ def main():
         built = build(tree)
         if built.returncode != 0:
             sys.exit(built.stdout + built.stderr)
-        if not passes(tree, "", 300):
+        if not passes(tree, "*", 300):
             sys.exit("the tests fail without a mutant")
         wrong = 0
         for mutant in mutants:
-            result = fate(tree, *mutant, args.seconds)
-            wrong += result != "caught"
+            result = fate(tree, *mutant, args.seconds, args.others)
+            wrong += not result.startswith("caught")
             print(f"{mutant[0]} {mutant[1]}: {result}", flush=True)
     print(f"{len(mutants)} mutants, {len(mutants) - wrong} caught, {wrong} not")
     return 1 if wrong else 0
