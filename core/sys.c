@@ -9,6 +9,7 @@
 #include <net/if.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -117,6 +118,30 @@ static ssize_t sys_sendfile(int out, int in, int64_t *offset, size_t len) {
     return -1;
 #endif
 }
+
+#if defined(__linux__) || defined(__FreeBSD__) || defined(__NetBSD__)
+_Static_assert(sizeof(evl_mmsg) == sizeof(struct mmsghdr) &&
+                   offsetof(evl_mmsg, len) == offsetof(struct mmsghdr, msg_len),
+               "rows go to the kernel as they are");
+
+static int sys_sendmmsg(int fd, evl_mmsg *rows, unsigned n, int flags) {
+    return (int)sendmmsg(fd, (struct mmsghdr *)(void *)rows, n, flags);
+}
+
+static int sys_recvmmsg(int fd, evl_mmsg *rows, unsigned n, int flags) {
+    return (int)recvmmsg(fd, (struct mmsghdr *)(void *)rows, n, flags, NULL);
+}
+#else
+static int sys_sendmmsg(int fd, evl_mmsg *rows, unsigned n, int flags) {
+    (void)fd, (void)rows, (void)n, (void)flags;
+    errno = ENOSYS;
+    return -1;
+}
+
+static int sys_recvmmsg(int fd, evl_mmsg *rows, unsigned n, int flags) {
+    return sys_sendmmsg(fd, rows, n, flags);
+}
+#endif
 
 static ssize_t sys_pread(int fd, void *buf, size_t len, int64_t offset) {
     return pread(fd, buf, len, (off_t)offset);
@@ -238,6 +263,10 @@ evl_sys_table evl_sys = {
     .recv = recv,
     .send = send,
     .sendmsg = sendmsg,
+    .sendto = sendto,
+    .recvmsg = recvmsg,
+    .sendmmsg = sys_sendmmsg,
+    .recvmmsg = sys_recvmmsg,
     .write_pipe = sys_write_pipe,
     .sendfile = sys_sendfile,
     .pread = sys_pread,

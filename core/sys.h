@@ -32,6 +32,13 @@
 #    define EVL_HAVE_KQUEUE 0
 #endif
 
+/* One row of sendmmsg and recvmmsg, as the kernels that have them lay it out; its own name for those that
+ * have not. */
+typedef struct evl_mmsg {
+    struct msghdr msg;
+    unsigned len;
+} evl_mmsg;
+
 #define EVL_SYSCALLS_POSIX(X)                                                                                \
     X(int, clock_gettime, (clockid_t id, struct timespec * ts), (id, ts))                                    \
     X(ssize_t, read, (int fd, void *buf, size_t len), (fd, buf, len))                                        \
@@ -53,6 +60,12 @@
     X(ssize_t, recv, (int fd, void *buf, size_t len, int flags), (fd, buf, len, flags))                      \
     X(ssize_t, send, (int fd, const void *buf, size_t len, int flags), (fd, buf, len, flags))                \
     X(ssize_t, sendmsg, (int fd, const struct msghdr *msg, int flags), (fd, msg, flags))                     \
+    X(ssize_t, sendto,                                                                                       \
+      (int fd, const void *buf, size_t len, int flags, const struct sockaddr *address, socklen_t n),         \
+      (fd, buf, len, flags, address, n))                                                                     \
+    X(ssize_t, recvmsg, (int fd, struct msghdr *msg, int flags), (fd, msg, flags))                           \
+    X(int, sendmmsg, (int fd, evl_mmsg *rows, unsigned n, int flags), (fd, rows, n, flags))                  \
+    X(int, recvmmsg, (int fd, evl_mmsg *rows, unsigned n, int flags), (fd, rows, n, flags))                  \
     X(ssize_t, write_pipe, (int fd, const struct iovec *iov, int n), (fd, iov, n))                           \
     X(ssize_t, sendfile, (int out, int in, int64_t *offset, size_t len), (out, in, offset, len))             \
     X(ssize_t, pread, (int fd, void *buf, size_t len, int64_t offset), (fd, buf, len, offset))               \
@@ -114,9 +127,9 @@
 /* get_fd_flags is fcntl(F_GETFL); pipe_cloexec is pipe2(O_CLOEXEC | O_NONBLOCK), or pipe and fcntl where the
  * platform has no pipe2; set_cloexec is fcntl(F_SETFD). socket and accept make sockets that are
  * close-on-exec and non-blocking; write_pipe is writev without SIGPIPE; reopen opens what fd refers to once
- * more, where the platform lets one; if_index is if_nametoindex, with -1 for its 0. All answer as the system
- * call does, with errno: getaddrinfo and getnameinfo too, which answer -1, and leave in errno either what the
- * system said or -EVL_EAI_*. */
+ * more, where the platform lets one; if_index is if_nametoindex, with -1 for its 0; sendmmsg and recvmmsg
+ * answer ENOSYS where there are none. All answer as the system call does, with errno: getaddrinfo and
+ * getnameinfo too, which answer -1, and leave in errno either what the system said or -EVL_EAI_*. */
 typedef struct evl_sys_table {
 #define EVL_SYS_ROW(ret, name, params, args) ret(*name) params;
     EVL_SYSCALLS(EVL_SYS_ROW)

@@ -85,6 +85,17 @@ ssize_t short_read(int fd, void *buf, size_t len) {
     return err == EVL_FAULT_SHORT ? real.read(fd, buf, 1) : fail(err);
 }
 
+// The first row alone.
+int short_sendmmsg(int fd, evl_mmsg *rows, unsigned n, int flags) {
+    int err = due(Call::sendmmsg);
+    return err > 0 ? fail(err) : real.sendmmsg(fd, rows, err ? 1 : n, flags);
+}
+
+int short_recvmmsg(int fd, evl_mmsg *rows, unsigned n, int flags) {
+    int err = due(Call::recvmmsg);
+    return err > 0 ? fail(err) : real.recvmmsg(fd, rows, err ? 1 : n, flags);
+}
+
 int wait_select(int n, fd_set *r, fd_set *w, fd_set *e, timeval *t) {
     if (int err = due(Call::select))
         return fail(err);
@@ -213,6 +224,8 @@ Injector::Injector() {
     EVL_SYSCALLS(FAULTS_SET)
 #undef FAULTS_SET
     evl_sys.read = short_read;
+    evl_sys.sendmmsg = short_sendmmsg;
+    evl_sys.recvmmsg = short_recvmmsg;
     evl_sys.select = wait_select;
 #if EVL_HAVE_EPOLL
     evl_sys.timerfd_settime = settime;

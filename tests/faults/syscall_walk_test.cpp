@@ -21,6 +21,8 @@ bool is_absorbed(const Fault &fault) {
     case EINTR: // a new queue is made in the next pass then
         return fault.call != Call::dup3;
     case ENOSYS:
+        return fault.call == Call::epoll_pwait2 || fault.call == Call::sendmmsg ||
+               fault.call == Call::recvmmsg;
     case EPERM:
         return fault.call == Call::epoll_pwait2;
     default:
