@@ -1,5 +1,6 @@
 /* condition.c - waiting for something that a lock protects. A waiter stands first in the condition's line,
- * and, notified, in the lock's; op->count says in which. */
+ * and, notified, in the lock's; op->count says in which. Until it was told, one that was notified keeps the
+ * memory of both: it gets the lock also if the condition is freed meanwhile. */
 #include "sync.h"
 
 enum { IN_CONDITION = 0, IN_LOCK = 1 };
@@ -15,8 +16,16 @@ static bool notify_one(evl_condition *condition) {
         return false;
     evl_waiters_remove(&condition->waiters, op);
     op->count = IN_LOCK;
+    condition->waiters.handed++;
+    evl_lock_keep(condition->lock);
     evl_lock_grant(condition->lock, op);
     return true;
+}
+
+static void told(evl_operation *op) {
+    evl_condition *condition = op->owner;
+    evl_lock_let_go(condition->lock);
+    evl_waiters_told(&condition->waiters);
 }
 
 /* Who was notified and leaves passes the notification on. */
@@ -28,15 +37,17 @@ static void leave(evl_operation *op) {
     }
     evl_lock_leave(condition->lock, op);
     (void)notify_one(condition);
+    told(op);
 }
 
 static void refuse(evl_operation *op) {
     evl_condition *condition = op->owner;
     (void)notify_one(condition);
     (void)evl_lock_release(condition->lock);
+    told(op);
 }
 
-static const evl_op_type waiting = {.name = "condition", .leave = leave, .refuse = refuse, .counted = true};
+static const evl_op_type waiting = {.name = "condition", .leave = leave, .deliver = told, .refuse = refuse};
 
 int32_t evl_condition_new(evl_lock *lock, evl_condition **out) {
     if (!lock)

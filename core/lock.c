@@ -21,9 +21,21 @@ int32_t evl_lock_new(evl_loop *loop, evl_lock **out) {
     return evl_sync_new(loop, sizeof **out, (void **)out);
 }
 
+/* Of a condition: it leaves as if it were cancelled, and the one that it notifies in its stead is the next.
+ */
+static void end_waiters(evl_lock *lock) {
+    for (evl_operation *op; (op = evl_waiters_first(&lock->waiters));) {
+        op->type->leave(op);
+        evl_op_complete(op, EVL_ECLOSED);
+    }
+}
+
 void evl_lock_free(evl_lock *lock) {
-    if (lock)
-        evl_sync_free(lock->waiters.loop, lock, sizeof *lock);
+    if (!lock)
+        return;
+    if (!evl_is_closed(lock->waiters.loop))
+        end_waiters(lock);
+    evl_sync_free(lock->waiters.loop, lock, sizeof *lock);
 }
 
 int32_t evl_lock_acquire(evl_lock *lock, evl_op *op) {
@@ -76,5 +88,9 @@ void evl_lock_grant(evl_lock *lock, evl_operation *op) {
     lock->held = true;
     evl_op_complete(op, 0);
 }
+
+void evl_lock_keep(evl_lock *lock) { lock->waiters.handed++; }
+
+void evl_lock_let_go(evl_lock *lock) { evl_waiters_told(&lock->waiters); }
 
 void evl_lock_leave(evl_lock *lock, evl_operation *op) { evl_waiters_remove(&lock->waiters, op); }

@@ -15,6 +15,8 @@ void evl_sync_leave(evl_operation *op);
 
 /* lock.c, for conditions: puts a pending operation in line for a lock, or gives it the lock. */
 void evl_lock_grant(evl_lock *lock, evl_operation *op);
+void evl_lock_keep(evl_lock *lock); /* its memory, until */
+void evl_lock_let_go(evl_lock *lock);
 bool evl_lock_has_owner(const evl_lock *lock);
 evl_loop *evl_lock_loop(const evl_lock *lock);
 void evl_lock_leave(evl_lock *lock, evl_operation *op);

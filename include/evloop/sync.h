@@ -78,7 +78,7 @@ EVL_API int32_t evl_semaphore_value(const evl_semaphore *semaphore);
 /* Makes a condition over a lock, which must stay while the condition is used. Errors: EVL_ENOMEM. @since 0.1
  */
 EVL_API int32_t evl_condition_new(evl_lock *lock, evl_condition **out);
-/* Ends it. NULL: nothing. @since 0.1 */
+/* Ends it; who has been notified still gets the lock. NULL: nothing. @since 0.1 */
 EVL_API void evl_condition_free(evl_condition *condition);
 /* Releases the lock and waits to be notified; completes with 0 when the lock is the caller's again. With an
  * error (cancelled, timed out, closed) the caller does not have the lock, at once. Check what you waited for

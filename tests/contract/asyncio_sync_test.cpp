@@ -182,6 +182,62 @@ TEST(Asyncio, Asyncio_104_ACancelledWaitForAConditionEndsAtOnceWithoutTheLock) {
     EXPECT_EQ(evl_lock_is_held(lock), 1); // by c
 }
 
+// Who was notified stands in line for the lock, or has been given it, and has no need of the condition any
+// more.
+struct Ending {
+    const char *name;
+    std::function<void(Lock &, Condition &, evl_op *)> end;
+    const char *told;
+    bool held; // the lock, in the end
+};
+
+void free_lock(Lock &lock) { evl_lock_free(std::exchange(lock.object, nullptr)); }
+void free_condition(Condition &condition) { evl_condition_free(std::exchange(condition.object, nullptr)); }
+void release(Lock &lock) { EXPECT_EQ(evl_lock_release(lock), 0); }
+
+const Ending endings[] = {
+    {"the lock first", [](Lock &l, Condition &c, evl_op *) { free_lock(l), free_condition(c); },
+     "notified-1000 other-1000 waiting-1000", false},
+    {"the condition, then the lock", [](Lock &l, Condition &c, evl_op *) { free_condition(c), free_lock(l); },
+     "waiting-1000 notified-1000 other-1000", false},
+    {"in line", [](Lock &l, Condition &c, evl_op *) { free_condition(c), release(l); },
+     "waiting-1000 notified", true},
+    {"on its way", [](Lock &l, Condition &c, evl_op *) { release(l), free_condition(c); },
+     "notified waiting-1000", true},
+    {"on its way, and the lock is freed",
+     [](Lock &l, Condition &c, evl_op *) { release(l), free_condition(c), free_lock(l); },
+     "notified waiting-1000 other-1000", false},
+    {"in line, closed",
+     [](Lock &l, Condition &c, evl_op *op) { free_condition(c), evl_op_close(op), release(l); },
+     "waiting-1000 other", true},
+    {"in line, cancelled",
+     [](Lock &l, Condition &c, evl_op *op) { free_condition(c), evl_op_cancel(op), release(l); },
+     "waiting-1000 notified-125 other", true},
+    {"on its way, closed",
+     [](Lock &l, Condition &c, evl_op *op) { release(l), free_condition(c), evl_op_close(op); },
+     "waiting-1000 other", true},
+    {"on its way, closed without the lock",
+     [](Lock &l, Condition &c, evl_op *op) { release(l), free_condition(c), free_lock(l), evl_op_close(op); },
+     "waiting-1000 other-1000", false},
+};
+
+TEST(Sync, AConditionThatIsFreedKeepsNobodyFromTheLock) {
+    for (const Ending &ending : endings) {
+        SCOPED_TRACE(ending.name);
+        World w;
+        Lock lock(w);
+        Condition condition(lock);
+        evl_op *notified = waits(w, lock, condition, "notified");
+        waits(w, lock, condition, "waiting");
+        EXPECT_EQ(evl_lock_try(lock), 0);
+        EXPECT_EQ(evl_condition_notify(condition, 1), 1);
+        acquires(w, lock, "other");
+        ending.end(lock, condition, notified);
+        EXPECT_EQ(ran(w), ending.told);
+        EXPECT_EQ(evl_lock_is_held(lock), ending.held ? 1 : EVL_EINVAL);
+    }
+}
+
 TEST(Asyncio, Asyncio_105_AConditionIsUsedWithItsLock) {
     World w;
     Lock lock(w);

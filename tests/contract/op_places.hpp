@@ -23,11 +23,12 @@ class Place {
     virtual void fire() = 0;               // what it waits for comes about
     virtual int64_t value() { return 0; }  // its result then
     virtual bool queued_from_start() { return false; }
-    virtual bool free_object() { return false; } // true: there was one, and it is gone
-    virtual bool takes() { return false; }    // completing hands something over, which free_object takes back
-    virtual bool available() { return true; } // what takes() can be had again; takes it
-    virtual bool single() { return false; }   // only one operation at a time here
-    virtual void finish(int) {}               // at the end; how many starts completed with value()
+    virtual bool free_object() { return false; }  // true: there was one, and it is gone
+    virtual bool takes() { return false; }        // completing hands something over
+    virtual bool takes_back() { return takes(); } // and free_object takes it back
+    virtual bool available() { return true; }     // what takes() can be had again; takes it
+    virtual bool single() { return false; }       // only one operation at a time here
+    virtual void finish(int) {}                   // at the end; how many starts completed with value()
 
   protected:
     World &w;
@@ -137,6 +138,7 @@ struct Condition : Place {
     }
     bool free_object() override { return evl_condition_free(std::exchange(condition, nullptr)), true; }
     bool takes() override { return true; }
+    bool takes_back() override { return false; } // it is the lock
     bool available() override { return evl_lock_try(lock) == 0; }
     evl_lock *lock = nullptr;
     evl_condition *condition = nullptr;

@@ -331,7 +331,7 @@ TEST(OpStates, ReadyAndTheObjectFreed) {
     every([](Cell &c) {
         bool freed = false;
         c.when_ready([&] { freed = c.place->free_object(); });
-        c.completed(freed && c.place->takes() ? int64_t{EVL_ECLOSED} : c.place->value());
+        c.completed(freed && c.place->takes_back() ? int64_t{EVL_ECLOSED} : c.place->value());
     });
 }
 
