@@ -269,14 +269,14 @@ TYPED_TEST(Handles, ExceptionsAfterTheEndOfTheHandleToo) {
 }
 
 TYPED_TEST(Handles, SmallCapturesAllocateNothing) {
-    int a = 0, b = 0, c = 0;
+    int a = 0, b = 0, c = 0, d = 0;
     typename TestFixture::Handle handle;
     EXPECT_EQ(allocations_of([&] { handle = this->make([&a, &b, &c] { a++, b++, c++; }); }), 0u);
     EXPECT_EQ(allocations_of([&] { this->pass(); }), 0u);
     EXPECT_EQ(a + b + c, 3);
     EXPECT_EQ(allocations_of([&] { handle = {}; }), 0u);
     // A fourth pointer is one allocation, and stays one wherever the handle goes.
-    EXPECT_EQ(allocations_of([&] { handle = this->make([&a, &b, &c, this] { a++, b++, c++; }); }), 1u);
+    EXPECT_EQ(allocations_of([&] { handle = this->make([&a, &b, &c, &d] { a++, b++, c++, d++; }); }), 1u);
     typename TestFixture::Handle moved;
     EXPECT_EQ(allocations_of([&] { moved = std::move(handle); }), 0u);
 }
