@@ -1,5 +1,6 @@
-// async_walk_test.cpp - a million random calls on operations, locks, semaphores, queues, events and futures,
-// beside a model of who waits where, who owns what, and in which order everybody is told.
+// async_walk_test.cpp - a million random calls on operations, locks, semaphores, queues, events, conditions,
+// barriers and futures, beside a model of who waits where, who owns what, and in which order everybody is
+// told.
 #include "scale.hpp"
 
 #include <cstring>
@@ -10,11 +11,12 @@ using namespace support;
 
 namespace {
 
-enum Kind { kSleep, kLock, kSemaphore, kEvent, kPut, kGet, kFuture, kKinds };
+enum Kind { kSleep, kLock, kSemaphore, kEvent, kPut, kGet, kCondition, kBarrier, kFuture, kKinds };
 
 constexpr int kNobody = -1, kTaken = -2; // kTaken: somebody was told that it is his
 constexpr int kOps = 48, kObjects = 3;
-constexpr size_t kRoom = 3; // items in a queue
+constexpr size_t kRoom = 3;    // items in a queue
+constexpr size_t kParties = 4; // of a barrier
 
 struct Object { // one of each kind; a put and a get share theirs
     evl_lock *lock = nullptr;
@@ -26,6 +28,9 @@ struct Object { // one of each kind; a put and a get share theirs
     evl_queue *queue = nullptr;
     std::deque<int64_t> items;
     size_t promised = 0;
+    evl_condition *condition = nullptr; // over the lock
+    evl_barrier *barrier = nullptr;
+    bool broken = false;
     evl_future *future = nullptr;
     int32_t state = EVL_FUTURE_PENDING;
     std::deque<int> line[kKinds];
@@ -35,6 +40,7 @@ struct Op {
     evl_op *op = nullptr;
     uint32_t flags = 0;
     bool active = false, queued = false, orphan = false;
+    bool notified = false; // of a condition: in line for the lock
     Kind kind = kSleep;
     Object *at = nullptr;
     int64_t expected = 0, item = 0, until = EVL_NEVER, deadline = EVL_NEVER;
@@ -82,10 +88,14 @@ class Walk {
         EXPECT_EQ(evl_semaphore_new(loop_, 1, 0, &o.semaphore), 0);
         EXPECT_EQ(evl_event_new(loop_, &o.event), 0);
         EXPECT_EQ(evl_queue_new(loop_, kRoom, EVL_QUEUE_FIFO, drop, &o.queue), 0);
+        EXPECT_EQ(evl_condition_new(o.lock, &o.condition), 0);
+        EXPECT_EQ(evl_barrier_new(loop_, kParties, &o.barrier), 0);
         EXPECT_EQ(evl_future_new(loop_, &o.future), 0);
     }
     static void drop(void *) {}
     static void free_all(Object &o) {
+        evl_condition_free(o.condition);
+        evl_barrier_free(o.barrier);
         evl_lock_free(o.lock);
         evl_semaphore_free(o.semaphore);
         evl_event_free(o.event);
@@ -150,8 +160,20 @@ class Walk {
     }
     void leave(int id) {
         Op &m = ops_[id];
-        if (m.kind != kSleep)
-            std::erase(m.at->line[m.kind], id);
+        if (m.kind == kSleep)
+            return;
+        bool notified = m.kind == kCondition && m.notified;
+        std::erase(m.at->line[notified ? kLock : m.kind], id);
+        if (notified)
+            notify_one(*m.at); // in its stead
+    }
+    bool notify_one(Object &o) {
+        int id = next(o, kCondition);
+        if (id < 0)
+            return false;
+        ops_[id].notified = true;
+        o.line[kLock].push_back(id);
+        return true;
     }
     void hand_lock(Object &o) {
         o.owner = next(o, kLock);
@@ -187,9 +209,11 @@ class Walk {
     // The model's answer to a start: 1, or 0 with the operation waiting or queued.
     int32_t begin_op(int id, Kind kind, Object &o) {
         Op &m = ops_[id];
+        if ((kind == kCondition && o.owner == kNobody) || (kind == kBarrier && o.broken))
+            return kind == kCondition ? EVL_EPERM : EVL_EBROKEN;
         m.kind = kind;
         m.at = &o;
-        m.orphan = false;
+        m.orphan = m.notified = false;
         bool at_once = (kind == kLock && o.owner == kNobody) || (kind == kSemaphore && o.permits > 0) ||
                        (kind == kEvent && o.set) || (kind == kGet && o.items.size() > o.promised) ||
                        (kind == kPut && o.items.size() < kRoom && o.line[kPut].empty()) ||
@@ -197,6 +221,11 @@ class Walk {
         if (!at_once) {
             m.active = true;
             o.line[kind].push_back(id);
+            if (kind == kCondition)
+                hand_lock(o);
+            if (kind == kBarrier && o.line[kind].size() == kParties)
+                for (int64_t place = 0; !o.line[kind].empty();)
+                    queue(next(o, kind), place++);
             return 0;
         }
         o.permits -= kind == kSemaphore;
@@ -218,7 +247,7 @@ class Walk {
         return 0;
     }
     static void own(Op &m) {
-        if (m.kind == kLock)
+        if (m.kind == kLock || m.kind == kCondition)
             m.at->owner = kTaken;
         m.at->taken += m.kind == kSemaphore;
     }
@@ -236,6 +265,10 @@ class Walk {
             return evl_queue_put(o.queue, m.op, reinterpret_cast<void *>(m.item), 0);
         if (kind == kGet)
             return evl_queue_get(o.queue, m.op, &m.got);
+        if (kind == kCondition)
+            return evl_condition_wait(o.condition, m.op);
+        if (kind == kBarrier)
+            return evl_barrier_wait(o.barrier, m.op);
         return evl_future_wait(o.future, m.op);
     }
 
@@ -264,6 +297,8 @@ class Walk {
             EXPECT_EQ(evl_sleep_until(loop_, m.op, m.until), 0);
             return;
         }
+        if (kind == kCondition && o.owner >= 0)
+            return; // the lock is on its way to another
         m.item = ++items_;
         int32_t expected = begin_op(id, kind, o);
         EXPECT_EQ(start(m, kind, o), expected) << kind;
@@ -298,7 +333,9 @@ class Walk {
             fresh(id);
     }
     void hand_on(Op &m) {
-        if (m.kind == kLock)
+        if (m.kind == kCondition)
+            notify_one(*m.at);
+        if (m.kind == kLock || m.kind == kCondition)
             hand_lock(*m.at);
         else if (m.kind == kSemaphore)
             give_permit(*m.at);
@@ -344,6 +381,19 @@ class Walk {
             wake_all(o, kEvent, 0);
     }
 
+    void notify(Object &o) {
+        int32_t n = pick(4) - 1, count = 0;
+        while (o.owner != kNobody && (n < 0 || count < n) && notify_one(o))
+            count++;
+        EXPECT_EQ(evl_condition_notify(o.condition, n), o.owner == kNobody ? int32_t{EVL_EPERM} : count);
+    }
+
+    void end_round(Object &o) {
+        o.broken = pick(2);
+        EXPECT_EQ(o.broken ? evl_barrier_abort(o.barrier) : evl_barrier_reset(o.barrier), 0);
+        wake_all(o, kBarrier, EVL_EBROKEN);
+    }
+
     void complete(Object &o) {
         if (o.state != EVL_FUTURE_PENDING) {
             EXPECT_EQ(evl_future_resolve(o.future, 1), EVL_EALREADY);
@@ -380,6 +430,11 @@ class Walk {
         }
     }
 
+    void end_condition(Object &o) {
+        evl_condition_free(std::exchange(o.condition, nullptr));
+        wake_all(o, kCondition, EVL_ECLOSED);
+    }
+
     // Everything of an object but its future: who waits hears EVL_ECLOSED, and so does who was just served.
     void replace(Object &o) {
         for (auto &[id, stamp] : ready_) {
@@ -391,8 +446,15 @@ class Walk {
             if (counted && m.expected >= 0)
                 m.expected = EVL_ECLOSED;
         }
+        if (pick(2))
+            end_condition(o);
         evl_lock_free(o.lock);
-        wake_all(o, kLock, EVL_ECLOSED);
+        for (int id; (id = next(o, kLock)) >= 0; queue(id, EVL_ECLOSED))
+            if (ops_[id].kind == kCondition)
+                notify_one(o);
+        end_condition(o);
+        evl_barrier_free(o.barrier);
+        wake_all(o, kBarrier, EVL_ECLOSED);
         evl_semaphore_free(o.semaphore);
         wake_all(o, kSemaphore, EVL_ECLOSED);
         evl_event_free(o.event);
@@ -413,7 +475,7 @@ class Walk {
     void act() {
         int id = pick(kOps);
         Object &o = objects_[pick(kObjects)];
-        switch (pick(400) == 0 ? 100 : pick(12)) {
+        switch (pick(400) == 0 ? 100 : pick(15)) {
         case 0:
             cancel(id);
             break;
@@ -436,6 +498,13 @@ class Walk {
         case 7:
             try_some(o);
             break;
+        case 8:
+            notify(o);
+            break;
+        case 9:
+            if (pick(10) == 0)
+                end_round(o);
+            break;
         case 100:
             replace(o);
             break;
@@ -450,6 +519,8 @@ class Walk {
         EXPECT_EQ(evl_lock_is_held(o.lock), o.owner != kNobody);
         EXPECT_EQ(evl_semaphore_value(o.semaphore), o.permits);
         EXPECT_EQ(evl_queue_size(o.queue), static_cast<int32_t>(o.items.size()));
+        EXPECT_EQ(evl_barrier_waiting(o.barrier), static_cast<int32_t>(o.line[kBarrier].size()));
+        EXPECT_EQ(evl_barrier_is_broken(o.barrier), o.broken);
     }
 
     // --- passes --------------------------------------------------------------------------------------------
