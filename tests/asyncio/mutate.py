@@ -31,11 +31,9 @@ def copy_tree(to):
 
 
 def is_another_test(path):
-    """The copy has those tests only that a mutant is for."""
+    """Of the contract tests, which are compiled, the copy has those only that a mutant is for."""
     parts = path.relative_to(ROOT).parts
-    if parts[0] != "tests" or path.suffix != ".cpp" or parts[1] == "support":
-        return False
-    return parts[1] != "contract" or "Asyncio_" not in path.read_text()
+    return parts[:2] == ("tests", "contract") and path.suffix == ".cpp" and "Asyncio_" not in path.read_text()
 
 
 def build(tree):
