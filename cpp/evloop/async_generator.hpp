@@ -1,0 +1,175 @@
+// evloop/async_generator.hpp - generators that may await between their values.
+//
+//     evloop::async_generator<std::string> lines(evloop::stream &s) {
+//         while (auto line = co_await s.read_line())
+//             co_yield std::move(*line);
+//     }
+//     auto all = lines(s);
+//     while (std::string *line = co_await all.next())
+//         ...
+//
+// It runs within the task that awaits its next value, and is cancelled with it. Destroying it ends it where
+// it is.
+#pragma once
+
+#include "task.hpp"
+
+#include <concepts>
+#include <coroutine>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace evloop::inline EVLOOP_CPP_ABI {
+
+template <class T>
+class async_generator;
+
+namespace detail {
+
+template <class T>
+class async_generator_promise final : public promise_base {
+  public:
+    using value = std::remove_reference_t<T>;
+
+    async_generator<T> get_return_object() noexcept;
+    std::suspend_always initial_suspend() const noexcept { return {}; }
+    return_to_caller final_suspend() const noexcept { return {}; }
+    void return_void() const noexcept {}
+#if EVLOOP_EXCEPTIONS
+    void unhandled_exception() noexcept { error_ = std::current_exception(); }
+    void rethrow() {
+        if (error_)
+            std::rethrow_exception(std::exchange(error_, nullptr));
+    }
+#else
+    static async_generator<T> get_return_object_on_allocation_failure() noexcept { return {}; }
+    void unhandled_exception() noexcept { std::terminate(); }
+    void rethrow() noexcept {}
+#endif
+
+    // Hands a value to who awaits it.
+    struct giving {
+        async_generator_promise *promise;
+        value *given;
+        bool await_ready() const noexcept { return false; }
+        void await_suspend(std::coroutine_handle<>) const noexcept {
+            promise->yielded = given;
+            give_back(*promise);
+        }
+        void await_resume() const noexcept {}
+    };
+    struct giving_a_copy {
+        async_generator_promise *promise;
+        value copy;
+        bool await_ready() const noexcept { return false; }
+        void await_suspend(std::coroutine_handle<>) noexcept {
+            promise->yielded = std::addressof(copy);
+            give_back(*promise);
+        }
+        void await_resume() const noexcept {}
+    };
+    giving yield_value(std::conditional_t<std::is_reference_v<T>, value &, value &&> value) noexcept {
+        return {this, std::addressof(value)};
+    }
+    giving_a_copy yield_value(const value &value)
+        requires(!std::is_reference_v<T> && std::copy_constructible<T>)
+    {
+        return {this, value};
+    }
+
+    value *yielded = nullptr;
+    bool busy = false; // somebody awaits the next value
+
+  private:
+#if EVLOOP_EXCEPTIONS
+    std::exception_ptr error_;
+#endif
+};
+
+} // namespace detail
+
+template <class T>
+class [[nodiscard]] async_generator {
+  public:
+    using promise_type = detail::async_generator_promise<T>;
+    using value = typename promise_type::value;
+
+    async_generator() noexcept = default;
+    async_generator(async_generator &&other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
+    async_generator &operator=(async_generator &&other) noexcept {
+        if (this != &other) {
+            close();
+            frame_ = std::exchange(other.frame_, nullptr);
+        }
+        return *this;
+    }
+    ~async_generator() { close(); }
+
+    // Ends it where it is. Not while its next value is awaited.
+    void close() noexcept {
+        if (detail::promise_base *old = std::exchange(frame_, nullptr))
+            old->self.destroy();
+    }
+
+    // Whether it has ended.
+    bool done() const noexcept { return !frame_ || frame_->self.done(); }
+
+    // Awaited: the next value, nullptr when it has returned instead. The value may be moved from, and lives
+    // until the next next(). What the generator throws is thrown by the await, and ends it. The generator
+    // must not be moved meanwhile, and not be asked by another task, who gets EVL_EBUSY.
+    class [[nodiscard("co_await it")]] next_awaiter {
+      public:
+        explicit next_awaiter(async_generator &of) noexcept : of_(of) {}
+
+        bool await_ready() noexcept {
+            refused_ = !of_.done() && of_.promise().busy;
+            return of_.done() || refused_;
+        }
+        template <std::derived_from<detail::promise_base> Caller>
+        void await_suspend(std::coroutine_handle<Caller> caller) noexcept {
+            promise_type &promise = of_.promise();
+            promise.busy = true;
+            promise.yielded = nullptr;
+            detail::call(caller.promise(), promise, &of_.frame_);
+        }
+        value *await_resume() {
+            if (refused_)
+                return of_.refused();
+            if (!of_.frame_)
+                return nullptr;
+            promise_type &promise = of_.promise();
+            promise.busy = false;
+            promise.rethrow();
+            return std::exchange(promise.yielded, nullptr);
+        }
+
+      private:
+        async_generator &of_;
+        bool refused_ = false;
+    };
+    next_awaiter next() noexcept { return next_awaiter(*this); }
+
+  private:
+    friend promise_type;
+    explicit async_generator(promise_type *promise) noexcept : frame_(promise) {}
+
+    promise_type &promise() noexcept { return *static_cast<promise_type *>(frame_); }
+    static value *refused() {
+#if EVLOOP_EXCEPTIONS
+        throw_error(EVL_EBUSY);
+#else
+        return nullptr;
+#endif
+    }
+
+    detail::promise_base *frame_ = nullptr;
+};
+
+template <class T>
+async_generator<T> detail::async_generator_promise<T>::get_return_object() noexcept {
+    this->self = std::coroutine_handle<async_generator_promise>::from_promise(*this);
+    return async_generator<T>(this);
+}
+
+} // namespace evloop::inline EVLOOP_CPP_ABI
