@@ -66,7 +66,9 @@ int evl_address_literal(const char *text, uint16_t port, evl_address *out) {
 }
 
 /* A path has its final 0; an abstract name begins with a 0 and has none. */
-static int read_path(const char *text, evl_address *out) {
+int evl_address_path(const char *text, evl_address *out) {
+    if (!text || text[0] == '\0')
+        return EVL_EINVAL;
     size_t length = strlen(text);
     struct sockaddr_un *address = &out->u.path;
     if (length + 1 > sizeof address->sun_path)
@@ -86,7 +88,7 @@ int32_t evl_address_parse(const char *text, uint32_t port, void *address, uint32
         return EVL_EINVAL;
     evl_address out;
     bool is_path = text[0] == '@' || strchr(text, '/');
-    int rc = is_path ? read_path(text, &out) : evl_address_literal(text, (uint16_t)port, &out);
+    int rc = is_path ? evl_address_path(text, &out) : evl_address_literal(text, (uint16_t)port, &out);
     if (rc != 0)
         return rc;
     if (out.length > cap)

@@ -53,6 +53,26 @@ void evl_call_drop(evl_loop *loop, evl_node *node) {
 
 static void nothing(void *arg) { (void)arg; }
 
+evl_node *evl_drop_reserve(evl_loop *loop, evl_fn *drop, void *value) {
+    evl_node *node = evl_slab_take(&loop->calls, &loop->mem);
+    if (!node)
+        return NULL;
+    node->fn.plain = nothing;
+    node->arg = value;
+    node->u.drop = drop;
+    node->kind = EVL_KIND_CALL;
+    node->sink = EVL_SINK_CALL;
+    node->call = EVL_CALL_ONCE;
+    return node;
+}
+
+void evl_drop_reserved(evl_loop *loop, evl_node *node) {
+    evl_ready(loop, node);
+    evl_touch(loop);
+}
+
+void evl_drop_unreserve(evl_loop *loop, evl_node *node) { evl_slab_give(&loop->calls, node); }
+
 /* For a value that nobody took: a deferred call that is all drop, so that a loop which is destroyed first
  * drops it too. Without room for one it is dropped here: better early than never. */
 void evl_drop_later(evl_loop *loop, evl_fn *drop, void *value) {

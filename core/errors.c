@@ -104,6 +104,7 @@ static const row rows[] = {
     {EVL_ERUNNING, 0, "EVL_ERUNNING", "the loop is running"},
     {EVL_EUSER, 0, "EVL_EUSER", "an error of the caller's own"},
     {EVL_EBROKEN, 0, "EVL_EBROKEN", "broken barrier"},
+    {EVL_EEOF, 0, "EVL_EEOF", "end of file"},
     {EVL_EAI_AGAIN, 0, "EVL_EAI_AGAIN", "temporary failure in name resolution"},
     {EVL_EAI_ADDRFAMILY, 0, "EVL_EAI_ADDRFAMILY", "no address of this family for the host"},
     {EVL_EAI_BADFLAGS, 0, "EVL_EAI_BADFLAGS", "bad flags for a look-up"},

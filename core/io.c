@@ -73,7 +73,7 @@ static bool is_owner(const evl_watcher *io) { return io->base.node.kind != EVL_K
 static uint32_t with_edge(const evl_watcher *first, uint32_t mask) {
     if (mask == 0 || !has_flag(first, EVL_F_EDGE))
         return mask;
-    return mask | EVL_MASK_EDGE | (is_owner(first) ? EVL_MASK_RDHUP : 0);
+    return mask | EVL_MASK_EDGE | (is_owner(first) ? EVL_MASK_RDHUP : 0U);
 }
 
 static void append(evl_loop *loop, evl_watcher *first, evl_watcher *io) {
@@ -274,7 +274,7 @@ static int attach(evl_loop *loop, evl_watcher *io) {
 static bool is_idle_waiter(const evl_watcher *io) { return has_flag(io, EVL_F_OP) && !io->base.node.arg; }
 
 /* The watcher that waits of the past left behind, so that an fd looks as if nobody had ever waited for it. */
-static void forget_idle_waiters(evl_loop *loop, int fd) {
+void evl_io_forget(evl_loop *loop, int fd) {
     evl_watcher *io;
     while ((io = first_of(loop, fd)) && is_idle_waiter(io)) {
         evl_handle_detach(&io->base);
@@ -298,7 +298,7 @@ int32_t evl_io_new(evl_loop *loop, evl_fd fd, uint32_t mask, uint32_t flags, evl
     io->mask = (uint8_t)mask;
     set_flag(io, EVL_F_ONESHOT, (flags & EVL_IO_ONESHOT) != 0);
     set_flag(io, EVL_F_EDGE, (flags & EVL_IO_EDGE) != 0);
-    forget_idle_waiters(loop, fd);
+    evl_io_forget(loop, fd);
     rc = attach(loop, io);
     if (rc == 0)
         *out = &io->base;
@@ -307,15 +307,15 @@ int32_t evl_io_new(evl_loop *loop, evl_fd fd, uint32_t mask, uint32_t flags, evl
 
 /* --- handles that own their fd ---------------------------------------------------------------- */
 
-int evl_io_own(evl_watcher *io, int fd, uint32_t mask) {
+int evl_io_own(evl_watcher *io, int fd, uint32_t mask, bool edge) {
     evl_loop *loop = io->base.loop;
     io->fd = fd;
     io->next = 0;
     io->armed = 0;
     io->mask = (uint8_t)mask;
-    set_flag(io, EVL_F_EDGE, (loop->backend->caps & EVL_CAP_EDGE) != 0);
+    set_flag(io, EVL_F_EDGE, edge && (loop->backend->caps & EVL_CAP_EDGE) != 0);
     io->odd = UINT32_MAX;
-    forget_idle_waiters(loop, fd);
+    evl_io_forget(loop, fd);
     evl_watcher *first = first_of(loop, fd);
     int rc = first ? EVL_EEXIST : evl_io_has_tag(io) ? add_first(loop, io) : EVL_ENOTSUP;
     if (rc != 0)

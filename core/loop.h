@@ -418,11 +418,12 @@ void evl_io_events(evl_loop *loop, const evl_kernel_event *events, int n);
 void evl_io_flush(evl_loop *loop);
 extern const evl_handle_type evl_io_type;
 
-/* Handles that begin with an evl_watcher and are their fd's only one: edge-triggered where the kernel can.
+/* Handles that begin with an evl_watcher and are their fd's only one. edge: where the kernel can.
  * EVL_EEXIST when somebody watches it, and those of evl_io_new. */
-int evl_io_own(evl_watcher *io, int fd, uint32_t mask);
+int evl_io_own(evl_watcher *io, int fd, uint32_t mask, bool edge);
 void evl_io_want(evl_watcher *io, uint32_t mask); /* told to the kernel before the next poll */
 void evl_io_disown(evl_watcher *io);              /* before the fd is closed; it is -1 then */
+void evl_io_forget(evl_loop *loop, int fd);       /* the watchers that finished waits left with an fd */
 int evl_io_requeue(evl_loop *loop, bool forked);  /* a new kernel queue with everything in it */
 uint64_t evl_io_tag(const evl_watcher *io);
 bool evl_io_has_tag(const evl_watcher *io); /* its address fits into one */
@@ -433,6 +434,7 @@ extern const evl_handle_type evl_timer_type;
 void evl_timers_due(evl_loop *loop);
 evl_handle *evl_timer_for_op(evl_loop *loop, evl_operation *op); /* NULL: out of memory */
 void evl_timer_set(evl_handle *handle, int64_t deadline);
+void evl_timer_first(evl_handle *handle, int64_t deadline); /* the same unless it comes earlier anyway */
 
 typedef struct evl_expiry {
     int64_t deadline; /* the next one, or EVL_NEVER */
@@ -462,6 +464,9 @@ void evl_hooks_run(evl_loop *loop, int when);
 /* call.c */
 void evl_call_run(evl_loop *loop, evl_node *node); /* EVL_CALL_ONCE */
 void evl_drop_later(evl_loop *loop, evl_fn *drop, void *value);
+evl_node *evl_drop_reserve(evl_loop *loop, evl_fn *drop, void *value); /* so that it cannot fail; or NULL */
+void evl_drop_reserved(evl_loop *loop, evl_node *node);                /* drops it later */
+void evl_drop_unreserve(evl_loop *loop, evl_node *node);               /* does not */
 void evl_call_drop(evl_loop *loop, evl_node *node); /* instead of running it, when the loop goes down */
 
 /* op.c; more of it in op.h */

@@ -130,6 +130,22 @@ void evl_op_try(evl_operation *op) {
     make_ready(op, 0);
 }
 
+int evl_op_try_now(evl_operation *op) {
+    if ((op->flags & (EVL_OP_SYNC | EVL_OP_IN_FUTURE)) != EVL_OP_SYNC ||
+        op->loop->sync_in_row >= SYNC_IN_ROW) {
+        evl_op_try(op);
+        return 0;
+    }
+    evl_list_remove(&op->peers);
+    op->state = EVL_OP_READY;
+    op->node.u.result = 0;
+    int64_t result;
+    if (!evl_op_settle(op, &result))
+        return 0;
+    op->loop->sync_in_row++;
+    return 1;
+}
+
 void evl_op_fail(evl_operation *op, int64_t error) {
     if (op->state == EVL_OP_PENDING)
         evl_op_complete(op, error);

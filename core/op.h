@@ -89,6 +89,10 @@ void evl_op_complete(evl_operation *op, int64_t result);
 /* Pending, of a type that tries: its delivery may find something now. */
 void evl_op_try(evl_operation *op);
 
+/* The same in the call that starts it. Answers 1 if it may be tried at once and has found something
+ * (EVL_OP_SYNC, and not too often in a row), else 0. */
+int evl_op_try_now(evl_operation *op);
+
 /* Active, of a type that tries: it is over with an error. The caller has taken it out of where it waited. */
 void evl_op_fail(evl_operation *op, int64_t error);
 

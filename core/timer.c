@@ -70,6 +70,11 @@ void evl_timer_set(evl_handle *handle, int64_t deadline) {
     evl_handle_set_active(handle, true);
 }
 
+void evl_timer_first(evl_handle *handle, int64_t deadline) {
+    if (!evl_handle_is_active(handle) || timer_of(handle)->key.deadline > deadline)
+        evl_timer_set(handle, deadline);
+}
+
 static void stop(evl_timer_handle *timer) {
     timer->key.deadline = EVL_NEVER;
     evl_handle_set_active(&timer->base, false);

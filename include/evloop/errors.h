@@ -89,6 +89,7 @@ enum {
     EVL_ERUNNING = -1003, /* the loop is running: a nested run, or a close from inside */
     EVL_EUSER = -1004,    /* never answered by evloop: for bindings to pass through evl_stop */
     EVL_EBROKEN = -1005,  /* the barrier is broken */
+    EVL_EEOF = -1006,     /* the stream ended before what was asked for */
 
     EVL_EAI_AGAIN = -1100,      /* look-ups (names.h): no answer for now; what a server that is down gives */
     EVL_EAI_ADDRFAMILY = -1101, /* the host has no address of the family that was asked for */

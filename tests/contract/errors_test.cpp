@@ -98,6 +98,7 @@ const Code codes[] = {
     OWN(ERUNNING),
     OWN(EUSER),
     OWN(EBROKEN),
+    OWN(EEOF),
     OWN(EAI_AGAIN),
     OWN(EAI_ADDRFAMILY),
     OWN(EAI_BADFLAGS),

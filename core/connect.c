@@ -1,0 +1,404 @@
+/* connect.c - the race of addresses: one attempt after another, staggered, and the first to answer wins. The
+ * whole race is a block of the loop's own, made of operations of its own, and ends with the caller's. */
+#include "address.h"
+#include "stream.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#define STAGGER   (INT64_C(250) * 1000000)
+#define RETRY     (INT64_C(2) * 1000000) /* a Unix listener whose backlog is full gives no event */
+#define RETRY_MAX (INT64_C(100) * 1000000)
+
+typedef struct attempt {
+    struct race *race;
+    evl_address address;
+    evl_op op; /* waits for the fd */
+    int fd;    /* -1: not begun, or over */
+    int error;
+} attempt;
+
+typedef struct race {
+    evl_loop *loop;
+    evl_operation *op; /* the caller's */
+    evl_stream **out;
+    evl_op lookup;
+    evl_addresses *found;
+    evl_op stagger;
+    evl_op retry;
+    int64_t stagger_ns, retry_ns;
+    evl_address local; /* length 0: none */
+    int32_t *errors;
+    int32_t errors_cap;
+    int n, next, running;
+    int winner; /* the fd that answered, or -1 */
+    attempt *attempts;
+} race;
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+static void close_attempt(attempt *a) {
+    (void)evl_op_close(&a->op);
+    if (a->fd < 0)
+        return;
+    evl_io_forget(a->race->loop, a->fd);
+    (void)evl_sys.close(a->fd);
+    a->fd = -1;
+    a->race->running--;
+}
+
+static void stop_attempts(race *r) {
+    for (int i = 0; i < r->n; i++)
+        close_attempt(&r->attempts[i]);
+}
+
+static void free_race(race *r) {
+    evl_mem *mem = &r->loop->mem;
+    (void)evl_op_close(&r->lookup);
+    (void)evl_op_close(&r->stagger);
+    (void)evl_op_close(&r->retry);
+    stop_attempts(r);
+    evl_addresses_free(r->found);
+    if (r->winner >= 0)
+        (void)evl_sys.close(r->winner);
+    evl_mem_free(mem, r->attempts, (size_t)r->n * sizeof *r->attempts);
+    evl_mem_free(mem, r, sizeof *r);
+}
+
+static void give_up(evl_operation *op) { free_race(op->owner); }
+
+/* The stream is made when it is handed over, so that nothing has to be taken back. */
+static void deliver(evl_operation *op) {
+    race *r = op->owner;
+    evl_stream_handle *s;
+    bool tcp = op->count != 0;
+    int rc = evl_stream_make(r->loop, r->winner, EVL_S_SOCKET | (tcp ? EVL_S_TCP : 0U), 0, &s);
+    if (rc == 0) {
+        *r->out = &s->io.base;
+        r->winner = -1;
+    }
+    op->node.u.result = rc;
+    free_race(r);
+}
+
+static const evl_op_type connecting = {
+    .name = "connect", .leave = give_up, .deliver = deliver, .refuse = give_up};
+
+static void fail(race *r, int error) {
+    evl_operation *op = r->op;
+    free_race(r);
+    evl_op_complete(op, error);
+}
+
+static void win(race *r, attempt *a) {
+    int on = 1;
+    bool tcp = a->address.u.any.sa_family != AF_UNIX;
+    r->winner = a->fd;
+    evl_io_forget(r->loop, a->fd);
+    a->fd = -1;
+    r->running--;
+    stop_attempts(r);
+    (void)evl_op_close(&r->stagger);
+    (void)evl_op_close(&r->retry);
+    if (tcp)
+        (void)evl_sys.setsockopt(r->winner, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    r->op->count = tcp;
+    evl_op_complete(r->op, 0);
+}
+
+/* --- one attempt ------------------------------------------------------------------------------ */
+
+static void note(race *r, attempt *a, int error) {
+    long place = a - r->attempts;
+    a->error = error;
+    if (place < r->errors_cap)
+        r->errors[place] = error;
+}
+
+static bool begin_next(race *r);
+
+/* The next one at once; false when that was the last and the race is over. */
+static bool lose(race *r, attempt *a, int error) {
+    close_attempt(a);
+    note(r, a, error);
+    return begin_next(r);
+}
+
+static void answered(void *arg, int64_t result) {
+    attempt *a = arg;
+    int error = 0;
+    socklen_t len = sizeof error;
+    if (result < 0)
+        error = (int)result;
+    else if (evl_sys.getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+        error = evl_err_from_errno(errno);
+    else
+        error = evl_err_from_errno(error);
+    if (error == 0)
+        win(a->race, a);
+    else
+        (void)lose(a->race, a, error);
+}
+
+static int bind_local(const race *r, int fd, int family) {
+    if (r->local.length == 0)
+        return 0;
+    if (r->local.u.any.sa_family != family)
+        return EVL_EADDRNOTAVAIL;
+    return evl_sys.bind(fd, &r->local.u.any, r->local.length) == 0 ? 0 : evl_err_from_errno(errno);
+}
+
+/* 1: connected. 0: under way. EVL_EAGAIN: the listener has no room just now. */
+static int try_connect(attempt *a) {
+    int rc;
+    do
+        rc = evl_sys.connect(a->fd, &a->address.u.any, a->address.length);
+    while (rc != 0 && errno == EINTR && a->address.u.any.sa_family == AF_UNIX);
+    if (rc == 0)
+        return 1;
+    /* An interrupted connect goes on by itself. */
+    return errno == EINPROGRESS || errno == EINTR ? 0 : evl_err_from_errno(errno);
+}
+
+static int go_on(attempt *a) {
+    race *r = a->race;
+    int rc = try_connect(a);
+    if (rc == EVL_EAGAIN && a->address.u.any.sa_family == AF_UNIX) {
+        rc = evl_sleep(r->loop, &r->retry, r->retry_ns);
+        r->retry_ns = r->retry_ns * 2 < RETRY_MAX ? r->retry_ns * 2 : RETRY_MAX;
+        return rc;
+    }
+    return rc != 0 ? rc : evl_wait_fd(r->loop, &a->op, a->fd, EVL_WRITE);
+}
+
+static void retry(void *arg, int64_t result) {
+    race *r = arg;
+    attempt *a = &r->attempts[r->next - 1];
+    int rc = result < 0 ? (int)result : go_on(a);
+    if (rc == 1)
+        win(r, a);
+    else if (rc < 0)
+        (void)lose(r, a, rc);
+}
+
+static int begin(race *r, attempt *a) {
+    int family = a->address.u.any.sa_family;
+    a->fd = evl_sys.socket(family, SOCK_STREAM, 0);
+    if (a->fd < 0)
+        return evl_err_from_errno(errno);
+    r->running++;
+    int rc = bind_local(r, a->fd, family);
+    return rc != 0 ? rc : go_on(a);
+}
+
+static void staggered(void *arg, int64_t result) {
+    if (result == 0)
+        (void)begin_next(arg);
+}
+
+static int first_error(const race *r) { return r->n == 0 ? EVL_EADDRNOTAVAIL : r->attempts[0].error; }
+
+/* False when the race is over, and gone. */
+static bool begin_next(race *r) {
+    while (r->next < r->n) {
+        attempt *a = &r->attempts[r->next++];
+        int rc = begin(r, a);
+        if (rc == 1) {
+            win(r, a);
+            return false;
+        }
+        if (rc == 0) {
+            (void)evl_op_close(&r->stagger);
+            if (r->next < r->n)
+                (void)evl_sleep(r->loop, &r->stagger, r->stagger_ns); /* without it: after a failure only */
+            return true;
+        }
+        close_attempt(a);
+        note(r, a, rc);
+    }
+    if (r->running > 0)
+        return true;
+    fail(r, first_error(r));
+    return false;
+}
+
+/* --- the addresses ---------------------------------------------------------------------------- */
+
+/* The n-th address in the order of trying: families take turns, beginning with the first one's. */
+static int alternate(const evl_addresses *list, int n, int *order) {
+    int count = 0;
+    const struct sockaddr *first = evl_addresses_at(list, 0, NULL);
+    int same = 0, other = 0;
+    for (int turn = 0; count < n; turn++) {
+        int *at = turn % 2 == 0 ? &same : &other;
+        for (; *at < n; ++*at) {
+            const struct sockaddr *address = evl_addresses_at(list, *at, NULL);
+            if ((address->sa_family == first->sa_family) == (turn % 2 == 0)) {
+                order[count++] = (*at)++;
+                break;
+            }
+        }
+    }
+    return count;
+}
+
+static int make_attempts(race *r, int n) {
+    r->attempts = evl_mem_zalloc(&r->loop->mem, (size_t)n * sizeof *r->attempts);
+    if (!r->attempts)
+        return EVL_ENOMEM;
+    r->n = n;
+    for (int i = 0; i < n; i++) {
+        attempt *a = &r->attempts[i];
+        a->race = r;
+        a->fd = -1;
+        evl_op_init_chore(&a->op, answered, a);
+        if (i < r->errors_cap)
+            r->errors[i] = 0;
+    }
+    return 0;
+}
+
+static int set_address(evl_address *to, const void *address, uint32_t length) {
+    if (!address || length < sizeof(sa_family_t) || length > sizeof to->u)
+        return EVL_EINVAL;
+    int family = ((const struct sockaddr *)address)->sa_family;
+    if (family != AF_INET && family != AF_INET6 && family != AF_UNIX)
+        return EVL_EAFNOSUPPORT;
+    memcpy(&to->u, address, length);
+    to->length = length;
+    return 0;
+}
+
+static int take_list(race *r, const evl_addresses *list) {
+    int n = evl_addresses_count(list);
+    int *order = evl_mem_zalloc(&r->loop->mem, (size_t)n * sizeof *order);
+    int rc = order ? make_attempts(r, n) : EVL_ENOMEM;
+    if (rc == 0)
+        (void)alternate(list, n, order);
+    for (int i = 0; i < n && rc == 0; i++) {
+        uint32_t length;
+        const void *address = evl_addresses_at(list, order[i], &length);
+        rc = set_address(&r->attempts[i].address, address, length);
+    }
+    evl_mem_free(&r->loop->mem, order, (size_t)n * sizeof *order);
+    return rc;
+}
+
+static void looked_up(void *arg, int64_t result) {
+    race *r = arg;
+    int rc = result < 0 ? (int)result : take_list(r, r->found);
+    if (rc != 0)
+        fail(r, rc);
+    else
+        (void)begin_next(r);
+}
+
+/* --- starting --------------------------------------------------------------------------------- */
+
+static int read_options(race *r, const evl_connect_options *given, uint32_t *flags) {
+    evl_connect_options o = {0};
+    if (given) {
+        if (given->struct_size < sizeof given->struct_size)
+            return EVL_EINVAL;
+        memcpy(&o, given, given->struct_size < sizeof o ? given->struct_size : sizeof o);
+    }
+    if ((o.flags & ~(uint32_t)(EVL_NAME_IPV4 | EVL_NAME_IPV6)) != 0 || o.stagger_ns < 0 || o.errors_cap < 0 ||
+        (o.errors_cap > 0 && !o.errors))
+        return EVL_EINVAL;
+    *flags = o.flags;
+    r->stagger_ns = o.stagger_ns ? o.stagger_ns : STAGGER;
+    r->errors = o.errors;
+    r->errors_cap = o.errors_cap;
+    return o.local ? set_address(&r->local, o.local, o.local_length) : 0;
+}
+
+static int new_race(evl_loop *loop, evl_op *op, const evl_connect_options *options, evl_stream **out,
+                    uint32_t *flags, race **made) {
+    int rc = evl_op_check_start(loop, op);
+    if (rc != 0 || !out)
+        return rc != 0 ? rc : EVL_EINVAL;
+    race *r = evl_mem_zalloc(&loop->mem, sizeof *r);
+    if (!r)
+        return EVL_ENOMEM;
+    r->loop = loop;
+    r->out = out;
+    r->winner = -1;
+    r->retry_ns = RETRY;
+    evl_op_init_chore(&r->lookup, looked_up, r);
+    evl_op_init_chore(&r->stagger, staggered, r);
+    evl_op_init_chore(&r->retry, retry, r);
+    rc = read_options(r, options, flags);
+    if (rc != 0) {
+        free_race(r);
+        return rc;
+    }
+    *made = r;
+    return 0;
+}
+
+/* The addresses are known: the first attempt begins at once. */
+static void run(race *r, evl_op *op) {
+    evl_loop *loop = r->loop;
+    r->op = evl_op_park(loop, op, &connecting, r);
+    (void)begin_next(r);
+    evl_touch(loop);
+}
+
+int32_t evl_connect_to(evl_loop *loop, evl_op *op, const void *address, uint32_t length,
+                       const evl_connect_options *options, evl_stream **out) {
+    race *r;
+    uint32_t flags;
+    int rc = new_race(loop, op, options, out, &flags, &r);
+    if (rc != 0)
+        return rc;
+    rc = make_attempts(r, 1);
+    if (rc == 0)
+        rc = set_address(&r->attempts[0].address, address, length);
+    if (rc != 0) {
+        free_race(r);
+        return rc;
+    }
+    run(r, op);
+    return 0;
+}
+
+int32_t evl_connect_unix(evl_loop *loop, evl_op *op, const char *path, evl_stream **out) {
+    evl_address address;
+    int rc = evl_address_path(path, &address);
+    return rc != 0 ? rc : evl_connect_to(loop, op, &address.u, address.length, NULL, out);
+}
+
+int32_t evl_connect_any(evl_loop *loop, evl_op *op, const evl_addresses *addresses,
+                        const evl_connect_options *options, evl_stream **out) {
+    race *r;
+    uint32_t flags;
+    if (evl_addresses_count(addresses) == 0)
+        return EVL_EINVAL;
+    int rc = new_race(loop, op, options, out, &flags, &r);
+    if (rc != 0)
+        return rc;
+    rc = take_list(r, addresses);
+    if (rc != 0) {
+        free_race(r);
+        return rc;
+    }
+    run(r, op);
+    return 0;
+}
+
+int32_t evl_connect(evl_loop *loop, evl_op *op, const char *host, const char *service,
+                    const evl_connect_options *options, evl_stream **out) {
+    race *r;
+    uint32_t flags;
+    int rc = new_race(loop, op, options, out, &flags, &r);
+    if (rc != 0)
+        return rc;
+    rc = evl_getaddrinfo(loop, &r->lookup, host, service, flags, &r->found);
+    if (rc < 0) {
+        free_race(r);
+        return rc;
+    }
+    r->op = evl_op_park(loop, op, &connecting, r);
+    return 0;
+}

@@ -1,0 +1,130 @@
+/* net.c - what the streams of a loop share. */
+#include "net.h"
+#include "stream.h"
+
+/* --- pools ------------------------------------------------------------------------------------ */
+
+void *evl_pool_take(evl_net *net, evl_pool *pool) {
+    evl_link *piece = pool->free;
+    if (!piece)
+        return evl_mem_resize(&net->loop->mem, NULL, 0, pool->size);
+    pool->free = piece->next;
+    pool->count--;
+    return piece;
+}
+
+void evl_pool_give(evl_net *net, evl_pool *pool, void *piece) {
+    if (pool->count == EVL_POOL_MAX) {
+        evl_mem_free(&net->loop->mem, piece, pool->size);
+        return;
+    }
+    evl_link *link = piece;
+    link->next = pool->free;
+    pool->free = link;
+    pool->count++;
+}
+
+static void empty_pool(evl_net *net, evl_pool *pool) {
+    while (pool->free) {
+        evl_link *piece = pool->free;
+        pool->free = piece->next;
+        evl_mem_free(&net->loop->mem, piece, pool->size);
+    }
+}
+
+/* --- lending ---------------------------------------------------------------------------------- */
+
+char *evl_net_lend(evl_net *net) {
+    if (EVL_UNLIKELY(net->lent_in)) {
+        evl_inbuf_give(net, net->lent_in);
+        net->lent_in = NULL;
+    }
+    if (EVL_UNLIKELY(!net->lent))
+        net->lent = evl_mem_resize(&net->loop->mem, NULL, 0, EVL_READ_MAX);
+    return net->lent;
+}
+
+/* --- going on in the next pass ---------------------------------------------------------------- */
+
+void evl_net_again(evl_net *net) {
+    if (evl_op_active(&net->again) == 0)
+        (void)evl_defer(net->loop, &net->again);
+}
+
+static void go_on(void *arg, int64_t result) {
+    evl_net *net = arg;
+    evl_link writing, reading;
+    (void)result;
+    evl_list_init(&writing);
+    evl_list_init(&reading);
+    evl_list_splice(&writing, &net->writing);
+    evl_list_splice(&reading, &net->reading);
+    while (!evl_list_empty(&writing))
+        evl_stream_send_queue(EVL_OWNER(evl_list_shift(&writing), evl_outq, again)->stream);
+    while (!evl_list_empty(&reading))
+        evl_stream_discard(EVL_OWNER(evl_list_shift(&reading), evl_stream_handle, io.base.node.link));
+}
+
+/* --- lingering -------------------------------------------------------------------------------- */
+
+static void stay(evl_operation *op) { (void)op; }
+
+static const evl_op_type sweeping = {.name = "linger", .leave = stay};
+
+static void sweep(void *arg, int64_t result) {
+    evl_net *net = arg;
+    evl_loop *loop = net->loop;
+    int64_t next = EVL_NEVER;
+    (void)result;
+    (void)evl_op_park(loop, &net->sweep, &sweeping, net);
+    for (evl_link *link = net->lingering.next, *after; link != &net->lingering; link = after) {
+        after = link->next;
+        evl_stream_handle *s = EVL_OWNER(link, evl_stream_handle, peers);
+        if (s->last_in <= loop->now) {
+            s->flags |= EVL_S_ABORT;
+            evl_stream_settle(s);
+        } else if (s->last_in < next)
+            next = s->last_in;
+    }
+    if (next != EVL_NEVER)
+        evl_timer_set(net->sweep_timer, next);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static void net_free(evl_loop *loop) {
+    evl_net *net = loop->net;
+    if (net->lent_in)
+        evl_inbuf_give(net, net->lent_in);
+    empty_pool(net, &net->blocks);
+    empty_pool(net, &net->heads);
+    empty_pool(net, &net->queues);
+    evl_mem_free(&loop->mem, net->lent, EVL_READ_MAX);
+    evl_mem_free(&loop->mem, net, sizeof *net);
+}
+
+int evl_net_get(evl_loop *loop) {
+    if (EVL_LIKELY(loop->net != NULL))
+        return 0;
+    evl_net *net = evl_mem_zalloc(&loop->mem, sizeof *net);
+    if (!net)
+        return EVL_ENOMEM;
+    net->loop = loop;
+    net->blocks.size = EVL_BLOCK;
+    net->heads.size = sizeof(evl_chunk);
+    net->queues.size = sizeof(evl_outq);
+    evl_list_init(&net->lingering);
+    evl_list_init(&net->writing);
+    evl_list_init(&net->reading);
+    evl_op_init_chore(&net->again, go_on, net);
+    evl_op_init_chore(&net->sweep, sweep, net);
+    net->sweep_timer = evl_timer_for_op(loop, evl_operation_of(&net->sweep));
+    if (!net->sweep_timer) {
+        evl_mem_free(&loop->mem, net, sizeof *net);
+        return EVL_ENOMEM;
+    }
+    (void)evl_op_park(loop, &net->sweep, &sweeping, net);
+    loop->net = net;
+    loop->net_free = net_free;
+    return 0;
+}

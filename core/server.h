@@ -1,0 +1,10 @@
+/* server.h - what a stream knows of the server that accepted it. */
+#ifndef EVL_CORE_SERVER_H
+#define EVL_CORE_SERVER_H
+
+#include "loop.h"
+
+/* A stream of the server of this id, if it is still there, is gone for good. */
+void evl_server_left(evl_loop *loop, uint64_t id);
+
+#endif

@@ -1,0 +1,134 @@
+/* stream.h - streams from the inside: stream.c (their life), stream_read.c, stream_write.c, transport.c. */
+#ifndef EVL_CORE_STREAM_H
+#define EVL_CORE_STREAM_H
+
+#include "net.h"
+
+enum {
+    EVL_S_CAN_READ = 1,      /* a read may find something: there was an event, and no end of it seen since */
+    EVL_S_ALONE = 2,         /* that event said nothing but READ */
+    EVL_S_SOCKET = 4,        /* has two halves, takes MSG_NOSIGNAL */
+    EVL_S_TCP = 8,           /* a read that comes up short has read everything */
+    EVL_S_NO_READ = 0x10,    /* not open for it */
+    EVL_S_NO_WRITE = 0x20,   /* likewise */
+    EVL_S_EOF = 0x40,        /* the other end is through */
+    EVL_S_SHUT_ASKED = 0x80, /* write_eof, behind what is queued */
+    EVL_S_SHUT = 0x100,      /* and done */
+    EVL_S_PUSH = 0x200,      /* data is pushed */
+    EVL_S_PAUSED = 0x400,
+    EVL_S_OUT = 0x800,     /* WRITE is wanted of the kernel */
+    EVL_S_CHOKED = 0x1000, /* more than the high mark was queued, and not yet the low one */
+    EVL_S_KEEP_FD = 0x2000,
+    EVL_S_UNBLOCK = 0x4000, /* O_NONBLOCK is ours and goes at the end */
+    EVL_S_READ_FAILED = 0x8000,
+    EVL_S_WRITE_FAILED = 0x10000,
+    EVL_S_DISCARD = 0x20000, /* what comes in is thrown away */
+    EVL_S_EDGE = 0x40000,    /* the kernel reports changes; else it is asked when somebody waits */
+    EVL_S_ABORT = 0x80000    /* to be closed with a reset */
+};
+
+/* What came in and was not taken. */
+typedef struct evl_inbuf {
+    size_t cap;
+    size_t start, len;
+    size_t seen; /* of len: searched without a find, or told in a record */
+    char bytes[];
+} evl_inbuf;
+
+/* A piece of what is to go out. */
+typedef struct evl_chunk {
+    evl_link link;
+    const char *data; /* what is left of it */
+    size_t len;
+    size_t size;       /* of the allocation; 0: a pooled block, 1: a pooled head */
+    evl_node *release; /* referred to: runs when it is gone */
+    evl_operation *op; /* a file */
+    int64_t offset;    /* in the file */
+    int64_t sent;      /* of the file */
+    int file;          /* its fd, or -1 */
+    char bytes[];      /* copied */
+} evl_chunk;
+
+/* What is to go out, and who waits for that. There is one while there is either. */
+typedef struct evl_outq {
+    evl_link chunks;
+    evl_link waiters; /* evl_operation.node: drain, flush, shutdown */
+    evl_link again;   /* in evl_net.writing */
+    struct evl_stream_handle *stream;
+    size_t queued;
+} evl_outq;
+
+/* What few streams have. */
+typedef struct evl_stream_more {
+    const struct evl_transport *transport; /* NULL: the fd itself */
+    void *self;
+    const evl_buf *separators; /* of the pending read */
+    int64_t linger;
+    uint32_t hard;
+} evl_stream_more;
+
+/* 192 bytes: an idle connection holds nothing else. */
+typedef struct evl_stream_handle {
+    evl_watcher io;
+    evl_operation *reader;
+    evl_inbuf *in;
+    evl_outq *out;
+    evl_stream_more *more;
+    evl_link peers;  /* in its server's clients; of a lingering one, in evl_net.lingering */
+    uint64_t server; /* the id of the server that accepted it, or 0 */
+    uint64_t bytes_in, bytes_out;
+    int64_t last_in; /* of a lingering one: until when */
+    int64_t last_out;
+    uint32_t high, low;
+    uint32_t flags;
+    int32_t error;
+} evl_stream_handle;
+
+static inline bool evl_s_has(const evl_stream_handle *s, uint32_t flags) { return (s->flags & flags) != 0; }
+
+static inline evl_stream_handle *evl_s_of(const evl_handle *handle) {
+    return (evl_stream_handle *)(void *)(uintptr_t)handle;
+}
+
+static inline evl_loop *evl_s_loop(const evl_stream_handle *s) { return s->io.base.loop; }
+static inline evl_net *evl_s_net(const evl_stream_handle *s) { return s->io.base.loop->net; }
+static inline bool evl_s_lingers(const evl_stream_handle *s) {
+    return s->io.base.node.kind == EVL_KIND_LINGERING;
+}
+
+static inline size_t evl_s_buffered(const evl_stream_handle *s) { return s->in ? s->in->len : 0; }
+static inline bool evl_s_is_sending(const evl_stream_handle *s) {
+    return s->out && !evl_list_empty(&s->out->chunks);
+}
+
+/* transport.c: one attempt each. EVL_EAGAIN, an error, or a count; a read counts 0 at the end. */
+int64_t evl_transport_read(evl_stream_handle *s, void *buf, size_t cap);
+int64_t evl_transport_write(evl_stream_handle *s, const void *data, size_t len);
+int64_t evl_transport_writev(evl_stream_handle *s, const evl_buf *bufs, int n);
+int evl_transport_shutdown(evl_stream_handle *s);
+void evl_transport_close(evl_stream_handle *s, bool abort);
+
+/* stream.c */
+int evl_stream_make(evl_loop *loop, int fd, uint32_t flags, uint32_t mask, evl_stream_handle **out);
+evl_stream_more *evl_stream_more_of(evl_stream_handle *s); /* NULL: out of memory */
+void evl_stream_interest(evl_stream_handle *s);            /* tells the kernel what is wanted now */
+void evl_stream_settle(evl_stream_handle *s); /* after a change of either side: is it active, is it over */
+int evl_stream_enter(const evl_stream *stream);
+
+/* stream_read.c */
+int64_t evl_stream_fetch(evl_stream_handle *s, void *buf, size_t cap); /* a read, and what follows from it */
+void evl_stream_readable(evl_stream_handle *s);
+void evl_stream_discard(evl_stream_handle *s);
+void evl_stream_end_reading(evl_stream_handle *s, int error); /* whoever reads hears of it */
+bool evl_stream_take(evl_handle *handle, int64_t *result);
+void evl_inbuf_give(evl_net *net, evl_inbuf *in);
+
+/* stream_write.c */
+void evl_stream_send_queue(evl_stream_handle *s);
+void evl_stream_end_writing(evl_stream_handle *s, int error); /* drops the queue; who waits hears of it */
+void evl_stream_end_waiting(evl_stream_handle *s);            /* the stream is closed for them */
+void evl_stream_told(evl_stream_handle *s);                   /* completes the waiters whose time has come */
+void evl_stream_try_shutdown(evl_stream_handle *s);
+size_t evl_stream_queue_size(const evl_stream_handle *s);
+
+#endif

@@ -1,0 +1,182 @@
+/* udp_option.c - what can be asked of a datagram socket, and set; multicast groups. */
+#include "udp.h"
+
+#include "address.h"
+#include <errno.h>
+#include <string.h>
+
+/* --- addresses -------------------------------------------------------------------------------- */
+
+evl_fd evl_udp_fd(const evl_udp *udp) {
+    int rc = evl_enter_to_read(udp, EVL_KIND_UDP);
+    return rc != 0 ? rc : evl_u_of(udp)->io.fd;
+}
+
+static int32_t ask(const evl_udp *udp, int (*call)(int, struct sockaddr *, socklen_t *), void *address,
+                   size_t cap) {
+    int rc = evl_enter_to_read(udp, EVL_KIND_UDP);
+    if (rc == 0)
+        rc = evl_u_of(udp)->lost;
+    if (rc == 0 && !address && cap > 0)
+        rc = EVL_EINVAL;
+    if (rc != 0)
+        return rc;
+    struct sockaddr_storage out;
+    socklen_t len = sizeof out;
+    if (call(evl_u_of(udp)->io.fd, (struct sockaddr *)&out, &len) != 0)
+        return evl_err_from_errno(errno);
+    if (cap > 0)
+        memcpy(address, &out, len < cap ? len : cap);
+    return (int32_t)len;
+}
+
+int32_t evl_udp_local(const evl_udp *udp, void *address, size_t cap) {
+    return ask(udp, evl_sys.getsockname, address, cap);
+}
+
+int32_t evl_udp_peer(const evl_udp *udp, void *address, size_t cap) {
+    return ask(udp, evl_sys.getpeername, address, cap);
+}
+
+/* --- options ---------------------------------------------------------------------------------- */
+
+static int set(int fd, int level, int name, int value) {
+    return evl_sys.setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : evl_err_from_errno(errno);
+}
+
+/* Some systems want these as one byte, and those that want an int take the byte too. */
+static int set_byte(int fd, int name, int value) {
+    unsigned char byte = (unsigned char)value;
+    return evl_sys.setsockopt(fd, IPPROTO_IP, name, &byte, sizeof byte) == 0 ? 0 : evl_err_from_errno(errno);
+}
+
+static int set_interface_ipv4(int fd, int32_t index) {
+#if defined(__linux__) || defined(__FreeBSD__) || defined(__APPLE__)
+    struct ip_mreqn request = {.imr_ifindex = index};
+    return evl_sys.setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &request, sizeof request) == 0
+               ? 0
+               : evl_err_from_errno(errno);
+#else
+    (void)fd, (void)index;
+    return EVL_ENOTSUP;
+#endif
+}
+
+typedef struct range {
+    int32_t low, high;
+} range;
+
+static const range ranges[] = {[EVL_UDP_OPT_BROADCAST] = {0, 1},
+                               [EVL_UDP_OPT_TTL] = {1, 255},
+                               [EVL_UDP_OPT_MULTICAST_TTL] = {0, 255},
+                               [EVL_UDP_OPT_MULTICAST_LOOP] = {0, 1},
+                               [EVL_UDP_OPT_MULTICAST_INTERFACE] = {0, INT32_MAX},
+                               [EVL_UDP_OPT_SEND_BUFFER] = {1, INT32_MAX},
+                               [EVL_UDP_OPT_RECEIVE_BUFFER] = {1, INT32_MAX}};
+
+static int set_ipv4(int fd, int32_t option, int32_t value) {
+    switch (option) {
+    case EVL_UDP_OPT_TTL:
+        return set(fd, IPPROTO_IP, IP_TTL, value);
+    case EVL_UDP_OPT_MULTICAST_TTL:
+        return set_byte(fd, IP_MULTICAST_TTL, value);
+    case EVL_UDP_OPT_MULTICAST_LOOP:
+        return set_byte(fd, IP_MULTICAST_LOOP, value);
+    default:
+        return set_interface_ipv4(fd, value);
+    }
+}
+
+static int set_ipv6(int fd, int32_t option, int32_t value) {
+    static const int names[] = {[EVL_UDP_OPT_TTL] = IPV6_UNICAST_HOPS,
+                                [EVL_UDP_OPT_MULTICAST_TTL] = IPV6_MULTICAST_HOPS,
+                                [EVL_UDP_OPT_MULTICAST_LOOP] = IPV6_MULTICAST_LOOP,
+                                [EVL_UDP_OPT_MULTICAST_INTERFACE] = IPV6_MULTICAST_IF};
+    return set(fd, IPPROTO_IPV6, names[option], value);
+}
+
+static int family_of(int fd) {
+    struct sockaddr_storage address;
+    socklen_t len = sizeof address;
+    return evl_sys.getsockname(fd, (struct sockaddr *)&address, &len) == 0 ? address.ss_family
+                                                                           : evl_err_from_errno(errno);
+}
+
+int32_t evl_udp_set_option(evl_udp *udp, int32_t option, int32_t value) {
+    int rc = evl_udp_enter(udp);
+    if (rc != 0)
+        return rc;
+    if (option < EVL_UDP_OPT_BROADCAST || option > EVL_UDP_OPT_RECEIVE_BUFFER || value < ranges[option].low ||
+        value > ranges[option].high)
+        return EVL_EINVAL;
+    int fd = evl_u_of(udp)->io.fd;
+    if (option == EVL_UDP_OPT_BROADCAST)
+        return set(fd, SOL_SOCKET, SO_BROADCAST, value);
+    if (option == EVL_UDP_OPT_SEND_BUFFER)
+        return set(fd, SOL_SOCKET, SO_SNDBUF, value);
+    if (option == EVL_UDP_OPT_RECEIVE_BUFFER)
+        return set(fd, SOL_SOCKET, SO_RCVBUF, value);
+    int family = family_of(fd);
+    return family == AF_INET    ? set_ipv4(fd, option, value)
+           : family == AF_INET6 ? set_ipv6(fd, option, value)
+           : family < 0         ? family
+                                : EVL_ENOTSUP;
+}
+
+/* --- groups ----------------------------------------------------------------------------------- */
+
+#if defined(MCAST_JOIN_GROUP)
+static int copy(struct sockaddr_storage *to, const void *address, uint32_t length, int family) {
+    evl_address given;
+    if (!address || length < offsetof(struct sockaddr, sa_data) || length > sizeof given.u)
+        return EVL_EINVAL;
+    memcpy(&given.u, address, length);
+    size_t least = family == AF_INET ? sizeof given.u.v4 : sizeof given.u.v6;
+    if (given.u.any.sa_family != family || length < least)
+        return EVL_EINVAL;
+    memset(to, 0, sizeof *to);
+    memcpy(to, &given.u, least);
+    return 0;
+}
+
+static int32_t change(evl_udp *udp, bool join, const void *group, uint32_t group_length, uint32_t interface,
+                      const void *source, uint32_t source_length) {
+    int rc = evl_udp_enter(udp);
+    if (rc != 0)
+        return rc;
+    int fd = evl_u_of(udp)->io.fd, family = family_of(fd);
+    if (family != AF_INET && family != AF_INET6)
+        return family < 0 ? family : EVL_ENOTSUP;
+    struct group_req any = {.gr_interface = interface};
+    struct group_source_req one = {.gsr_interface = interface};
+    rc = copy(&any.gr_group, group, group_length, family);
+    if (rc == 0 && source)
+        rc = copy(&one.gsr_source, source, source_length, family);
+    if (rc != 0)
+        return rc;
+    one.gsr_group = any.gr_group;
+    int level = family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
+    int from_any = join ? MCAST_JOIN_GROUP : MCAST_LEAVE_GROUP;
+    int from_one = join ? MCAST_JOIN_SOURCE_GROUP : MCAST_LEAVE_SOURCE_GROUP;
+    rc = source ? evl_sys.setsockopt(fd, level, from_one, &one, sizeof one)
+                : evl_sys.setsockopt(fd, level, from_any, &any, sizeof any);
+    return rc == 0 ? 0 : evl_err_from_errno(errno);
+}
+#else
+static int32_t change(evl_udp *udp, bool join, const void *group, uint32_t group_length, uint32_t interface,
+                      const void *source, uint32_t source_length) {
+    (void)join, (void)group, (void)group_length, (void)interface, (void)source, (void)source_length;
+    int rc = evl_udp_enter(udp);
+    return rc != 0 ? rc : EVL_ENOTSUP;
+}
+#endif
+
+int32_t evl_udp_join(evl_udp *udp, const void *group, uint32_t group_length, uint32_t interface_index,
+                     const void *source, uint32_t source_length) {
+    return change(udp, true, group, group_length, interface_index, source, source_length);
+}
+
+int32_t evl_udp_leave(evl_udp *udp, const void *group, uint32_t group_length, uint32_t interface_index,
+                      const void *source, uint32_t source_length) {
+    return change(udp, false, group, group_length, interface_index, source, source_length);
+}
