@@ -137,11 +137,11 @@ TEST(Errors, Contract_06_WhatHasNoNameIsStillTold) {
     EXPECT_EQ(evl_err_from_errno(EOPNOTSUPP), EVL_ENOTSUP);
     EXPECT_STREQ(evl_err_name(0), "EVL_OK");
     EXPECT_STREQ(evl_strerror(7), "success");
-    for (int32_t none : {-15, -99999, INT32_MIN, -1006}) {
+    for (int32_t none : {-15, -99999, INT32_MIN, -1007}) {
         EXPECT_STREQ(evl_strerror(none), "unknown error") << none;
         EXPECT_STREQ(evl_err_name(none), "EVL_E?") << none;
     }
-    EXPECT_EQ(evl_err_to_errno(-1006), 0);
+    EXPECT_EQ(evl_err_to_errno(-1007), 0);
 }
 
 TEST(Errors, Contract_06_TheVersionIsThatOfTheHeader) {
