@@ -4,7 +4,8 @@
  * What is added or removed is told to the kernel at once. A changed mask waits in a list and rides on the
  * next waiting call, unless somebody else polls the queue by its fd. Each change begins with EV_ENABLE on the
  * knotes that are there already: knotes disappear with the file, so ENOENT tells that the number is not the
- * file's any more. */
+ * file's any more. Where there are none, which is so with a pipe whose other end is gone, device and inode
+ * do. */
 #include "fdmap.h"
 
 #if EVL_HAVE_KQUEUE
@@ -61,6 +62,8 @@ typedef struct slot {
     uint8_t refused;  /* filters of `wanted` that the kernel would not take */
     uint8_t broken;   /* of these, directions of a pipe whose other end was gone when they were added */
     bool unsure;      /* a call failed on the way: `known` is what the kernel may have */
+    dev_t dev;
+    ino_t ino;
 } slot;
 
 typedef struct kqueue_state {
@@ -330,6 +333,26 @@ static int apply(kqueue_state *s, int fd) {
     return settle(s, fd);
 }
 
+/* Unless it is certain that it is not. */
+static bool is_same_file(const slot *slot, int fd) {
+    struct stat st;
+    int rc = evl_fd_look(fd, &st);
+    if (rc != 0 && rc != EVL_EPERM)
+        return rc != EVL_EBADF;
+    return st.st_dev == slot->dev && st.st_ino == slot->ino;
+}
+
+/* The same for an fd that has been added before. */
+static int apply_again(kqueue_state *s, int fd) {
+    slot *slot = &s->slots[fd];
+    if ((slot->known & MASK_FILTERS) || is_same_file(slot, fd))
+        return apply(s, fd);
+    slot->error = EVL_ENOENT;
+    slot->unsure = false;
+    pend(s, fd);
+    return slot->error;
+}
+
 /* Deletes what the kernel has. Answers EVL_ENOENT or EVL_EBADF when it had nothing of that any more. */
 static int delete_knotes(kqueue_state *s, int fd) {
     struct kevent changes[CHANGES_OF_FD];
@@ -370,7 +393,7 @@ static int kqueue_add(void *state, int fd, uint32_t mask, uint64_t tag) {
     if (watched(s, fd))
         (void)forget(s, fd);
     s->watched++;
-    s->slots[fd] = (slot){.tag = tag, .wanted = mask};
+    s->slots[fd] = (slot){.tag = tag, .wanted = mask, .dev = st.st_dev, .ino = st.st_ino};
     rc = apply(s, fd);
     if (rc != 0)
         (void)forget(s, fd);
@@ -386,7 +409,7 @@ static int kqueue_prove(void *state, int fd, uint32_t old, uint32_t mask, uint64
         return EVL_ENOENT;
     uint32_t wanted = slot->wanted;
     slot->wanted = mask;
-    int rc = slot->error != 0 ? EVL_ENOENT : apply(s, fd);
+    int rc = slot->error != 0 ? EVL_ENOENT : apply_again(s, fd);
     if (rc == EVL_ENOENT || rc == EVL_EBADF)
         (void)forget(s, fd);
     else if (rc != 0) {
@@ -458,7 +481,7 @@ static void end_batch(kqueue_state *s, const batch *b) {
 static int send_pending(kqueue_state *s) {
     for (uint32_t i = 0; i < s->pending_len;) {
         int fd = s->pending[i];
-        int rc = s->slots[fd].error == 0 ? apply(s, fd) : 0;
+        int rc = s->slots[fd].error == 0 ? apply_again(s, fd) : 0;
         if (s->slots[fd].unsure)
             return rc;
         i += s->slots[fd].pending != 0;

@@ -505,6 +505,42 @@ TEST(Io, Contract_10_ASecondWatcherFindsANumberClosedBehindOurBack) {
     second_watcher_finds_a_number_closed_behind_our_back();
 }
 
+// Kernels differ in what they keep of the end of a pipe that has no other.
+TEST(Io, Contract_10_ANumberThatWasAPipeWithoutReadersIsFoundToo) {
+    World w;
+    Pipe old;
+    Pair fresh;
+    int number = old.w;
+    old.r.close();
+    w.io(number, EVL_WRITE, reports(w, "old"));
+    w.nowait();
+    EXPECT_EQ(w.log(), "old:w");
+    w.clear();
+    old.w.close();
+    renumber(fresh.a, number);
+    Fd again(number);
+    evl_io *second = w.io(number, EVL_READ, reports(w, "new"));
+    w.nowait();
+    EXPECT_EQ(w.log(), "old:EVL_EBADF");
+    fresh.b.put();
+    w.nowait();
+    EXPECT_EQ(w.log(), "old:EVL_EBADF new:r");
+    EXPECT_EQ(evl_close(second), 0);
+    EXPECT_EQ(quiet_passes(w), "");
+}
+
+TEST(Io, Contract_10_APipeWithoutReadersIsOverWhenItsNumberIsClosed) {
+    World w;
+    Pipe old;
+    old.r.close();
+    evl_io *io = w.io(old.w, EVL_WRITE, reports(w, "io"));
+    w.nowait();
+    w.clear();
+    old.w.close();
+    EXPECT_EQ(quiet_passes(w), w.on("epoll") ? "" : "io:EVL_EBADF"); // epoll forgets it with the file
+    EXPECT_EQ(evl_close(io), 0);
+}
+
 TEST(Io, Contract_10_ASecondWatcherOfAClosedNumberFailsAndTheFirstHearsOfIt) {
     World w;
     Pair p;
