@@ -714,6 +714,58 @@ def wait_for_a_shielded_future(w):
     w.state("f")
 
 
+# Nothing of evloop's resists cancellation: what keeps it out is a shield, and that ends itself.
+@scenario(loose="one-hop")
+def wait_for_a_gather_that_shields_a_part(w):
+    for name in "ab":
+        w.future(name)
+    w.shield("s", "b")
+    w.gather("g", ["a", "s"], True)
+    w.wait_for("out", "g", 5)
+    for name in ("a", "s", "b", "g", "out"):
+        w.on_done(name, "d")
+    w.idle()
+    w.state("b")
+    w.resolve("b", 3)
+    w.settle()
+    for name in ("a", "s", "b", "g", "out"):
+        w.state(name)
+
+
+@scenario(loose="one-hop")
+def wait_for_within_wait_for(w):
+    for name, inner, outer in (("a", 3, 7), ("b", 7, 4)):
+        w.future(name)
+        w.wait_for(f"{name}1", name, inner)
+        w.wait_for(f"{name}2", f"{name}1", outer)
+        for one in (name, f"{name}1", f"{name}2"):
+            w.on_done(one, "d")
+    w.idle()
+    for name in ("a", "a1", "a2", "b", "b1", "b2"):
+        w.state(name)
+
+
+@scenario(loose="one-hop")
+def cancelling_gathers_in_gathers(w):
+    leaves = names("f", 5)
+    for name in leaves:
+        w.future(name)
+    w.gather("g1", ["f0", "f1"])
+    w.gather("g2", ["f2", "g1"], True)
+    w.wait_for("w", "g2", None)
+    w.gather("g3", ["f3", "w", "f4"], True)
+    made = ["g1", "g2", "w", "g3"]
+    for name in leaves + made:
+        w.on_done(name, "d")
+    w.resolve("f1", 1)
+    w.settle()
+    w.cancel("g3")
+    w.settle()
+    w.cancel("g3")
+    for name in leaves + made:
+        w.state(name)
+
+
 @scenario(loose="one-hop")
 def shield_passes_on(w):
     ends = {"v": lambda: w.resolve("v", 2), "e": lambda: w.fail("e", "EIO"), "c": lambda: w.cancel("c")}
