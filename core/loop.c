@@ -82,6 +82,7 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
     evl_list_init(&loop->settled);
     evl_list_init(&loop->dying);
     evl_list_init(&loop->jobs_done);
+    evl_list_init(&loop->children);
     init_slabs(loop);
     evl_tq_init(&loop->timers, evl_timer_key_of, loop);
     evl_tq_init(&loop->walls, evl_wall_key_of, loop);
@@ -319,6 +320,7 @@ int32_t evl_loop_close(evl_loop *loop) {
     forget_ops(loop); /* the library's own */
     evl_default_pool_close(loop);
     evl_names_close(loop);
+    evl_processes_close(loop);
     evl_futures_cancel_all(loop);
     shut(loop);
     empty_queues(loop);
@@ -337,6 +339,7 @@ int32_t evl_loop_destroy(evl_loop *loop) {
     evl_names_close(loop);
     evl_futures_cancel_all(loop);
     close_handles(loop);
+    evl_processes_close(loop);
     shut(loop);
     empty_queues(loop);
     if (atomic_load(&loop->owner) == 0)
@@ -364,6 +367,7 @@ int32_t evl_loop_fork(evl_loop *loop) {
     (void)pthread_mutex_init(&loop->lock, NULL); /* a thread of the parent may have held the old one */
     loop->origin = generation;
     atomic_store(&loop->gate, generation);
+    evl_processes_fork(loop);
     if (loop->embedded) {
         loop->armed = EVL_NEVER;
         evl_touch(loop);

@@ -234,11 +234,12 @@ struct evl_loop {
     pthread_mutex_t lock;
     evl_post_queue posts[EVL_POSTS];
     evl_link jobs_done; /* evl_job.link; counted in posted */
-    int32_t jobs;       /* that an operation waits for */
+    int32_t jobs;       /* that an operation waits for; and running children */
     evl_executor *default_pool;
     struct evl_net *net; /* net.h: what the streams of a loop share, NULL until there is one */
     void (*net_free)(evl_loop *loop);
     evl_executor *names_pool;
+    evl_link children; /* process.c: of this loop, those whose handle was closed included */
 
     /* A host waits on evl_loop_fd: what changes between dispatches must show there. */
     bool embedded;
@@ -479,6 +480,10 @@ void evl_default_pool_close(evl_loop *loop);
 
 /* names.c */
 void evl_names_close(evl_loop *loop);
+
+/* process.c */
+void evl_processes_close(evl_loop *loop);
+void evl_processes_fork(evl_loop *loop); /* they are the parent's */
 
 /* post.c */
 int evl_posts_init(evl_loop *loop);

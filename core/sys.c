@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <evloop/errors.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <net/if.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #if EVL_HAVE_EPOLL
@@ -216,6 +218,87 @@ static int sys_if_index(const char *name) {
     return index == 0 ? -1 : (int)index;
 }
 
+/* --- processes -------------------------------------------------------------------------------- */
+
+static int sys_socketpair_cloexec(int fds[2]) {
+#if defined(SOCK_CLOEXEC)
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds);
+#else
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0)
+        return -1;
+    for (int i = 0; i < 2; i++) {
+        (void)fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+#    if defined(SO_NOSIGPIPE)
+        int on = 1;
+        (void)setsockopt(fds[i], SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+#    endif
+    }
+    return 0;
+#endif
+}
+
+static int sys_open_cloexec(const char *path, int flags) { return open(path, flags | O_CLOEXEC); }
+
+static int sys_dup_above(int fd, int least) { return fcntl(fd, F_DUPFD_CLOEXEC, least); }
+
+static int sys_keep_on_exec(int fd) { return fcntl(fd, F_SETFD, 0); }
+
+static int sys_close_above(int first) {
+#if defined(SYS_close_range)
+    const unsigned cloexec = 4; /* CLOSE_RANGE_CLOEXEC */
+    return (int)syscall(SYS_close_range, (unsigned)first, ~0U, cloexec);
+#else
+    (void)first;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
+static int sys_become(const uint32_t *uid, const uint32_t *gid) {
+    gid_t own = getgid();
+    if (geteuid() == 0 && setgroups(1, gid ? gid : &own) != 0)
+        return -1;
+    if (gid && setgid(*gid) != 0)
+        return -1;
+    return uid ? setuid(*uid) : 0;
+}
+
+static int sys_pidfd_open(int pid) {
+#if defined(SYS_pidfd_open)
+    return (int)syscall(SYS_pidfd_open, pid, 0);
+#else
+    (void)pid;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
+static int sys_pidfd_signal(int pidfd, int signo) {
+#if defined(SYS_pidfd_send_signal)
+    return (int)syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0);
+#else
+    (void)pidfd, (void)signo;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
+/* By number where there is no pidfd, or a kernel that has none to wait for. */
+static int sys_wait_child(int pidfd, int pid, int *status, int flags) {
+#if defined(SYS_pidfd_open)
+    const int by_pidfd = 3; /* P_PIDFD */
+    siginfo_t info = {.si_pid = 0};
+    if (pidfd >= 0 && waitid((idtype_t)by_pidfd, (id_t)pidfd, &info, WEXITED | flags) == 0) {
+        *status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status & 0x7f;
+        return info.si_pid;
+    }
+    if (pidfd >= 0 && errno != EINVAL)
+        return -1;
+#endif
+    (void)pidfd;
+    return waitpid(pid, status, flags);
+}
+
 #if EVL_HAVE_KQUEUE
 /* NetBSD's takes sizes where the others take ints. */
 static int sys_kevent(int kq, const struct kevent *changes, int n, struct kevent *events, int cap,
@@ -282,6 +365,22 @@ evl_sys_table evl_sys = {
     .freeaddrinfo = sys_freeaddrinfo,
     .getnameinfo = sys_getnameinfo,
     .if_index = sys_if_index,
+    .fork = fork,
+    .socketpair_cloexec = sys_socketpair_cloexec,
+    .open_cloexec = sys_open_cloexec,
+    .dup_above = sys_dup_above,
+    .dup2 = dup2,
+    .keep_on_exec = sys_keep_on_exec,
+    .close_above = sys_close_above,
+    .chdir = chdir,
+    .setsid = setsid,
+    .setpgid = setpgid,
+    .become = sys_become,
+    .execve = execve,
+    .pidfd_open = sys_pidfd_open,
+    .pidfd_signal = sys_pidfd_signal,
+    .kill = kill,
+    .wait_child = sys_wait_child,
 #if EVL_HAVE_EPOLL
     .epoll_create1 = epoll_create1,
     .epoll_ctl = epoll_ctl,

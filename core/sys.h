@@ -91,6 +91,24 @@ typedef struct evl_mmsg {
       (address, length, host, host_cap, service, service_cap, flags))                                        \
     X(int, if_index, (const char *name), (name))
 
+#define EVL_SYSCALLS_PROCESS(X)                                                                              \
+    X(int, fork, (void), ())                                                                                 \
+    X(int, socketpair_cloexec, (int fds[2]), (fds))                                                          \
+    X(int, open_cloexec, (const char *path, int flags), (path, flags))                                       \
+    X(int, dup_above, (int fd, int least), (fd, least))                                                      \
+    X(int, dup2, (int from, int to), (from, to))                                                             \
+    X(int, keep_on_exec, (int fd), (fd))                                                                     \
+    X(int, close_above, (int first), (first))                                                                \
+    X(int, chdir, (const char *path), (path))                                                                \
+    X(int, setsid, (void), ())                                                                               \
+    X(int, setpgid, (int pid, int group), (pid, group))                                                      \
+    X(int, become, (const uint32_t *uid, const uint32_t *gid), (uid, gid))                                   \
+    X(int, execve, (const char *path, char *const args[], char *const env[]), (path, args, env))             \
+    X(int, pidfd_open, (int pid), (pid))                                                                     \
+    X(int, pidfd_signal, (int pidfd, int signo), (pidfd, signo))                                             \
+    X(int, kill, (int pid, int signo), (pid, signo))                                                         \
+    X(int, wait_child, (int pidfd, int pid, int *status, int flags), (pidfd, pid, status, flags))
+
 #if EVL_HAVE_EPOLL
 #    define EVL_SYSCALLS_EPOLL(X)                                                                            \
         X(int, epoll_create1, (int flags), (flags))                                                          \
@@ -122,14 +140,20 @@ typedef struct evl_mmsg {
 /* X(return type, name, parameters, arguments) */
 #define EVL_SYSCALLS(X)                                                                                      \
     EVL_SYSCALLS_POSIX(X)                                                                                    \
-    EVL_SYSCALLS_NET(X) EVL_SYSCALLS_NAMES(X) EVL_SYSCALLS_EPOLL(X) EVL_SYSCALLS_KQUEUE(X)
+    EVL_SYSCALLS_NET(X)                                                                                      \
+    EVL_SYSCALLS_NAMES(X) EVL_SYSCALLS_PROCESS(X) EVL_SYSCALLS_EPOLL(X) EVL_SYSCALLS_KQUEUE(X)
 
 /* get_fd_flags is fcntl(F_GETFL); pipe_cloexec is pipe2(O_CLOEXEC | O_NONBLOCK), or pipe and fcntl where the
  * platform has no pipe2; set_cloexec is fcntl(F_SETFD). socket and accept make sockets that are
  * close-on-exec and non-blocking; write_pipe is writev without SIGPIPE; reopen opens what fd refers to once
  * more, where the platform lets one; if_index is if_nametoindex, with -1 for its 0; sendmmsg and recvmmsg
  * answer ENOSYS where there are none. All answer as the system call does, with errno: getaddrinfo and
- * getnameinfo too, which answer -1, and leave in errno either what the system said or -EVL_EAI_*. */
+ * getnameinfo too, which answer -1, and leave in errno either what the system said or -EVL_EAI_*.
+ *
+ * Of the processes: dup_above is fcntl(F_DUPFD_CLOEXEC); keep_on_exec takes FD_CLOEXEC away; close_above sees
+ * to it that no fd from the given one on outlives an exec, ENOSYS where only a loop can; become sets ids for
+ * good, those that are not NULL, and leaves all further groups; wait_child is waitpid, by pidfd if that is
+ * not -1. What a kernel lacks is ENOSYS. */
 typedef struct evl_sys_table {
 #define EVL_SYS_ROW(ret, name, params, args) ret(*name) params;
     EVL_SYSCALLS(EVL_SYS_ROW)

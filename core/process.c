@@ -1,0 +1,570 @@
+/* process.c - child processes as handles.
+ *
+ * What waits for a child's end is a block of its own: it outlives the handle, since somebody has to take the
+ * status of a child whose handle was closed, or it stays a zombie. When the loop goes too, the number goes
+ * into a table of the process's, and whichever loop has to do with children next looks after it. */
+#include "spawn.h"
+#include "waitq.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define STDIO_MAX 1024
+#define KNOWN_FLAGS                                                                                          \
+    (EVL_PROCESS_GROUP | EVL_PROCESS_SESSION | EVL_PROCESS_KILL | EVL_PROCESS_QUIET | EVL_PROCESS_UID |      \
+     EVL_PROCESS_GID)
+
+typedef struct process process;
+
+typedef struct child {
+    evl_link link; /* in evl_loop.children */
+    evl_loop *loop;
+    process *handle; /* NULL: closed */
+    int pid;
+    int exit_fd; /* can be read when the child has ended; -1: SIGCHLD tells */
+    bool is_pidfd;
+    evl_op news; /* a chore: waits for either */
+} child;
+
+struct process {
+    evl_handle base;
+    evl_waiters waiters; /* evl_process_wait */
+    child *child;        /* NULL: ended */
+    int32_t pid;
+    int32_t status; /* what the callback gets; EVL_EAGAIN while it runs */
+    int32_t signo;
+    uint32_t flags; /* EVL_PROCESS_* */
+    bool leads;     /* a process group */
+    int32_t *fds;   /* the parent's ends; -1: none */
+    uint32_t fd_count;
+};
+
+/* --- children that no loop looks after -------------------------------------------------------- */
+
+#define ORPHANS 256
+
+static atomic_int orphans[ORPHANS]; /* process ids, 0: free, -1: somebody is looking */
+static atomic_int orphan_count;     /* may be too large for a moment */
+
+/* One that finds no room stays a zombie until this process ends. */
+static void add_orphan(int pid) {
+    atomic_fetch_add(&orphan_count, 1);
+    for (int i = 0; i < ORPHANS; i++) {
+        int nobody = 0;
+        if (atomic_compare_exchange_strong(&orphans[i], &nobody, pid))
+            return;
+    }
+    atomic_fetch_sub(&orphan_count, 1);
+}
+
+/* `reused`: a new child has this number, so that an orphan that had it is gone. */
+static void reap_orphans(int reused) {
+    for (int i = 0; i < ORPHANS && atomic_load(&orphan_count) > 0; i++) {
+        int pid = atomic_load(&orphans[i]), status;
+        if (pid <= 0 || !atomic_compare_exchange_strong(&orphans[i], &pid, -1))
+            continue;
+        int rc = pid != reused ? evl_sys.wait_child(-1, pid, &status, WNOHANG) : -1;
+        bool stays = rc == 0 || (rc < 0 && pid != reused && errno == EINTR);
+        atomic_store(&orphans[i], stays ? pid : 0);
+        if (!stays)
+            atomic_fetch_sub(&orphan_count, 1);
+    }
+}
+
+/* --- hearing of the end ----------------------------------------------------------------------- */
+
+#if EVL_HAVE_KQUEUE
+/* A queue with one knote polls readable when that is due, in every backend. */
+static int open_kqueue(int pid) {
+    struct kevent change;
+    int fd = evl_sys.kqueue();
+    if (fd < 0)
+        return -1;
+    EV_SET(&change, (uintptr_t)pid, EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, NULL);
+    if (evl_sys.set_cloexec(fd) == 0 && evl_sys.kevent(fd, &change, 1, NULL, 0, NULL) == 0)
+        return fd;
+    int error = errno;
+    (void)evl_sys.close(fd);
+    errno = error;
+    return -1;
+}
+#else
+static int open_kqueue(int pid) {
+    (void)pid;
+    errno = ENOSYS;
+    return -1;
+}
+#endif
+
+static bool is_shortage(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM; }
+
+static int open_exit_fd(child *c) {
+    c->exit_fd = evl_sys.pidfd_open(c->pid);
+    c->is_pidfd = c->exit_fd >= 0;
+    if (c->exit_fd < 0 && !is_shortage(errno))
+        c->exit_fd = open_kqueue(c->pid);
+    return c->exit_fd < 0 && is_shortage(errno) ? evl_err_from_errno(errno) : 0;
+}
+
+static int await_news(child *c) {
+    return c->exit_fd >= 0 ? evl_wait_fd(c->loop, &c->news, c->exit_fd, EVL_READ)
+                           : evl_wait_signal(c->loop, &c->news, SIGCHLD);
+}
+
+static void close_fd(evl_loop *loop, int fd) {
+    (void)evl_fd_closing(loop, fd);
+    (void)evl_sys.close(fd);
+}
+
+static void close_exit_fd(child *c) {
+    if (c->exit_fd >= 0)
+        close_fd(c->loop, c->exit_fd);
+    c->exit_fd = -1;
+}
+
+static void free_child(child *c) {
+    evl_list_unlink(&c->link);
+    evl_mem_free(&c->loop->mem, c, sizeof *c);
+}
+
+static void report(process *p, int32_t status, int32_t signo) {
+    evl_loop *loop = p->base.loop;
+    p->child = NULL;
+    p->status = status;
+    p->signo = signo;
+    loop->jobs--;
+    evl_handle_set_active(&p->base, false);
+    (void)evl_waiters_wake_all(&p->waiters, status);
+    if (p->flags & EVL_PROCESS_QUIET)
+        return;
+    p->base.node.u.result = status;
+    evl_ready(loop, &p->base.node);
+}
+
+static void end(child *c, int32_t status, int32_t signo) {
+    (void)evl_op_close(&c->news);
+    close_exit_fd(c);
+    if (c->handle)
+        report(c->handle, status, signo);
+    free_child(c);
+}
+
+static int take_status(const child *c, int *status) {
+    int rc;
+    do
+        rc = evl_sys.wait_child(c->is_pidfd ? c->exit_fd : -1, c->pid, status, WNOHANG);
+    while (rc < 0 && errno == EINTR);
+    return rc;
+}
+
+/* Runs as a chore. A signal may be any child's, and the next one may come before this one is looked at; an
+ * fd that somebody else has closed is no longer ours, and a signal has to do. */
+static void news(void *arg, int64_t result) {
+    child *c = arg;
+    int status, rc = 0;
+    if (result < 0) {
+        c->exit_fd = -1;
+        c->is_pidfd = false;
+    }
+    if (c->exit_fd < 0)
+        rc = await_news(c);
+    int pid = take_status(c, &status);
+    if (pid == 0 && c->exit_fd >= 0)
+        rc = await_news(c);
+    if (pid == 0 && rc == 0)
+        return;
+    if (pid == 0) { /* nobody will tell any more */
+        add_orphan(c->pid);
+        end(c, rc, 0);
+    } else if (pid < 0)
+        end(c, EVL_ECHILD, 0);
+    else if (WIFEXITED(status))
+        end(c, WEXITSTATUS(status), 0);
+    else
+        end(c, 128 + WTERMSIG(status), WTERMSIG(status));
+    reap_orphans(0);
+}
+
+/* --- the handle ------------------------------------------------------------------------------- */
+
+static int send_signal(const process *p, int signo) {
+    const child *c = p->child;
+    int rc = -1;
+    if (c->is_pidfd)
+        rc = evl_sys.pidfd_signal(c->exit_fd, signo);
+    if (!c->is_pidfd || (rc != 0 && errno == ENOSYS))
+        rc = evl_sys.kill(c->pid, signo);
+    return rc == 0 ? 0 : evl_err_from_errno(errno);
+}
+
+static int send_to_group(const process *p, int signo) {
+    return evl_sys.kill(-p->pid, signo) == 0 ? 0 : evl_err_from_errno(errno);
+}
+
+static void free_fds(process *p, bool forked) {
+    for (uint32_t i = 0; i < p->fd_count && !forked; i++)
+        if (p->fds[i] >= 0)
+            close_fd(p->base.loop, p->fds[i]);
+    evl_mem_free(&p->base.loop->mem, p->fds, p->fd_count * sizeof *p->fds);
+    p->fd_count = 0;
+    p->fds = NULL;
+}
+
+static void detach(evl_handle *handle) {
+    process *p = (process *)handle;
+    bool forked = evl_is_forked(handle->loop);
+    (void)evl_waiters_wake_all(&p->waiters, EVL_ECLOSED);
+    if (p->child && (p->flags & EVL_PROCESS_KILL) && !forked)
+        (void)(p->leads ? send_to_group(p, SIGKILL) : send_signal(p, SIGKILL));
+    free_fds(p, forked);
+    if (!p->child)
+        return;
+    p->child->handle = NULL;
+    p->child = NULL;
+    handle->loop->jobs--;
+}
+
+static void describe(const evl_handle *handle, char *buf, size_t cap) {
+    const process *p = (const process *)handle;
+    int n = snprintf(buf, cap, "process id=%llu pid=%d", (unsigned long long)evl_handle_id(handle), p->pid);
+    if (!p->child && n > 0 && (size_t)n < cap)
+        (void)snprintf(buf + n, cap - (size_t)n, " status=%d", p->status);
+}
+
+static const evl_handle_type process_type = {.size = sizeof(process), .detach = detach, .describe = describe};
+
+static process *new_handle(evl_loop *loop, const evl_process_options *options, uint32_t fds, evl_done_fn *fn,
+                           void *arg) {
+    if (!loop->types[EVL_KIND_PROCESS])
+        evl_handle_know(loop, EVL_KIND_PROCESS, &process_type);
+    process *p = (process *)evl_handle_take(loop, EVL_KIND_PROCESS, fn, arg);
+    if (!p)
+        return NULL;
+    evl_waiters_init(&p->waiters, loop);
+    p->child = NULL;
+    p->status = EVL_EAGAIN;
+    p->signo = 0;
+    p->flags = options->flags;
+    p->leads = (options->flags & EVL_PROCESS_SESSION) ||
+               ((options->flags & EVL_PROCESS_GROUP) && options->group == 0);
+    p->fds = evl_mem_zalloc(&loop->mem, fds * sizeof *p->fds);
+    p->fd_count = p->fds ? fds : 0;
+    for (uint32_t i = 0; i < p->fd_count; i++)
+        p->fds[i] = -1;
+    if (p->fds)
+        return p;
+    evl_handle_give(&p->base);
+    return NULL;
+}
+
+/* --- what the child is given ------------------------------------------------------------------ */
+
+/* `mine` of a pair is the parent's, and must not block; the other end must. */
+static int share_pair(const int fds[2], int mine) {
+    for (int i = 0; i < 2; i++) {
+        int flags = evl_sys.get_fd_flags(fds[i]);
+        int wanted = i == mine ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+        if (flags < 0 || (wanted != flags && evl_sys.set_fd_flags(fds[i], wanted) < 0)) {
+            int rc = evl_err_from_errno(errno);
+            (void)evl_sys.close(fds[0]);
+            (void)evl_sys.close(fds[1]);
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int make_pair(int action, int32_t *theirs, int32_t *ours) {
+    int fds[2], mine = action == EVL_STDIO_PIPE_TO;
+    int rc = action == EVL_STDIO_SOCKET ? evl_sys.socketpair_cloexec(fds) : evl_sys.pipe_cloexec(fds);
+    if (rc != 0)
+        return evl_err_from_errno(errno);
+    rc = share_pair(fds, mine);
+    if (rc == 0) {
+        *ours = fds[mine];
+        *theirs = fds[!mine];
+    }
+    return rc;
+}
+
+static int open_null(int32_t *out) {
+    do
+        *out = evl_sys.open_cloexec("/dev/null", O_RDWR);
+    while (*out < 0 && errno == EINTR);
+    return *out < 0 ? evl_err_from_errno(errno) : 0;
+}
+
+/* What the parent opens for the child alone, in `own`, is closed when that has it. */
+static int give_one(const evl_stdio *wish, int32_t n, int32_t *sources, int32_t *own, int32_t *ours) {
+    int rc = 0;
+    switch (wish->action) {
+    case EVL_STDIO_INHERIT:
+        sources[n] = n;
+        return 0;
+    case EVL_STDIO_CLOSED:
+        return 0;
+    case EVL_STDIO_FD:
+        sources[n] = wish->fd;
+        return 0;
+    case EVL_STDIO_LIKE:
+        if (wish->fd < 0 || wish->fd >= n)
+            return EVL_EINVAL;
+        sources[n] = sources[wish->fd];
+        return 0;
+    case EVL_STDIO_NULL:
+        rc = open_null(&own[n]);
+        break;
+    case EVL_STDIO_PIPE_TO:
+    case EVL_STDIO_PIPE_FROM:
+    case EVL_STDIO_SOCKET:
+        rc = make_pair(wish->action, &own[n], ours);
+        break;
+    default:
+        return EVL_EINVAL;
+    }
+    sources[n] = own[n];
+    return rc;
+}
+
+/* Before anything is opened, which might get the number of one that is not there. */
+static int check_given(const evl_process_options *options) {
+    for (uint32_t i = 0; i < options->stdio_count; i++) {
+        const evl_stdio *wish = &options->stdio[i];
+        int fd = wish->action == EVL_STDIO_INHERIT ? (int)i : wish->fd;
+        bool given = wish->action == EVL_STDIO_INHERIT || wish->action == EVL_STDIO_FD;
+        if (given && evl_sys.get_fd_flags(fd) < 0)
+            return evl_err_from_errno(errno);
+    }
+    return 0;
+}
+
+static int give_all(const evl_process_options *options, int32_t count, int32_t *sources, int32_t *own,
+                    int32_t *ours) {
+    static const evl_stdio nothing = {.action = EVL_STDIO_NULL};
+    for (int32_t i = 0; i < count; i++)
+        sources[i] = own[i] = -1;
+    int rc = check_given(options);
+    if (rc != 0)
+        return rc;
+    for (int32_t i = 0; i < count; i++) {
+        const evl_stdio *wish = (uint32_t)i < options->stdio_count ? &options->stdio[i] : &nothing;
+        rc = give_one(wish, i, sources, own, &ours[i]);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* --- starting --------------------------------------------------------------------------------- */
+
+static int read_options(const evl_process_options *given, evl_process_options *out) {
+    memset(out, 0, sizeof *out);
+    if (!given || given->struct_size < sizeof given->struct_size)
+        return EVL_EINVAL;
+    memcpy(out, given, given->struct_size < sizeof *out ? given->struct_size : sizeof *out);
+    const unsigned char *rest = (const unsigned char *)given;
+    for (size_t i = sizeof *out; i < given->struct_size; i++)
+        if (rest[i] != 0)
+            return EVL_EINVAL;
+    bool two_groups = (out->flags & EVL_PROCESS_GROUP) && (out->flags & EVL_PROCESS_SESSION);
+    if (!out->file || out->file[0] == '\0' || (out->flags & ~(uint32_t)KNOWN_FLAGS) != 0 || two_groups ||
+        out->group < 0 || out->stdio_count > STDIO_MAX || (out->stdio_count > 0 && !out->stdio))
+        return EVL_EINVAL;
+    return 0;
+}
+
+/* The child stands still; from here on it can only be let go or given up. */
+static int watch_and_go(child *c, evl_spawn *spawn) {
+    c->pid = spawn->pid;
+    reap_orphans(c->pid);
+    evl_op_init_chore(&c->news, news, c);
+    int rc = open_exit_fd(c);
+    if (rc == 0)
+        rc = await_news(c);
+    if (rc == 0)
+        rc = evl_spawn_go(spawn);
+    else
+        evl_spawn_give_up(spawn);
+    if (rc != 0) {
+        (void)evl_op_close(&c->news);
+        close_exit_fd(c);
+    }
+    return rc;
+}
+
+static int start(process *p, evl_spawn *spawn) {
+    evl_loop *loop = p->base.loop;
+    child *c = evl_mem_zalloc(&loop->mem, sizeof *c);
+    if (!c)
+        return EVL_ENOMEM;
+    c->loop = loop;
+    c->handle = p;
+    c->exit_fd = -1;
+    int rc = evl_spawn_begin(spawn);
+    if (rc == 0)
+        rc = watch_and_go(c, spawn);
+    if (rc != 0) {
+        evl_mem_free(&loop->mem, c, sizeof *c);
+        return rc;
+    }
+    p->pid = c->pid;
+    p->child = c;
+    evl_list_append(&loop->children, &c->link);
+    loop->jobs++;
+    evl_handle_set_active(&p->base, true);
+    return 0;
+}
+
+/* The working space of a call: the numbers of the child's fds, and room for a path. */
+static int start_with_stdio(process *p, const evl_process_options *options, evl_spawn *spawn) {
+    evl_mem *mem = &p->base.loop->mem;
+    size_t numbers = (size_t)spawn->count * sizeof(int32_t);
+    size_t size = 2 * numbers + evl_spawn_look(spawn);
+    char *space = evl_mem_zalloc(mem, size);
+    if (!space)
+        return EVL_ENOMEM;
+    int32_t *own = (int32_t *)(void *)(space + numbers);
+    spawn->fds = (int32_t *)(void *)space;
+    spawn->path = space + 2 * numbers;
+    int rc = give_all(options, spawn->count, spawn->fds, own, p->fds);
+    if (rc == 0)
+        rc = start(p, spawn);
+    for (int32_t i = 0; i < spawn->count; i++)
+        if (own[i] >= 0)
+            (void)evl_sys.close(own[i]);
+    evl_mem_free(mem, space, size);
+    return rc;
+}
+
+int32_t evl_process_spawn(evl_loop *loop, const evl_process_options *given, evl_done_fn *fn, void *arg,
+                          evl_process **out) {
+    evl_process_options options;
+    int rc = evl_enter(loop);
+    if (rc == 0)
+        rc = out ? read_options(given, &options) : EVL_EINVAL;
+    if (rc != 0)
+        return rc;
+    int32_t count = options.stdio_count > 3 ? (int32_t)options.stdio_count : 3;
+    process *p = new_handle(loop, &options, (uint32_t)count, fn, arg);
+    if (!p)
+        return EVL_ENOMEM;
+    const char *const alone[] = {options.file, NULL};
+    evl_spawn spawn = {.file = options.file,
+                       .args = options.args ? options.args : alone,
+                       .env = options.env,
+                       .cwd = options.cwd,
+                       .flags = options.flags,
+                       .group = options.group,
+                       .uid = options.uid,
+                       .gid = options.gid,
+                       .count = count};
+    rc = start_with_stdio(p, &options, &spawn);
+    if (rc != 0) {
+        free_fds(p, false);
+        evl_handle_give(&p->base);
+        return rc;
+    }
+    *out = &p->base;
+    evl_touch(loop);
+    return 0;
+}
+
+/* --- the loop's end, and a child of our own --------------------------------------------------- */
+
+void evl_processes_close(evl_loop *loop) {
+    bool forked = evl_is_forked(loop);
+    while (!evl_list_empty(&loop->children)) {
+        child *c = EVL_OWNER(loop->children.next, child, link);
+        int status;
+        (void)evl_op_close(&c->news);
+        if (!forked) {
+            if (take_status(c, &status) == 0)
+                add_orphan(c->pid);
+            close_exit_fd(c);
+        }
+        free_child(c);
+    }
+    if (!forked)
+        reap_orphans(0);
+}
+
+void evl_processes_fork(evl_loop *loop) {
+    while (!evl_list_empty(&loop->children)) {
+        child *c = EVL_OWNER(loop->children.next, child, link);
+        if (!c->is_pidfd)
+            c->exit_fd = -1; /* a queue is not inherited */
+        end(c, EVL_ECHILD, 0);
+    }
+}
+
+/* --- asking ----------------------------------------------------------------------------------- */
+
+static const evl_op_type waiting;
+
+static void leave(evl_operation *op) { evl_waiters_remove(op->owner, op); }
+
+static const evl_op_type waiting = {.name = "process_wait", .leave = leave};
+
+int32_t evl_process_wait(evl_process *handle, evl_op *op) {
+    int rc = evl_check_kind(handle, EVL_KIND_PROCESS);
+    if (rc == 0)
+        rc = evl_op_check_start(handle->loop, op);
+    if (rc != 0)
+        return rc;
+    process *p = (process *)handle;
+    if (!p->child)
+        return evl_op_start_done(handle->loop, op, &waiting, &p->waiters, p->status);
+    evl_waiters_add(&p->waiters, evl_op_park(handle->loop, op, &waiting, &p->waiters));
+    return 0;
+}
+
+int32_t evl_process_kill(evl_process *handle, int32_t signo) {
+    int rc = evl_enter_handle(handle, EVL_KIND_PROCESS);
+    if (rc != 0)
+        return rc;
+    const process *p = (const process *)handle;
+    return p->child ? send_signal(p, signo) : EVL_ESRCH;
+}
+
+int32_t evl_process_kill_group(evl_process *handle, int32_t signo) {
+    int rc = evl_enter_handle(handle, EVL_KIND_PROCESS);
+    if (rc != 0)
+        return rc;
+    const process *p = (const process *)handle;
+    return !p->leads ? EVL_EINVAL : p->child ? send_to_group(p, signo) : EVL_ESRCH;
+}
+
+int32_t evl_process_pid(const evl_process *handle) {
+    int rc = evl_enter_to_read(handle, EVL_KIND_PROCESS);
+    return rc != 0 ? rc : ((const process *)handle)->pid;
+}
+
+int32_t evl_process_exit_code(const evl_process *handle) {
+    int rc = evl_enter_to_read(handle, EVL_KIND_PROCESS);
+    const process *p = (const process *)handle;
+    return rc != 0 ? rc : p->signo != 0 ? EVL_EINTR : p->status;
+}
+
+int32_t evl_process_signal(const evl_process *handle) {
+    int rc = evl_enter_to_read(handle, EVL_KIND_PROCESS);
+    const process *p = (const process *)handle;
+    return rc != 0 ? rc : p->status < 0 ? p->status : p->signo;
+}
+
+evl_fd evl_process_stdio(const evl_process *handle, uint32_t n) {
+    int rc = evl_enter_to_read(handle, EVL_KIND_PROCESS);
+    if (rc != 0)
+        return rc;
+    const process *p = (const process *)handle;
+    return n < p->fd_count && p->fds[n] >= 0 ? p->fds[n] : EVL_EBADF;
+}
+
+evl_fd evl_process_take_fd(evl_process *handle, uint32_t n) {
+    evl_fd fd = evl_process_stdio(handle, n);
+    if (fd >= 0)
+        ((process *)handle)->fds[n] = -1;
+    return fd;
+}
