@@ -336,7 +336,8 @@ int32_t evl_op_deadline(evl_op *op, int64_t deadline_ns) {
     if (self->state == EVL_OP_IDLE)
         return EVL_EALREADY;
     rc = evl_enter(self->loop);
-    if (rc != 0 || self->state == EVL_OP_READY)
+    bool is_over = self->state == EVL_OP_READY && !(self->type->tries && self->node.u.result >= 0);
+    if (rc != 0 || is_over)
         return rc;
     int64_t before = self->deadline;
     self->deadline = deadline_ns;

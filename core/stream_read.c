@@ -489,7 +489,9 @@ bool evl_stream_take(evl_handle *handle, int64_t *result) {
         if (EVL_UNLIKELY(may_find(s) && has_room(s) && !is_record(s)) ||
             (is_record(s) && may_fetch(s) && has_room(s)))
             evl_ready(handle->loop, &handle->node);
-    } else if (n != EVL_EAGAIN && n != EVL_ENOMEM)
+    } else if (n == EVL_ENOMEM && !evl_s_has(s, EVL_S_READ_FAILED))
+        s->flags |= EVL_S_PAUSED;
+    else if (n != EVL_EAGAIN)
         s->flags &= ~(uint32_t)EVL_S_PUSH;
     if (EVL_UNLIKELY(n <= 0 || !evl_s_has(s, EVL_S_EDGE)))
         evl_stream_settle(s);

@@ -172,7 +172,7 @@ static int64_t send_pieces(evl_stream_handle *s) {
     int64_t rc = evl_transport_writev(s, bufs, n);
     if (rc > 0)
         take_sent(s, (size_t)rc);
-    return rc;
+    return rc == 0 ? EVL_EAGAIN : rc;
 }
 
 /* Where the kernel has no sendfile for this pair of files. */

@@ -81,7 +81,7 @@ EVL_API int32_t evl_stream_unread(evl_stream *stream, const void *data, size_t l
 
 /* From now on fn(arg, n) is called whenever n bytes have come; evl_stream_peek lends them until the callback
  * returns, and they count as taken. They lie in a buffer of the loop's, so that an idle stream holds none. n
- * is 0, once, at the end of file, or an error, once; nothing comes after it.
+ * is 0, once, at the end of file, or an error, once; nothing comes after it. EVL_ENOMEM pauses it instead.
  * fn NULL: records of EVL_KIND_STREAM with n as result and `arg` as user_data; the bytes stay in the stream's
  * buffer until evl_stream_consume, and while 64 KiB lie there nothing more is read.
  * Errors: EVL_EBUSY (a read is pending), EVL_EBADF (not open for reading), EVL_ENOMEM. @since 0.1 */
