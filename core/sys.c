@@ -394,6 +394,7 @@ evl_sys_table evl_sys = {
 #if EVL_HAVE_KQUEUE
     .kqueue = kqueue,
     .kevent = sys_kevent,
+    .poll = poll,
     .set_cloexec = sys_set_cloexec,
 #endif
 };

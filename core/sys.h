@@ -27,6 +27,7 @@
 #if defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) ||             \
     defined(__DragonFly__) || defined(EVLOOP_KQUEUE)
 #    define EVL_HAVE_KQUEUE 1
+#    include <poll.h>
 #    include <sys/event.h>
 #else
 #    define EVL_HAVE_KQUEUE 0
@@ -132,7 +133,8 @@ typedef struct evl_mmsg {
           (int kq, const struct kevent *changes, int n, struct kevent *events, int cap,                      \
            const struct timespec *t),                                                                        \
           (kq, changes, n, events, cap, t))                                                                  \
-        X(int, set_cloexec, (int fd), (fd))
+        X(int, set_cloexec, (int fd), (fd))                                                                  \
+        X(int, poll, (struct pollfd * fds, nfds_t n, int ms), (fds, n, ms))
 #else
 #    define EVL_SYSCALLS_KQUEUE(X)
 #endif

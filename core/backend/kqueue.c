@@ -550,13 +550,22 @@ static void report_pending(kqueue_state *s, batch *b) {
 
 static bool alarm_is_due(kqueue_state *s);
 
+/* EV_EOF says that one direction is over; a socket's other one may not be. What cannot be asked has hung up.
+ */
+static bool has_hung_up(const struct kevent *row) {
+    struct pollfd fd = {.fd = (int)row->ident};
+    int rc;
+    if (row->filter != EVFILT_READ || row->fflags)
+        return true;
+    EVL_UNINTERRUPTED(rc, evl_sys.poll(&fd, 1, 0));
+    return rc != 0;
+}
+
 static uint32_t mask_of(const struct kevent *row, uint32_t bit) {
-    uint32_t mask = bit;
-    if (bit == EVL_PRI)
+    if (bit == EVL_PRI || !(row->flags & EV_EOF))
         return bit;
-    if (row->flags & EV_EOF) /* there may be data left: READ comes with it, and a read tells */
-        mask |= EVL_HUP | (row->fflags ? EVL_ERR : 0);
-    return mask;
+    /* There may be data left: READ comes with it, and a read tells. */
+    return bit | (has_hung_up(row) ? EVL_HUP : 0) | (row->fflags ? EVL_ERR : 0);
 }
 
 static void take_row(kqueue_state *s, batch *b, const struct kevent *row) {

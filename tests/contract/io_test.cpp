@@ -208,6 +208,20 @@ TEST(Io, Contract_10_HangupIsToldApartWhereTheBackendCan) {
     EXPECT_EQ((seen & EVL_HUP) != 0, (w.caps() & EVL_CAP_HUP) != 0);
 }
 
+// The other end has said all that it had to say, and still listens.
+TEST(Io, Contract_10_AnEndOfFileIsNoHangup) {
+    World w;
+    Pair p;
+    int64_t seen = 0;
+    w.io(p.a, EVL_READ, [&](int64_t result) { seen = result; });
+    ::shutdown(p.b, SHUT_WR);
+    w.nowait();
+    EXPECT_EQ(seen, EVL_READ);
+    p.b.close();
+    w.nowait();
+    EXPECT_EQ(seen, EVL_READ | ((w.caps() & EVL_CAP_HUP) ? EVL_HUP : 0));
+}
+
 TEST(Io, Contract_10_ErrorGoesToTheWriterOfAPipeWithoutReader) {
     World w;
     Pipe p;
