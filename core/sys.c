@@ -21,6 +21,8 @@
 #    include <sys/syscall.h>
 #endif
 
+static int sys_set_cloexec(int fd) { return fcntl(fd, F_SETFD, FD_CLOEXEC); }
+
 static int sys_get_fd_flags(int fd) { return fcntl(fd, F_GETFL); }
 
 #if defined(__APPLE__)
@@ -305,8 +307,6 @@ static int sys_kevent(int kq, const struct kevent *changes, int n, struct kevent
                       const struct timespec *t) {
     return kevent(kq, changes, n, events, cap, t);
 }
-
-static int sys_set_cloexec(int fd) { return fcntl(fd, F_SETFD, FD_CLOEXEC); }
 #endif
 
 #if EVL_HAVE_EPOLL
@@ -333,6 +333,7 @@ evl_sys_table evl_sys = {
     .write = write,
     .close = close,
     .fstat = fstat,
+    .set_cloexec = sys_set_cloexec,
     .get_fd_flags = sys_get_fd_flags,
     .pipe_cloexec = sys_pipe_cloexec,
     .select = select,
@@ -395,6 +396,5 @@ evl_sys_table evl_sys = {
     .kqueue = kqueue,
     .kevent = sys_kevent,
     .poll = poll,
-    .set_cloexec = sys_set_cloexec,
 #endif
 };

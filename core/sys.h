@@ -46,6 +46,7 @@ typedef struct evl_mmsg {
     X(ssize_t, write, (int fd, const void *buf, size_t len), (fd, buf, len))                                 \
     X(int, close, (int fd), (fd))                                                                            \
     X(int, fstat, (int fd, struct stat *st), (fd, st))                                                       \
+    X(int, set_cloexec, (int fd), (fd))                                                                      \
     X(int, get_fd_flags, (int fd), (fd))                                                                     \
     X(int, pipe_cloexec, (int fds[2]), (fds))                                                                \
     X(int, select, (int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *t), (n, r, w, e, t))             \
@@ -133,7 +134,6 @@ typedef struct evl_mmsg {
           (int kq, const struct kevent *changes, int n, struct kevent *events, int cap,                      \
            const struct timespec *t),                                                                        \
           (kq, changes, n, events, cap, t))                                                                  \
-        X(int, set_cloexec, (int fd), (fd))                                                                  \
         X(int, poll, (struct pollfd * fds, nfds_t n, int ms), (fds, n, ms))
 #else
 #    define EVL_SYSCALLS_KQUEUE(X)

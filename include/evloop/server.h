@@ -56,6 +56,12 @@ EVL_API int32_t evl_server_listen_unix(evl_loop *loop, const char *path, const e
 EVL_API int32_t evl_server_listen_fds(evl_loop *loop, const evl_fd *fds, int32_t n,
                                       const evl_server_options *options, evl_server **out);
 
+/* The sockets that a service manager passed to this process in LISTEN_PID and LISTEN_FDS, as systemd does,
+ * for evl_server_listen_fds: fills in up to cap fds, makes them close-on-exec, and answers how many there
+ * are; 0: none were passed. The environment stays as it is. Errors: EVL_EBADF (the environment speaks of fds
+ * that are not open), EVL_EINVAL. @since 0.1 */
+EVL_API int32_t evl_passed_fds(evl_fd *fds, int32_t cap);
+
 /* fn(arg, 1) is called in every pass in which connections wait: take them with evl_server_accept until it
  * answers EVL_EAGAIN; what is left stays for the next pass. fn(arg, error) says that nothing will come any
  * more. fn NULL: records of EVL_KIND_SERVER. Keeps the loop alive. @since 0.1 */
