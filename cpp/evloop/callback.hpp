@@ -139,6 +139,12 @@ class target {
     static void plain(void *arg) noexcept { static_cast<target *>(arg)->run(0); }
 
   protected:
+    // Calls another function from now on.
+    void call(callback &&fn) noexcept {
+        forget();
+        fn_ = std::move(fn);
+    }
+
     // The function that runs now is not to come back to this object.
     void forget() noexcept {
         if (running *now = std::exchange(running_, nullptr))

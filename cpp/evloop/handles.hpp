@@ -38,9 +38,8 @@ class handle : private detail::target {
     void close() noexcept {
         if (!c_)
             return;
-        evl_close(std::exchange(c_, nullptr));
-        evl_loop_unref(loop_);
-        target::operator=(target());
+        evl_close(c_);
+        closed();
     }
 
     // Whether there is one: not after close, and not when it was moved from.
@@ -67,6 +66,28 @@ class handle : private detail::target {
             return fail(rc);
         evl_loop_ref(loop.c());
         return self;
+    }
+    // For kinds that are made without a function: owns what C has made, and hear(fn, start) sets a function
+    // later, where start(arg) is the C function that takes it.
+    explicit handle(evl_handle *made) noexcept : c_(made) {
+        loop_ = evl_loop_ref(evl_loop_of(made));
+        followed();
+    }
+    template <class F, class Start>
+    std::int32_t hear(F &&fn, Start start) {
+        detail::callback stored(std::forward<F>(fn));
+        if (!stored)
+            return EVL_ENOMEM;
+        const std::int32_t rc = start(static_cast<target *>(this));
+        if (rc >= 0)
+            call(std::move(stored));
+        return rc;
+    }
+    // Gives the C handle up, which has been closed by another call than close.
+    void closed() noexcept {
+        c_ = nullptr;
+        evl_loop_unref(loop_);
+        target::operator=(target());
     }
     using target::done;
     using target::plain;

@@ -1,0 +1,334 @@
+// evloop/stream.hpp - streams of bytes, and making connections.
+//
+//     evloop::stream s = co_await evloop::open_connection("localhost", "80");
+//     s.write("GET / HTTP/1.0\r\n\r\n");
+//     co_await s.drain();
+//     std::string page = co_await s.read_all();
+//
+// What is read is given as a std::string, or written into a room of the caller's, and then is its length. A
+// read that is cancelled or times out has taken nothing. One read at a time; a stream must not be moved while
+// one is awaited.
+#pragma once
+
+#include "address.hpp"
+#include "bytes.hpp"
+#include "handles.hpp"
+#include "op.hpp"
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace evloop::inline EVLOOP_CPP_ABI {
+namespace detail {
+
+// One of the reads of C, with its parameters.
+struct reading {
+    enum how { some, exactly, until, line, all };
+
+    evl_stream *stream;
+    how what;
+    void *buf; // nullptr: what is read stays in the stream's buffer
+    std::size_t size;
+    bytes separator{nullptr, 0};
+
+    std::int32_t start(evl_op *op) const noexcept {
+        switch (what) {
+        case some:
+            return evl_stream_read(stream, op, buf, size);
+        case exactly:
+            return evl_stream_read_exactly(stream, op, buf, size);
+        case line:
+            return evl_stream_read_line(stream, op, buf, size);
+        case all:
+            return evl_stream_read_all(stream, op, buf, size);
+        case until:
+            break;
+        }
+        const evl_buf one = {separator.data(), separator.size()};
+        return evl_stream_read_until(stream, op, buf, size, &one, 1);
+    }
+};
+
+} // namespace detail
+
+class read_awaitable : public op_awaitable<read_awaitable, std::size_t> {
+  public:
+    static constexpr const char *name = "read";
+    explicit read_awaitable(detail::reading reading) noexcept : reading_(reading) {}
+    std::int32_t start(evl_loop *, evl_op *op) noexcept { return reading_.start(op); }
+    std::size_t finish(std::int64_t n) noexcept { return static_cast<std::size_t>(n); }
+
+  private:
+    detail::reading reading_;
+};
+
+class read_string_awaitable : public op_awaitable<read_string_awaitable, std::string> {
+  public:
+    static constexpr const char *name = "read";
+    explicit read_string_awaitable(detail::reading reading) noexcept : reading_(reading) {}
+    std::int32_t start(evl_loop *, evl_op *op) noexcept { return reading_.start(op); }
+    std::string finish(std::int64_t n) {
+        const auto size = static_cast<std::size_t>(n);
+        const void *data = nullptr;
+        evl_stream_peek(reading_.stream, &data);
+        std::string taken(static_cast<const char *>(data), size);
+        evl_stream_consume(reading_.stream, size);
+        return taken;
+    }
+
+  private:
+    detail::reading reading_;
+};
+
+// Waits by a function of C that takes the stream and an operation.
+class stream_awaitable : public op_awaitable<stream_awaitable> {
+  public:
+    static constexpr const char *name = "stream";
+    stream_awaitable(evl_stream *stream, std::int32_t (*start)(evl_stream *, evl_op *)) noexcept
+        : stream_(stream), start_(start) {}
+    std::int32_t start(evl_loop *, evl_op *op) noexcept { return start_(stream_, op); }
+
+  private:
+    evl_stream *stream_;
+    std::int32_t (*start_)(evl_stream *, evl_op *);
+};
+
+class sendfile_awaitable : public op_awaitable<sendfile_awaitable, std::int64_t> {
+  public:
+    static constexpr const char *name = "sendfile";
+    sendfile_awaitable(evl_stream *stream, evl_fd file, std::int64_t offset, std::size_t size) noexcept
+        : stream_(stream), file_(file), offset_(offset), size_(size) {}
+    std::int32_t start(evl_loop *, evl_op *op) noexcept {
+        return evl_stream_sendfile(stream_, op, file_, offset_, size_);
+    }
+    std::int64_t finish(std::int64_t n) noexcept { return n; }
+
+  private:
+    evl_stream *stream_;
+    evl_fd file_;
+    std::int64_t offset_;
+    std::size_t size_;
+};
+
+// A TCP or Unix connection, a pipe, a terminal. Destroying it closes it in peace: what was written is still
+// sent.
+class stream : public handle {
+  public:
+    // What a line may have unless said otherwise, and what a read of a page may.
+    static constexpr std::size_t default_limit = 64 * 1024;
+    static constexpr std::size_t no_limit = static_cast<std::size_t>(-1);
+
+    stream() noexcept = default;
+    // Owns what C has made.
+    explicit stream(evl_stream *made) noexcept : handle(made) {}
+#if EVLOOP_EXCEPTIONS
+    stream(loop_ref loop, evl_fd fd, std::uint32_t flags = 0) : stream(make(loop, fd, flags).value()) {}
+#endif
+    // Takes over an open fd; flags are EVL_STREAM_*.
+    static result<stream> make(loop_ref loop, evl_fd fd, std::uint32_t flags = 0) noexcept {
+        evl_stream *made = nullptr;
+        if (const std::int32_t rc = evl_stream_open(loop, fd, flags, &made); rc < 0)
+            return fail(rc);
+        return stream(made);
+    }
+
+    // --- reading ------------------------------------------------------------------------------------
+
+    // What there is, at least a byte unless the stream has ended, and at most so much.
+    [[nodiscard]] auto read(std::size_t most = default_limit) const noexcept {
+        return string(detail::reading::some, most);
+    }
+    [[nodiscard]] auto read(room to) const noexcept { return into(detail::reading::some, to); }
+
+    // Exactly so much. Fails with EVL_EEOF when the stream ends before, and what came stays in it.
+    [[nodiscard]] auto read_exactly(std::size_t size) const noexcept {
+        return string(detail::reading::exactly, size);
+    }
+    [[nodiscard]] auto read_exactly(room to) const noexcept { return into(detail::reading::exactly, to); }
+
+    // A line with its end; at the end of the stream what is left, and then nothing. Fails with EVL_EMSGSIZE
+    // when it is longer, and it stays.
+    [[nodiscard]] auto read_line(std::size_t limit = default_limit) const noexcept {
+        return string(detail::reading::line, limit);
+    }
+    [[nodiscard]] auto read_line(room to) const noexcept { return into(detail::reading::line, to); }
+
+    // Up to and with a separator, which must stay meanwhile. Fails with EVL_EEOF and EVL_EMSGSIZE.
+    [[nodiscard]] auto read_until(bytes separator, std::size_t limit = default_limit) const noexcept {
+        return string(detail::reading::until, limit, separator);
+    }
+    [[nodiscard]] auto read_until(bytes separator, room to) const noexcept {
+        return read_awaitable({c(), detail::reading::until, to.data(), to.size(), separator});
+    }
+
+    // Everything until the stream ends.
+    [[nodiscard]] auto read_all(std::size_t limit = no_limit) const noexcept {
+        return string(detail::reading::all, limit);
+    }
+
+    // What was read and not taken: after a read that failed, and inside the function of on_data. Valid until
+    // the next call that reads or consumes.
+    std::string_view peek() const noexcept {
+        const void *data = nullptr;
+        const std::int64_t size = evl_stream_peek(c(), &data);
+        return size > 0 ? std::string_view(static_cast<const char *>(data), static_cast<std::size_t>(size))
+                        : std::string_view();
+    }
+    status consume(std::size_t size) { return check(evl_stream_consume(c(), size)); }
+    status unread(bytes back) { return check(evl_stream_unread(c(), back.data(), back.size())); }
+
+    // From now on fn(n) hears of n bytes, to be had from peek() until it returns; then once of the end, 0, or
+    // of an error.
+    template <callable F>
+    status on_data(F &&fn) {
+        return check(
+            hear(std::forward<F>(fn), [this](void *arg) { return evl_stream_on_data(c(), done, arg); }));
+    }
+    void pause() noexcept { evl_stream_pause(c()); }
+    status resume() { return check(evl_stream_resume(c())); }
+
+    // --- writing ------------------------------------------------------------------------------------
+
+    // Sends at once what the kernel takes, and queues a copy of the rest. Does not wait: drain() does, where
+    // there is much of it.
+    status write(bytes data) { return written(evl_stream_write(c(), data.data(), data.size()), data.size()); }
+    // The same, and the queue has the string itself.
+    status write_owned(std::string data) {
+        auto *kept = new (std::nothrow) std::string(std::move(data));
+        if (!kept)
+            return check(EVL_ENOMEM);
+        const auto release = [](void *arg) { delete static_cast<std::string *>(arg); };
+        const std::size_t size = kept->size();
+        const std::int64_t n = evl_stream_write_ref(c(), kept->data(), size, release, kept);
+        if (n < 0)
+            delete kept;
+        return written(n, size);
+    }
+    // The same of what stays where it is for good.
+    status write_static(bytes data) {
+        return written(evl_stream_write_ref(c(), data.data(), data.size(), nullptr, nullptr), data.size());
+    }
+
+    // Awaited: until little enough is queued; until nothing is.
+    [[nodiscard]] stream_awaitable drain() const noexcept { return {c(), evl_stream_drain}; }
+    [[nodiscard]] stream_awaitable flush() const noexcept { return {c(), evl_stream_flush}; }
+    // Awaited: sends a regular file's bytes from offset on, size 0 meaning all, and gives how many.
+    [[nodiscard]] sendfile_awaitable sendfile(evl_fd file, std::int64_t offset = 0,
+                                              std::size_t size = 0) const noexcept {
+        return {c(), file, offset, size};
+    }
+
+    status set_marks(std::uint32_t high, std::uint32_t low = EVL_AUTO, std::uint32_t hard = 0) {
+        return check(evl_stream_set_marks(c(), high, low, hard));
+    }
+    std::size_t queued() const noexcept {
+        const std::int64_t size = evl_stream_queued(c());
+        return size > 0 ? static_cast<std::size_t>(size) : 0;
+    }
+
+    // --- its end ------------------------------------------------------------------------------------
+
+    // The other side sees the end behind what was written.
+    status write_eof() { return check(evl_stream_write_eof(c())); }
+    // Awaited: until everything is sent and the other end is through. It is still to be closed.
+    [[nodiscard]] stream_awaitable shutdown() const noexcept { return {c(), evl_stream_shutdown}; }
+    // Closes it and forgets what was not sent.
+    void abort() noexcept {
+        if (!*this)
+            return;
+        evl_stream_abort(c());
+        closed();
+    }
+    template <class Rep, class Period>
+    status set_linger(std::chrono::duration<Rep, Period> time) {
+        return check(evl_stream_set_linger(c(), detail::nanoseconds(time)));
+    }
+
+    // --- looking at it ------------------------------------------------------------------------------
+
+    evl_stream_info info() const noexcept {
+        evl_stream_info all{};
+        all.struct_size = sizeof all;
+        evl_stream_get_info(c(), &all);
+        return all;
+    }
+    evl_fd fd() const noexcept { return info().fd; }
+    // Its own address and the other end's; none for what has none.
+    address local() const noexcept {
+        return address::from([this](void *to, std::size_t cap) { return evl_stream_local(c(), to, cap); });
+    }
+    address peer() const noexcept {
+        return address::from([this](void *to, std::size_t cap) { return evl_stream_peer(c(), to, cap); });
+    }
+    status set_nodelay(bool on) { return check(evl_stream_set_option(c(), EVL_STREAM_NODELAY, on)); }
+
+  private:
+    read_string_awaitable string(detail::reading::how how, std::size_t size,
+                                 bytes separator = {nullptr, 0}) const noexcept {
+        return read_string_awaitable({c(), how, nullptr, size, separator});
+    }
+    read_awaitable into(detail::reading::how how, room to) const noexcept {
+        return read_awaitable({c(), how, to.data(), to.size()});
+    }
+    static status written(std::int64_t n, std::size_t size) {
+        const bool all = n >= 0 && static_cast<std::size_t>(n) == size;
+        return check(all ? 0 : n < 0 ? static_cast<std::int32_t>(n) : EVL_ENOMEM);
+    }
+};
+
+// --- connecting -------------------------------------------------------------------------------------
+
+// How to connect; by name an address's family only, a time to wait before the next address is tried too.
+struct connect_options {
+    std::uint32_t flags = 0;             // EVL_NAME_IPV4, EVL_NAME_IPV6
+    std::chrono::nanoseconds stagger{0}; // 0: 250 ms
+    address local{};
+};
+
+class connect_awaitable : public op_awaitable<connect_awaitable, stream> {
+  public:
+    static constexpr const char *name = "connect";
+    connect_awaitable(std::string host, std::string service, const connect_options &options)
+        : host_(std::move(host)), service_(std::move(service)), options_(options) {}
+    connect_awaitable(address to, const connect_options &options) : to_(to), options_(options) {}
+    connect_awaitable(connect_awaitable &&) = default;
+    ~connect_awaitable() { evl_close(made_); }
+
+    std::int32_t start(evl_loop *loop, evl_op *op) noexcept {
+        evl_connect_options c{};
+        const address_view local = options_.local;
+        c.struct_size = sizeof c;
+        c.flags = options_.flags;
+        c.stagger_ns = options_.stagger.count();
+        c.local = local.data();
+        c.local_length = local.length();
+        if (const address_view to = to_)
+            return evl_connect_to(loop, op, to.data(), to.length(), &c, &made_);
+        return evl_connect(loop, op, host_.c_str(), service_.c_str(), &c, &made_);
+    }
+    stream finish(std::int64_t) noexcept { return stream(std::exchange(made_, nullptr)); }
+
+  private:
+    std::string host_, service_;
+    address to_;
+    connect_options options_;
+    evl_stream *made_ = nullptr;
+};
+
+// Connects to a host and a service: a name or a literal address, a number or a name. Its addresses are tried
+// in turn. Errors: those of evl_connect.
+inline connect_awaitable open_connection(std::string host, std::string service,
+                                         const connect_options &options = {}) {
+    return {std::move(host), std::move(service), options};
+}
+inline connect_awaitable open_connection(std::string host, std::uint16_t port,
+                                         const connect_options &options = {}) {
+    return {std::move(host), std::to_string(port), options};
+}
+// The same to an address, of a Unix socket too: open_connection(address::parse("/run/socket")).
+inline connect_awaitable open_connection(address to, const connect_options &options = {}) {
+    return {to, options};
+}
+
+} // namespace evloop::inline EVLOOP_CPP_ABI
