@@ -3,6 +3,8 @@
 
 #include "unhandled.hpp"
 
+#include <cstdint>
+
 namespace evloop::inline EVLOOP_CPP_ABI {
 
 #if EVLOOP_EXCEPTIONS
@@ -12,6 +14,11 @@ namespace evloop::inline EVLOOP_CPP_ABI {
 struct cancelled {};
 
 namespace detail {
+
+// What a task may end with instead of a value.
+using error_type = std::exception_ptr;
+
+inline void report(evl_loop *loop, const error_type &error) noexcept { report_exception(loop, error); }
 
 [[noreturn]] inline void throw_code(std::int32_t code) {
     if (code == EVL_ECANCELED)
@@ -32,6 +39,13 @@ inline std::int32_t code_or_rethrow(const std::exception_ptr &exception) {
     }
 }
 
+} // namespace detail
+
+#else
+
+namespace detail {
+using error_type = std::int32_t;
+inline void report(evl_loop *loop, error_type error) noexcept { (void)evl_loop_report(loop, error); }
 } // namespace detail
 
 #endif

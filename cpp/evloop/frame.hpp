@@ -7,7 +7,10 @@
 
 #include "config.hpp"
 
+#include <coroutine>
 #include <cstddef>
+#include <cstdio>
+#include <cstdlib>
 #include <new>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -109,6 +112,31 @@ inline bool frames_open() noexcept {
     poison(memory, rounded);
 }
 
+// Suspends a coroutine before its first step.
+//
+// GCC before 12.3 lays the frame out wrongly (its bug 106188) when a coroutine awaits in the condition of an
+// if or a switch and declares nothing at its outermost level. Such a coroutine cannot run; saying so is all
+// that can be done, for it would not even run into an error. To declare a variable at its top mends it.
+#if defined(__GNUC__) && !defined(__clang__) && (__GNUC__ < 12 || (__GNUC__ == 12 && __GNUC_MINOR__ < 3))
+struct suspend_at_start {
+    void *frame; // as the promise computes it
+    explicit suspend_at_start(std::coroutine_handle<> self) noexcept : frame(self.address()) {}
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> self) const noexcept {
+        if (self.address() == frame) [[likely]]
+            return;
+        std::fputs("GCC before 12.3 breaks this coroutine (bug 106188): declare a variable at its top\n",
+                   stderr);
+        std::abort();
+    }
+    void await_resume() const noexcept {}
+};
+#else
+struct suspend_at_start : std::suspend_always {
+    explicit suspend_at_start(std::coroutine_handle<>) noexcept {}
+};
+#endif
+
 // A base for promises whose frames come from the lists.
 struct frame_memory {
 #if EVLOOP_EXCEPTIONS
@@ -119,6 +147,7 @@ struct frame_memory {
         return memory;
     }
 #else
+    static void *operator new(std::size_t size) noexcept { return frame_new(size); }
     static void *operator new(std::size_t size, const std::nothrow_t &) noexcept { return frame_new(size); }
 #endif
     static void operator delete(void *memory, std::size_t size) noexcept { frame_delete(memory, size); }

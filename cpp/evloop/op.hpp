@@ -98,7 +98,7 @@ class [[nodiscard("co_await it")]] op_awaitable : public detail::awaiting {
         const std::int32_t rc = static_cast<Self &>(base).start(task.loop, &task.op);
         if (rc == 0)
             return true;
-        task.result = rc < 0 ? rc : evl_op_result(&task.op);
+        task.result = rc == 1 ? evl_op_result(&task.op) : rc < 0 ? rc : 0;
         return false;
     }
     static bool cancel(awaiting &base, detail::task_state &task) noexcept {
@@ -108,13 +108,18 @@ class [[nodiscard("co_await it")]] op_awaitable : public detail::awaiting {
             return task.cancel_op();
     }
 
+    static void leave(awaiting &base, detail::task_state &task) noexcept {
+        if constexpr (requires(Self &self) { self.leave(&task.op); })
+            static_cast<Self &>(base).leave(&task.op);
+    }
+
     static const detail::wait_kind kind_of;
 
     detail::task_state *task_ = nullptr;
 };
 
 template <class Self, class T>
-const detail::wait_kind op_awaitable<Self, T>::kind_of = {Self::name, start, cancel, nullptr,
+const detail::wait_kind op_awaitable<Self, T>::kind_of = {Self::name, start, cancel, leave,
                                                           detail::keeps_what_it_got<Self>};
 
 } // namespace evloop::inline EVLOOP_CPP_ABI

@@ -11,17 +11,18 @@
 #include "frame.hpp"
 
 #include <coroutine>
+#include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <source_location>
 #include <utility>
 
 namespace evloop::inline EVLOOP_CPP_ABI {
 
-class scope;
-
 namespace detail {
 
 class task_state;
+struct task_home;
 struct awaiting;
 
 // What every coroutine of this layer has in its promise.
@@ -89,15 +90,13 @@ class task_state {
     awaiting *waiting = nullptr;  // NULL: running, or the first step is queued
     std::int64_t since;           // when it began to wait
     const task_kind *kind;
-    scope *home = nullptr;
+    task_home *home = nullptr;                      // whose it is; NULL: nobody's, or that has gone
     task_state *before = nullptr, *after = nullptr; // in the scope's list
     task_watcher *watchers = nullptr;
     const char *name = nullptr;
     std::uint64_t id = 0, parent = 0; // in its scope; 0: none
     std::source_location where;       // of the spawn
-#if EVLOOP_EXCEPTIONS
-    std::exception_ptr error;
-#endif
+    error_type error = {};
     std::uint32_t refs = 1;     // one is the task's own, until it ends
     std::uint32_t requests = 0; // cancels less uncancels
     task_end end = task_end::none;
@@ -214,13 +213,7 @@ class task_state {
         ended(task_end::cancelled);
     }
 
-    void watch(task_watcher &watcher) noexcept {
-        watcher.next = watchers;
-        watcher.back = &watchers;
-        if (watchers)
-            watchers->back = &watcher.next;
-        watchers = &watcher;
-    }
+    void watch(task_watcher &watcher) noexcept { link(watchers, watcher); }
 
     static void unwatch(task_watcher &watcher) noexcept {
         if (!watcher.back)
@@ -232,6 +225,14 @@ class task_state {
     }
 
   private:
+    static void link(task_watcher *&first, task_watcher &watcher) noexcept {
+        watcher.next = first;
+        watcher.back = &first;
+        if (first)
+            first->back = &watcher.next;
+        first = &watcher;
+    }
+
     static void woken(void *arg, std::int64_t result) noexcept {
         static_cast<task_state *>(arg)->wake(result);
     }
@@ -276,6 +277,67 @@ class task_state {
 
     inline void ended(task_end how) noexcept;
 };
+
+// The tasks of a scope: those that have not ended, and those that ended with an error that nobody has seen.
+struct task_home {
+    evl_loop *loop;
+    task_state *first = nullptr; // the newest
+    std::size_t live = 0;
+    std::uint64_t ids = 0;
+    error_type error = {}; // the first that nobody has seen
+
+    void add(task_state &task) noexcept {
+        task.home = this;
+        task.id = ++ids;
+        task.after = first;
+        if (first)
+            first->before = &task;
+        first = &task;
+        live++;
+    }
+    void remove(task_state &task) noexcept {
+        (task.before ? task.before->after : first) = task.after;
+        if (task.after)
+            task.after->before = task.before;
+        task.home = nullptr;
+    }
+    void unhandled(task_state &task) noexcept {
+        if (!error)
+            error = task.error;
+        report(loop, task.error);
+    }
+};
+
+inline void task_state::ended(task_end how) noexcept {
+    end = how;
+    leaf = nullptr;
+    if (home) {
+        home->live--;
+        if (how != task_end::error)
+            home->remove(*this);
+    }
+    task_watcher *in_order = nullptr; // the one that watches longest first
+    while (task_watcher *watcher = watchers) {
+        unwatch(*watcher);
+        link(in_order, *watcher);
+    }
+    while (task_watcher *watcher = in_order) {
+        unwatch(*watcher);
+        watcher->ended(*watcher, *this);
+    }
+    release();
+}
+
+inline void task_state::release() noexcept {
+    if (--refs != 0)
+        return;
+    if (home) {
+        if (end == task_end::error && !looked_at)
+            home->unhandled(*this);
+        home->remove(*this);
+    }
+    kind->dispose(this);
+}
 
 // --- handing over between coroutines ----------------------------------------------------------------
 

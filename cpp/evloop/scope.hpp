@@ -28,11 +28,13 @@ enum class begin { queued, now };
 // Owns tasks on one loop. Belongs to the loop's thread; goes before the loop, and its tasks with it.
 class scope {
   public:
-    explicit scope(evl_loop *loop) noexcept : loop_(loop) {}
+    explicit scope(evl_loop *loop) noexcept : home_{loop} {}
     scope(const scope &) = delete;
     ~scope() {
-        while (detail::task_state *task = first_) {
-            remove(*task);
+        while (detail::task_state *task = home_.first) {
+            if (task->end == detail::task_end::error)
+                home_.unhandled(*task);
+            home_.remove(*task);
             task->destroy();
         }
     }
@@ -46,79 +48,20 @@ class scope {
     void cancel() noexcept;
 
     // How many of its tasks have not ended.
-    std::size_t size() const noexcept { return live_; }
-    evl_loop *loop() const noexcept { return loop_; }
+    std::size_t size() const noexcept { return home_.live; }
+    evl_loop *loop() const noexcept { return home_.loop; }
 
-#if EVLOOP_EXCEPTIONS
     // The first exception of a task that nobody awaited; empty: none. Each has been reported to the loop's
-    // error hook.
-    std::exception_ptr take_error() noexcept { return std::exchange(error_, nullptr); }
-#endif
+    // error hook. Without exceptions a code.
+    auto take_error() noexcept { return std::exchange(home_.error, detail::error_type{}); }
 
   private:
-    friend detail::task_state;
     friend struct detail::dump_access;
 
-    void add(detail::task_state &task) noexcept {
-        task.home = this;
-        task.id = ++ids_;
-        task.after = first_;
-        task.before = nullptr;
-        if (first_)
-            first_->before = &task;
-        first_ = &task;
-        live_++;
-    }
-    void remove(detail::task_state &task) noexcept {
-        (task.before ? task.before->after : first_) = task.after;
-        if (task.after)
-            task.after->before = task.before;
-        task.home = nullptr;
-    }
-    inline void unhandled(detail::task_state &task) noexcept;
-
-    evl_loop *loop_;
-    detail::task_state *first_ = nullptr; // newest first; also those with an error that nobody has seen
-    std::size_t live_ = 0;
-    std::uint64_t ids_ = 0;
-#if EVLOOP_EXCEPTIONS
-    std::exception_ptr error_;
-#endif
+    detail::task_home home_;
 };
 
 namespace detail {
-
-inline void task_state::ended(task_end how) noexcept {
-    end = how;
-    leaf = nullptr;
-    if (home) {
-        home->live_--;
-        if (how != task_end::error)
-            home->remove(*this);
-    }
-    task_watcher *in_order = nullptr;
-    while (task_watcher *last = watchers) {
-        watchers = last->next;
-        last->next = std::exchange(in_order, last);
-        last->back = nullptr;
-    }
-    while (task_watcher *first = in_order) {
-        in_order = first->next;
-        first->ended(*first, *this);
-    }
-    release();
-}
-
-inline void task_state::release() noexcept {
-    if (--refs != 0)
-        return;
-    if (home) {
-        if (end == task_end::error && !looked_at)
-            home->unhandled(*this);
-        home->remove(*this);
-    }
-    kind->dispose(this);
-}
 
 // A task with its result.
 template <class T>
@@ -157,6 +100,8 @@ struct task_block final : task_state {
         }
 #else
         take(promise);
+        if constexpr (requires { value.get().code(); })
+            error = value.get().code() == EVL_ECANCELED ? 0 : value.get().code();
 #endif
         return task_end::value;
     }
@@ -181,6 +126,12 @@ struct task_block final : task_state {
     }
 #endif
 };
+
+// What a task failed with, for who sees to it; empty or 0: it did not.
+inline error_type error_of(task_state &task) noexcept {
+    task.looked_at = true;
+    return task.error;
+}
 
 // A reference to a task that keeps its state.
 class task_ref {
@@ -250,25 +201,16 @@ inline evl_loop *this_loop() noexcept {
 
 inline void scope::cancel() noexcept {
     // A cancellation runs no user code, so that the list stays as it is.
-    for (detail::task_state *task = first_; task; task = task->after)
+    for (detail::task_state *task = home_.first; task; task = task->after)
         task->cancel();
-}
-
-inline void scope::unhandled(detail::task_state &task) noexcept {
-#if EVLOOP_EXCEPTIONS
-    if (!error_)
-        error_ = task.error;
-    detail::report_exception(loop_, task.error);
-#else
-    (void)task;
-#endif
 }
 
 namespace detail {
 
 // Waits for the end of another task. To cancel who waits is to cancel that one.
 struct joining : awaiting, task_watcher {
-    explicit joining(task_state *state) noexcept : awaiting{&kind_of}, task_watcher{told}, subject(state) {}
+    explicit joining(task_state *state, const wait_kind &how = kind_of) noexcept
+        : awaiting{&how}, task_watcher{told}, subject(state) {}
 
     task_ref subject;
     task_state *waiter = nullptr;
@@ -288,9 +230,7 @@ struct joining : awaiting, task_watcher {
                                                      : EVL_EUSER;
     }
 
-  private:
     static joining &of(awaiting &self) noexcept { return static_cast<joining &>(self); }
-
     static bool start(awaiting &self, task_state &waiter) noexcept {
         task_state *subject = of(self).subject.get();
         waiter.result = !subject || subject == &waiter ? EVL_EDEADLK : 0;
@@ -313,7 +253,7 @@ struct joining : awaiting, task_watcher {
 template <class Value, class T>
 class [[nodiscard]] join_awaiter : joining {
   public:
-    explicit join_awaiter(task_state *state) noexcept : joining(state) {}
+    explicit join_awaiter(task_state *state, const wait_kind &how = kind_of) noexcept : joining(state, how) {}
 
     bool await_ready() const noexcept { return false; }
 
@@ -391,22 +331,31 @@ class [[nodiscard("the task goes with its handle: keep it, await it, or detach i
     auto operator co_await() && noexcept { return detail::join_awaiter<T, T>(this->state()); }
 };
 
+namespace detail {
+
 template <class T>
-spawned<T> scope::spawn(task<T> what, begin when, std::source_location here) {
-    auto *block = detail::task_block<T>::make(loop_, what, here);
+spawned<T> spawn_in(task_home &home, task<T> &what, begin when, std::source_location here) {
+    auto *block = task_block<T>::make(home.loop, what, here);
     if (!block) {
         (void)check(EVL_ENOMEM);
         return {};
     }
     spawned<T> handle(block);
-    add(*block);
-    if (detail::task_state *parent = detail::current_task(); parent && parent->home == this)
+    home.add(*block);
+    if (task_state *parent = current_task(); parent && parent->home == &home)
         block->parent = parent->id;
     if (when == begin::now)
         block->start_now();
     else
         (void)check(block->start());
     return handle;
+}
+
+} // namespace detail
+
+template <class T>
+spawned<T> scope::spawn(task<T> what, begin when, std::source_location here) {
+    return detail::spawn_in(home_, what, when, here);
 }
 
 // Starts a task on the loop of the running one, and in its scope. Errors: EVL_EPERM outside of a task.
@@ -418,7 +367,7 @@ spawned<T> spawn(task<T> what, begin when = begin::queued,
         (void)check(EVL_EPERM);
         return {};
     }
-    return parent->home->spawn(std::move(what), when, here);
+    return detail::spawn_in(*parent->home, what, when, here);
 }
 
 // The same from a function and its arguments, which are copied into the coroutine: spawn(serve, connection).

@@ -113,7 +113,7 @@ struct promise_returns<void> : promise_result<void> {
 template <class T>
 struct promise final : promise_returns<T> {
     task<T> get_return_object() noexcept;
-    std::suspend_always initial_suspend() const noexcept { return {}; }
+    suspend_at_start initial_suspend() const noexcept { return suspend_at_start(this->self); }
     return_to_caller final_suspend() const noexcept { return {}; }
 #if !EVLOOP_EXCEPTIONS
     static task<T> get_return_object_on_allocation_failure() noexcept;

@@ -1,0 +1,150 @@
+// evloop/future.hpp - futures in C++: a result that somebody else gives, for all who await it.
+//
+//     evloop::future<std::string> reply(loop);
+//     reply.resolve("hello");                          once; from any thread: reply.post("hello")
+//     const std::string &text = co_await reply;        any number may wait
+//
+// A number is kept in the future itself, anything else in a block of its own. wait_future awaits any future
+// of C.
+#pragma once
+
+#include "await.hpp"
+
+namespace evloop::inline EVLOOP_CPP_ABI {
+namespace detail {
+
+// Ends with the future. To cancel who waits is to cancel the future, as asyncio has it.
+template <class Self, class T>
+class future_wait : public op_awaitable<Self, T> {
+  public:
+    static constexpr const char *name = "future";
+    explicit future_wait(evl_future *future) noexcept : future_(future) {}
+
+    std::int32_t start(evl_loop *, evl_op *op) noexcept { return evl_future_wait(future_, op); }
+    std::int64_t settle(std::int64_t) noexcept { return evl_future_value(future_, nullptr); }
+    bool cancel() noexcept { return evl_future_cancel(future_) == 1; }
+
+  protected:
+    evl_future *future_;
+};
+
+class number_wait : public future_wait<number_wait, std::int64_t> {
+  public:
+    using future_wait::future_wait;
+    std::int64_t finish(std::int64_t) noexcept {
+        std::int64_t value = 0;
+        (void)evl_future_value(future_, &value);
+        return value;
+    }
+};
+
+class done_wait : public future_wait<done_wait, void> {
+  public:
+    using future_wait::future_wait;
+};
+
+template <class T>
+class object_wait : public future_wait<object_wait<T>, const T &> {
+  public:
+    using future_wait<object_wait<T>, const T &>::future_wait;
+    const T &finish(std::int64_t) noexcept {
+        void *value = nullptr;
+        (void)evl_future_pointer(this->future_, &value);
+        return *static_cast<const T *>(value);
+    }
+};
+
+// What fits into the number that a future has.
+template <class T>
+constexpr bool is_number = (std::is_integral_v<T> || std::is_enum_v<T>) && sizeof(T) <= sizeof(std::int64_t);
+
+} // namespace detail
+
+// Awaits a future of C, which must stay until then: its value, or its error; `cancelled` when it is
+// cancelled.
+inline detail::number_wait wait_future(evl_future *future) noexcept { return detail::number_wait(future); }
+
+template <class T = void>
+class future {
+  public:
+    // Errors: those of evl_future_new.
+    explicit future(evl_loop *loop) { (void)check(evl_future_new(loop, &future_)); }
+    future() : future(this_loop()) {}
+    // Takes over a reference.
+    static future adopt(evl_future *c) noexcept {
+        future made(nullptr, 0);
+        made.future_ = c;
+        return made;
+    }
+    future(future &&other) noexcept : future_(std::exchange(other.future_, nullptr)) {}
+    future(const future &other) noexcept : future_(evl_future_ref(other.future_)) {}
+    future &operator=(future other) noexcept {
+        std::swap(future_, other.future_);
+        return *this;
+    }
+    ~future() { evl_future_unref(future_); }
+
+    // Completes it: 0, or EVL_EALREADY; the value is then gone.
+    template <class... Args>
+    std::int32_t resolve(Args &&...args) {
+        return give(evl_future_resolve, evl_future_resolve_owned, std::forward<Args>(args)...);
+    }
+    // The same from any thread. @thread any
+    template <class... Args>
+    std::int32_t post(Args &&...args) {
+        return give(evl_future_post, evl_future_post_owned, std::forward<Args>(args)...);
+    }
+    std::int32_t fail(std::int32_t code) noexcept { return evl_future_fail(future_, code); }
+    bool cancel() noexcept { return evl_future_cancel(future_) == 1; }
+    bool done() const noexcept { return evl_future_state(future_) != EVL_FUTURE_PENDING; }
+    evl_future *c() const noexcept { return future_; }
+
+    // Numbers by value, objects as a reference that lives as long as the future.
+    auto operator co_await() const noexcept {
+        if constexpr (std::is_void_v<T>)
+            return detail::done_wait(future_);
+        else if constexpr (detail::is_number<T>)
+            return typed(future_);
+        else
+            return detail::object_wait<T>(future_);
+    }
+
+  private:
+    future(std::nullptr_t, int) noexcept {}
+
+    struct typed : detail::future_wait<typed, T> {
+        using detail::future_wait<typed, T>::future_wait;
+        T finish(std::int64_t) noexcept {
+            std::int64_t value = 0;
+            (void)evl_future_value(this->future_, &value);
+            return static_cast<T>(value);
+        }
+    };
+
+    template <class Number, class Owned, class... Args>
+    std::int32_t give(Number number, Owned owned, Args &&...args) {
+        if constexpr (std::is_void_v<T>) {
+            return number(future_, 0);
+        } else if constexpr (detail::is_number<T>) {
+            return number(future_, static_cast<std::int64_t>(T(std::forward<Args>(args)...)));
+        } else {
+            void *memory = detail::frame_new(sizeof(T));
+            if (!memory)
+                return EVL_ENOMEM;
+            const std::int32_t rc = owned(future_, ::new (memory) T(std::forward<Args>(args)...), drop);
+            if (rc < 0)
+                drop(memory);
+            return rc;
+        }
+    }
+    static void drop(void *value) noexcept {
+        if constexpr (!std::is_void_v<T>) {
+            std::destroy_at(static_cast<T *>(value));
+            detail::frame_delete(value, sizeof(T));
+        }
+    }
+
+    evl_future *future_ = nullptr;
+};
+
+} // namespace evloop::inline EVLOOP_CPP_ABI

@@ -1,0 +1,159 @@
+// evloop/gather.hpp - several things at once: all of them, or the first.
+//
+//     auto [page, size] = co_await evloop::gather(fetch(url), measure(url));
+//     std::vector<int> sizes = co_await evloop::gather(std::move(tasks));
+//     auto first = co_await evloop::when_any(fetch(a), fetch(b));          first.index, first.value
+//
+// Whatever can be awaited may be given, and handles of tasks as lvalues. Nothing is left behind: when one
+// fails the others are cancelled, and the error is thrown when they have ended; so it is with a cancellation
+// from outside. For errors as values give as_result(x).
+#pragma once
+
+#include "group.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <tuple>
+#include <variant>
+#include <vector>
+
+namespace evloop::inline EVLOOP_CPP_ABI {
+namespace detail {
+
+// What stands for a value of void in a tuple.
+template <class T>
+using value_of = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+
+template <class T>
+value_of<T> take_from(slot<T> &from) {
+    if constexpr (std::is_void_v<T>)
+        return {};
+    else
+        return from.take();
+}
+
+template <class... A>
+attempt<std::tuple<value_of<await_result_t<A>>...>> gather_these(A... what) {
+    std::tuple<slot<await_result_t<A>>...> values;
+    task_group group;
+    std::apply([&](auto &...value) { (group.spawn(fill<A>(value, static_cast<A &&>(what))), ...); }, values);
+    EVLOOP_CO_TRY(group.join());
+    co_return std::apply(
+        [](auto &...value) { return std::tuple<value_of<await_result_t<A>>...>(take_from(value)...); },
+        values);
+}
+
+template <class T>
+using vector_of = std::conditional_t<std::is_void_v<T>, void, std::vector<value_of<T>>>;
+
+// Container: a std::vector that is moved in, or a reference to one.
+template <class A, class Container>
+attempt<vector_of<await_result_t<A>>> gather_range(Container what) {
+    using T = await_result_t<A>;
+    std::unique_ptr<slot<T>[]> values(new slot<T>[what.size()]);
+    task_group group;
+    for (std::size_t i = 0; i < what.size(); i++)
+        group.spawn(fill<A>(values[i], static_cast<A &&>(what[i])));
+    EVLOOP_CO_TRY(group.join());
+    if constexpr (!std::is_void_v<T>) {
+        std::vector<T> all;
+        all.reserve(what.size());
+        for (std::size_t i = 0; i < what.size(); i++)
+            all.push_back(values[i].take());
+        co_return all;
+    } else {
+#if !EVLOOP_EXCEPTIONS
+        co_return result<void>();
+#endif
+    }
+}
+
+inline constexpr std::size_t nobody = static_cast<std::size_t>(-1);
+
+template <class A, class T>
+attempt<void> compete(task_group &group, std::size_t &winner, std::size_t index, slot<T> &into, A what) {
+    EVLOOP_CO_TRY(fill<A>(into, static_cast<A &&>(what)));
+    if (winner == nobody) {
+        winner = index;
+        group.cancel();
+    }
+#if !EVLOOP_EXCEPTIONS
+    co_return result<void>();
+#endif
+}
+
+template <std::size_t I, class Any, class... T>
+void take_winner(std::size_t winner, std::optional<Any> &into, std::tuple<slot<T>...> &values) {
+    if constexpr (I < sizeof...(T)) {
+        if (winner == I)
+            into.emplace(std::in_place_index<I>, take_from(std::get<I>(values)));
+        else
+            take_winner<I + 1>(winner, into, values);
+    }
+}
+
+} // namespace detail
+
+// The first of several to have a value: which, and the value.
+template <class... T>
+struct first_of {
+    std::size_t index;
+    std::variant<detail::value_of<T>...> value;
+};
+
+namespace detail {
+
+template <class... A>
+attempt<first_of<await_result_t<A>...>> race(A... what) {
+    using any = std::variant<value_of<await_result_t<A>>...>;
+    std::tuple<slot<await_result_t<A>>...> values;
+    std::size_t winner = nobody, index = 0;
+    task_group group;
+    std::apply(
+        [&](auto &...value) {
+            (group.spawn(compete<A>(group, winner, index++, value, static_cast<A &&>(what))), ...);
+        },
+        values);
+    EVLOOP_CO_TRY(group.join());
+    std::optional<any> value;
+    take_winner<0>(winner, value, values);
+#if EVLOOP_EXCEPTIONS
+    if (!value)
+        throw cancelled{};
+#else
+    if (!value)
+        co_return fail(EVL_ECANCELED);
+#endif
+    co_return first_of<await_result_t<A>...>{winner, *std::move(value)};
+}
+
+} // namespace detail
+
+// Awaits all at once and gives a tuple of what they give, in the order of the arguments; std::monostate for
+// void.
+template <class... A>
+    requires(awaitable<A> && ...)
+auto gather(A &&...what) {
+    return detail::gather_these<A...>(std::forward<A>(what)...);
+}
+
+// The same for a range: a std::vector of tasks, or of handles as an lvalue. Gives a std::vector, or nothing.
+template <class A>
+auto gather(std::vector<A> &&what) {
+    return detail::gather_range<A, std::vector<A>>(std::move(what));
+}
+template <class T>
+auto gather(std::vector<spawned<T>> &handles) {
+    return detail::gather_range<spawned<T> &, std::vector<spawned<T>> &>(handles);
+}
+
+// Awaits all at once and gives the first value; the others are cancelled and have ended by then. The first to
+// fail before that ends it too, and its error is thrown.
+template <class... A>
+    requires(awaitable<A> && ...)
+auto when_any(A &&...what) {
+    return detail::race<A...>(std::forward<A>(what)...);
+}
+
+} // namespace evloop::inline EVLOOP_CPP_ABI

@@ -1,0 +1,45 @@
+// evloop/stop.hpp - std::stop_token cancels a task, from whatever thread asks for the stop. Not part of
+// evloop.hpp.
+#pragma once
+
+#include "scope.hpp"
+
+#include <stop_token>
+
+namespace evloop::inline EVLOOP_CPP_ABI {
+
+// As long as it lives, a stop that is asked for of the token cancels the task, once, from the loop. Made and
+// ended on the loop's thread. Errors: those of evl_future_new.
+class cancel_on_stop {
+  public:
+    cancel_on_stop(const std::stop_token &token, any_task task)
+        : task_(std::move(task)), asked_(made(task_.state()->loop)), callback_(token, ask{asked_}) {
+        (void)check(evl_future_on_done(asked_, cancel, this));
+    }
+    cancel_on_stop(const cancel_on_stop &) = delete;
+    ~cancel_on_stop() {
+        (void)evl_future_off_done(asked_, cancel, this);
+        evl_future_unref(asked_);
+    }
+
+  private:
+    struct ask {
+        evl_future *asked;
+        void operator()() const noexcept { (void)evl_future_post(asked, 0); }
+    };
+
+    static evl_future *made(evl_loop *loop) {
+        evl_future *future = nullptr;
+        (void)check(evl_future_new(loop, &future));
+        return future;
+    }
+    static void cancel(void *arg, std::int64_t) noexcept {
+        static_cast<cancel_on_stop *>(arg)->task_.cancel();
+    }
+
+    any_task task_;
+    evl_future *asked_;
+    std::stop_callback<ask> callback_; // ends first, and waits for one that is running
+};
+
+} // namespace evloop::inline EVLOOP_CPP_ABI

@@ -1,0 +1,215 @@
+// evloop/sync.hpp - event, lock, semaphore, condition, barrier: those of C, to be awaited.
+//
+//     auto guard = co_await lock.scoped();       released with the guard
+//
+// Each is made on a loop, that of the running task if none is given. Whoever waits stands in line; one that
+// is cancelled or destroyed has taken nothing, or hands on what it had just been given.
+#pragma once
+
+#include "await.hpp"
+
+namespace evloop::inline EVLOOP_CPP_ABI {
+namespace detail {
+
+// Owns an object of C.
+template <class C, void (*Free)(C *)>
+class owned {
+  public:
+    owned(owned &&other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+    owned &operator=(owned &&other) noexcept {
+        std::swap(object_, other.object_);
+        return *this;
+    }
+    ~owned() { Free(object_); }
+    C *c() const noexcept { return object_; }
+
+  protected:
+    owned() noexcept = default;
+    C *object_ = nullptr;
+};
+
+// Waits by a function of an object and an operation.
+template <class C, std::int32_t (*Start)(C *, evl_op *)>
+class object_wait_base {
+  public:
+    explicit object_wait_base(C *object) noexcept : object_(object) {}
+    std::int32_t start(evl_loop *, evl_op *op) noexcept { return Start(object_, op); }
+
+  protected:
+    C *object_;
+};
+
+} // namespace detail
+
+class event : public detail::owned<evl_event, evl_event_free> {
+  public:
+    explicit event(evl_loop *loop) { (void)check(evl_event_new(loop, &object_)); }
+    event() : event(this_loop()) {}
+
+    class [[nodiscard]] waiting : public op_awaitable<waiting>,
+                                  public detail::object_wait_base<evl_event, evl_event_wait> {
+      public:
+        static constexpr const char *name = "event";
+        using object_wait_base::object_wait_base;
+        using object_wait_base::start;
+    };
+    // Until it is set; who waits when it is set goes on, also if it is cleared before.
+    waiting wait() noexcept { return waiting(object_); }
+    void set() noexcept { (void)evl_event_set(object_); }
+    void clear() noexcept { (void)evl_event_clear(object_); }
+    bool is_set() const noexcept { return evl_event_is_set(object_) == 1; }
+};
+
+// Gives back what was taken, once. C is what has a release().
+template <class C>
+class [[nodiscard("what is taken is given back with the guard")]] guard {
+  public:
+    explicit guard(C &of) noexcept : of_(&of) {}
+    guard(guard &&other) noexcept : of_(std::exchange(other.of_, nullptr)) {}
+    guard &operator=(guard &&other) noexcept {
+        std::swap(of_, other.of_);
+        return *this;
+    }
+    ~guard() { release(); }
+    void release() noexcept {
+        if (C *of = std::exchange(of_, nullptr))
+            (void)of->release();
+    }
+
+  private:
+    C *of_;
+};
+
+namespace detail {
+
+// The same wait, and then a guard.
+template <class Owner, class C, std::int32_t (*Start)(C *, evl_op *)>
+class [[nodiscard]] scoped_wait : public op_awaitable<scoped_wait<Owner, C, Start>, guard<Owner>> {
+  public:
+    static constexpr const char *name = "scoped";
+    explicit scoped_wait(Owner &owner) noexcept : owner_(&owner) {}
+    std::int32_t start(evl_loop *, evl_op *op) noexcept { return Start(owner_->c(), op); }
+    guard<Owner> finish(std::int64_t) noexcept { return guard<Owner>(*owner_); }
+
+  private:
+    Owner *owner_;
+};
+
+} // namespace detail
+
+class lock : public detail::owned<evl_lock, evl_lock_free> {
+  public:
+    explicit lock(evl_loop *loop) { (void)check(evl_lock_new(loop, &object_)); }
+    lock() : lock(this_loop()) {}
+
+    class [[nodiscard]] acquiring : public op_awaitable<acquiring>,
+                                    public detail::object_wait_base<evl_lock, evl_lock_acquire> {
+      public:
+        static constexpr const char *name = "lock";
+        using object_wait_base::object_wait_base;
+        using object_wait_base::start;
+    };
+    acquiring acquire() noexcept { return acquiring(object_); }
+    // Gives a guard. The lock must stay where it is as long as that.
+    detail::scoped_wait<lock, evl_lock, evl_lock_acquire> scoped() noexcept {
+        return detail::scoped_wait<lock, evl_lock, evl_lock_acquire>(*this);
+    }
+    bool try_acquire() noexcept { return evl_lock_try(object_) == 0; }
+    // 0, or EVL_EPERM when nobody has it.
+    std::int32_t release() noexcept { return evl_lock_release(object_); }
+    bool held() const noexcept { return evl_lock_is_held(object_) == 1; }
+};
+
+class semaphore : public detail::owned<evl_semaphore, evl_semaphore_free> {
+  public:
+    // limit 0: none.
+    explicit semaphore(evl_loop *loop, std::uint32_t value = 1, std::uint32_t limit = 0) {
+        (void)check(evl_semaphore_new(loop, value, limit, &object_));
+    }
+    explicit semaphore(std::uint32_t value = 1, std::uint32_t limit = 0)
+        : semaphore(this_loop(), value, limit) {}
+
+    class [[nodiscard]] acquiring : public op_awaitable<acquiring>,
+                                    public detail::object_wait_base<evl_semaphore, evl_semaphore_acquire> {
+      public:
+        static constexpr const char *name = "semaphore";
+        using object_wait_base::object_wait_base;
+        using object_wait_base::start;
+    };
+    acquiring acquire() noexcept { return acquiring(object_); }
+    detail::scoped_wait<semaphore, evl_semaphore, evl_semaphore_acquire> scoped() noexcept {
+        return detail::scoped_wait<semaphore, evl_semaphore, evl_semaphore_acquire>(*this);
+    }
+    bool try_acquire() noexcept { return evl_semaphore_try(object_) == 0; }
+    // 0, or EVL_ERANGE when there is a limit.
+    std::int32_t release() noexcept { return evl_semaphore_release(object_); }
+    std::uint32_t value() const noexcept { return static_cast<std::uint32_t>(evl_semaphore_value(object_)); }
+};
+
+class condition : public detail::owned<evl_condition, evl_condition_free> {
+  public:
+    // The lock stays, and where it is, as long as the condition.
+    explicit condition(evloop::lock &lock) : lock_(&lock) {
+        (void)check(evl_condition_new(lock.c(), &object_));
+    }
+
+    // Releases the lock, waits to be notified, and has the lock again when it ends, also when it is
+    // cancelled. Errors: EVL_EPERM when nobody has the lock.
+    detail::attempt<void> wait() {
+        std::int32_t rc = 0;
+        rc = (co_await as_result(waiting(object_))).code();
+        for (std::int32_t locked = EVL_ECANCELED; rc < 0 && rc != EVL_EPERM && locked == EVL_ECANCELED;)
+            locked = (co_await as_result(lock_->acquire())).code();
+        if (rc < 0)
+            EVLOOP_CO_FAIL(rc);
+#if !EVLOOP_EXCEPTIONS
+        co_return result<void>();
+#endif
+    }
+    // Until ready() holds.
+    template <class Ready>
+        requires std::is_invocable_r_v<bool, Ready &>
+    detail::attempt<void> wait(Ready ready) {
+        for (bool is = ready(); !is; is = ready())
+            EVLOOP_CO_TRY(wait());
+#if !EVLOOP_EXCEPTIONS
+        co_return result<void>();
+#endif
+    }
+    // Answers how many, or EVL_EPERM when nobody has the lock.
+    std::int32_t notify(std::int32_t n = 1) noexcept { return evl_condition_notify(object_, n); }
+    std::int32_t notify_all() noexcept { return evl_condition_notify(object_, -1); }
+
+  private:
+    class [[nodiscard]] waiting : public op_awaitable<waiting>,
+                                  public detail::object_wait_base<evl_condition, evl_condition_wait> {
+      public:
+        static constexpr const char *name = "condition";
+        using object_wait_base::object_wait_base;
+        using object_wait_base::start;
+    };
+
+    evloop::lock *lock_;
+};
+
+class barrier : public detail::owned<evl_barrier, evl_barrier_free> {
+  public:
+    barrier(evl_loop *loop, std::uint32_t parties) { (void)check(evl_barrier_new(loop, parties, &object_)); }
+    explicit barrier(std::uint32_t parties) : barrier(this_loop(), parties) {}
+
+    class [[nodiscard]] waiting : public op_awaitable<waiting, std::size_t>,
+                                  public detail::object_wait_base<evl_barrier, evl_barrier_wait> {
+      public:
+        static constexpr const char *name = "barrier";
+        using object_wait_base::object_wait_base;
+        using object_wait_base::start;
+        std::size_t finish(std::int64_t place) noexcept { return static_cast<std::size_t>(place); }
+    };
+    // Until all have come: the place in the order of arrival. Errors: EVL_EBROKEN.
+    waiting wait() noexcept { return waiting(object_); }
+    void reset() noexcept { (void)evl_barrier_reset(object_); }
+    void abort() noexcept { (void)evl_barrier_abort(object_); }
+    bool broken() const noexcept { return evl_barrier_is_broken(object_) == 1; }
+};
+
+} // namespace evloop::inline EVLOOP_CPP_ABI

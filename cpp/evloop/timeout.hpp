@@ -1,0 +1,145 @@
+// evloop/timeout.hpp - a limit on how long something may take, exactly as asyncio's timeout().
+//
+//     auto page = co_await evloop::timeout(5s, stream.read_all());
+//     co_await evloop::timeout(5s, [&](evloop::time_limit &limit) -> evloop::task<> { ... });
+//
+// What takes too long is cancelled, and the await throws EVL_ETIMEDOUT when that has ended. A cancellation
+// from elsewhere stays one. What ends with a value all the same, gives it.
+#pragma once
+
+#include "await.hpp"
+#include "time.hpp"
+
+namespace evloop::inline EVLOOP_CPP_ABI {
+
+// A limit on the running task, from its construction until leave() or its end. Made by timeout.
+class time_limit {
+  public:
+    explicit time_limit(std::int64_t deadline) : task_(this_task()), at_entry_(task_.cancelling()) {
+        if (deadline != EVL_NEVER)
+            (void)check(set(deadline));
+    }
+    time_limit(const time_limit &) = delete;
+    ~time_limit() { (void)leave(); }
+
+    // Moves it; `never` takes it away. EVL_EALREADY when it has passed.
+    template <class Duration>
+    status reschedule(std::chrono::time_point<loop_clock, Duration> when) {
+        return check(stage_ == active ? set(detail::deadline(when)) : EVL_EALREADY);
+    }
+    time_point when() const noexcept {
+        return time_point(std::chrono::nanoseconds(timer_ ? evl_timer_deadline(timer_) : EVL_NEVER));
+    }
+    // Whether the time ran out before the end.
+    bool expired() const noexcept { return stage_ == expiring || stage_ == over; }
+
+    // Ends it. Answers whether a cancellation that arrives now is the limit's own.
+    bool leave() noexcept {
+        (void)evl_close(std::exchange(timer_, nullptr));
+        if (stage_ != expiring) {
+            stage_ = stage_ == active ? left : stage_;
+            return false;
+        }
+        stage_ = over;
+        return task_.uncancel() <= at_entry_;
+    }
+
+  private:
+    std::int32_t set(std::int64_t deadline) noexcept {
+        if (!timer_)
+            if (const std::int32_t rc = evl_timer_new(task_.state()->loop, expire, this, &timer_); rc < 0)
+                return rc;
+        return evl_timer_start(timer_, deadline, 0);
+    }
+    static void expire(void *arg, std::int64_t) noexcept {
+        auto *self = static_cast<time_limit *>(arg);
+        self->stage_ = expiring;
+        self->task_.cancel();
+    }
+
+    any_task task_;
+    std::uint32_t at_entry_;
+    evl_timer *timer_ = nullptr;
+    enum : unsigned char { active, expiring, over, left } stage_ = active;
+};
+
+namespace detail {
+
+inline std::int64_t deadline_in(evl_loop *loop, std::int64_t ns) noexcept {
+    const std::int64_t now = evl_time(loop);
+    std::int64_t sum = 0;
+    return __builtin_add_overflow(now, ns, &sum) ? (ns < 0 ? INT64_MIN : EVL_NEVER) : sum;
+}
+
+// Not yet a time: an await may be made long before it begins.
+struct when_due {
+    std::int64_t ns;
+    bool relative;
+    std::int64_t deadline(evl_loop *loop) const noexcept {
+        return relative && ns != EVL_NEVER ? deadline_in(loop, ns) : ns;
+    }
+};
+
+template <class A>
+attempt<await_result_t<A>> limited(when_due due, A what) {
+    time_limit limit(due.deadline(this_loop()));
+#if EVLOOP_EXCEPTIONS
+    try {
+        co_return co_await static_cast<A &&>(what);
+    } catch (const cancelled &) {
+        if (limit.leave())
+            throw_error(EVL_ETIMEDOUT);
+        throw;
+    }
+#else
+    auto outcome = co_await as_result(static_cast<A &&>(what));
+    if (limit.leave() && outcome.code() == EVL_ECANCELED)
+        co_return fail(EVL_ETIMEDOUT);
+    co_return outcome;
+#endif
+}
+
+template <class F>
+attempt<await_result_t<std::invoke_result_t<F &, time_limit &>>> limited_body(when_due due, F body) {
+    time_limit limit(due.deadline(this_loop()));
+#if EVLOOP_EXCEPTIONS
+    try {
+        co_return co_await body(limit);
+    } catch (const cancelled &) {
+        if (limit.leave())
+            throw_error(EVL_ETIMEDOUT);
+        throw;
+    }
+#else
+    auto outcome = co_await as_result(body(limit));
+    if (limit.leave() && outcome.code() == EVL_ECANCELED)
+        co_return fail(EVL_ETIMEDOUT);
+    co_return outcome;
+#endif
+}
+
+template <class A>
+auto limit(when_due due, A &&what) {
+    if constexpr (std::is_invocable_v<A &, time_limit &>) {
+        static_assert(survives_await<A>, EVLOOP_NAME_IT);
+        return limited_body<A>(due, std::forward<A>(what));
+    } else {
+        return limited<A>(due, std::forward<A>(what));
+    }
+}
+
+} // namespace detail
+
+// Awaits `what`, or calls it with the limit and awaits that, for no longer than `time`.
+template <class Rep, class Period, class A>
+auto timeout(std::chrono::duration<Rep, Period> time, A &&what) {
+    return detail::limit({detail::nanoseconds(time), true}, std::forward<A>(what));
+}
+
+// The same until a time of the loop's clock; `never` is no limit.
+template <class Duration, class A>
+auto timeout_at(std::chrono::time_point<loop_clock, Duration> when, A &&what) {
+    return detail::limit({detail::deadline(when), false}, std::forward<A>(what));
+}
+
+} // namespace evloop::inline EVLOOP_CPP_ABI
