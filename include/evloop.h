@@ -23,9 +23,8 @@
  *     }
  *
  * HANDLES happen many times: a watcher (io.h), a timer (timer.h, wall.h), a signal (signal.h), a hook
- * (hook.h). All are made by evl_X_new and ended by evl_close (handle.h), from which on nothing of them is
- * heard, wherever it is called from. What happens once is an operation, or a plain
- * call (call.h):
+ * (hook.h), a stream and what else is below. All are ended by evl_close (handle.h), from which on nothing of
+ * them is heard, wherever it is called from. What happens once is an operation, or a plain call (call.h):
  *
  *     evl_io_new(loop, fd, EVL_READ, 0, readable, conn, &io);    readable(conn, mask) while fd can be read
  *     evl_io_set(io, EVL_READ | EVL_WRITE);                      from now on both
@@ -42,6 +41,14 @@
  *     evl_wait_fd(loop, &op, fd, EVL_READ);                      done(conn, mask), once
  *     evl_op_deadline(&op, evl_now(loop) + 5000000000);          or done(conn, EVL_ETIMEDOUT), 5 s later
  *     evl_op_cancel(&op);                                        or done(conn, EVL_ECANCELED), next pass
+ *
+ * STREAMS (stream.h) are connections, pipes and terminals: read by operations or have data pushed, write
+ * without waiting, close without losing anything. Make them by connecting (connect.h), accepting (server.h)
+ * or from an fd. There are datagrams (udp.h), names (names.h) and child processes (process.h) too:
+ *
+ *     evl_connect(loop, &op, "localhost", "80", NULL, &stream);  tries all addresses, fastest first
+ *     evl_stream_write(stream, text, len);                       sends, and queues what does not go at once
+ *     evl_stream_read_line(stream, &op, buf, sizeof buf);        done(conn, bytes), 0 at the end
  *
  * ERRORS are negative numbers that a call returns, EVL_ENOMEM for one (errors.h); there is no errno, nothing
  * is printed, and nothing aborts. TIME is int64_t nanoseconds of a monotonic clock, and for tests of a
@@ -78,8 +85,8 @@
 #include "evloop/stream.h"
 #include "evloop/sync.h"
 #include "evloop/timer.h"
-#include "evloop/udp.h"
 #include "evloop/transport.h"
+#include "evloop/udp.h"
 #include "evloop/waitq.h"
 #include "evloop/wall.h"
 
