@@ -9,10 +9,13 @@
 //
 // COROUTINES: task.hpp and scope.hpp (task, spawn), run.hpp, sleep.hpp, group.hpp, gather.hpp, wait.hpp,
 // timeout.hpp, shield.hpp, with.hpp; what they wait on: sync.hpp, queue.hpp, future.hpp, executor.hpp; op.hpp
-// to make more. OWNERS: loop.hpp, handles.hpp, operation.hpp. GENERATORS: generator.hpp. What dump.hpp and
-// stop.hpp have is not needed everywhere, and they are to be included by themselves.
+// to make more. THE WORLD: stream.hpp (open_connection), server.hpp (listen), udp.hpp, address.hpp (lookup),
+// process.hpp. OWNERS: loop.hpp, handles.hpp, operation.hpp. GENERATORS: generator.hpp, async_generator.hpp.
+// What dump.hpp and stop.hpp have is not needed everywhere, and they are to be included by themselves.
 #pragma once
 
+#include "evloop/address.hpp"
+#include "evloop/async_generator.hpp"
 #include "evloop/await.hpp"
 #include "evloop/error.hpp"
 #include "evloop/executor.hpp"
@@ -24,14 +27,18 @@
 #include "evloop/loop.hpp"
 #include "evloop/op.hpp"
 #include "evloop/operation.hpp"
+#include "evloop/process.hpp"
 #include "evloop/queue.hpp"
 #include "evloop/run.hpp"
 #include "evloop/scope.hpp"
+#include "evloop/server.hpp"
 #include "evloop/shield.hpp"
 #include "evloop/sleep.hpp"
+#include "evloop/stream.hpp"
 #include "evloop/sync.hpp"
 #include "evloop/task.hpp"
 #include "evloop/time.hpp"
 #include "evloop/timeout.hpp"
+#include "evloop/udp.hpp"
 #include "evloop/wait.hpp"
 #include "evloop/with.hpp"

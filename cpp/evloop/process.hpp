@@ -1,0 +1,199 @@
+// evloop/process.hpp - child processes.
+//
+//     evloop::process sort = evloop::start_process({"sort", "-n"}, {.in = evloop::stdio::pipe_to,
+//                                                                   .out = evloop::stdio::pipe_from});
+//     evloop::process_output done = co_await sort.communicate("3\n1\n2\n");
+//     std::fputs(done.out.c_str(), stdout);
+#pragma once
+
+#include "await.hpp"
+#include "stream.hpp"
+
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace evloop::inline EVLOOP_CPP_ABI {
+
+// What a child gets as one of its descriptors.
+namespace stdio {
+inline constexpr evl_stdio null{EVL_STDIO_NULL, 0};
+inline constexpr evl_stdio inherit{EVL_STDIO_INHERIT, 0};
+inline constexpr evl_stdio pipe_to{EVL_STDIO_PIPE_TO, 0};
+inline constexpr evl_stdio pipe_from{EVL_STDIO_PIPE_FROM, 0};
+inline constexpr evl_stdio socket{EVL_STDIO_SOCKET, 0};
+inline constexpr evl_stdio closed{EVL_STDIO_CLOSED, 0};
+constexpr evl_stdio fd(evl_fd fd) noexcept { return {EVL_STDIO_FD, fd}; }
+constexpr evl_stdio like(evl_fd fd) noexcept { return {EVL_STDIO_LIKE, fd}; }
+} // namespace stdio
+
+// evl_process_options, for designated initializers.
+struct process_options {
+    evl_stdio in = stdio::inherit, out = stdio::inherit, err = stdio::inherit;
+    std::vector<evl_stdio> more{};                 // descriptors 3, 4, ...
+    std::optional<std::vector<std::string>> env{}; // "NAME=value"; none: the parent's
+    const char *cwd = nullptr;
+    const char *file = nullptr; // nullptr: the first of the arguments
+    std::uint32_t flags = 0;    // EVL_PROCESS_*
+    std::int32_t group = 0;
+    std::uint32_t uid = 0, gid = 0;
+};
+
+// How a child has ended, and what it has written.
+struct process_output {
+    std::int32_t status = 0; // its exit code, or 128 + the signal that ended it
+    std::string out, err;
+};
+
+class process_awaitable : public op_awaitable<process_awaitable, std::int32_t> {
+  public:
+    static constexpr const char *name = "process";
+    static constexpr bool keeps = true;
+    explicit process_awaitable(evl_process *process) noexcept : process_(process) {}
+    std::int32_t start(evl_loop *, evl_op *op) noexcept { return evl_process_wait(process_, op); }
+    std::int32_t finish(std::int64_t status) noexcept { return static_cast<std::int32_t>(status); }
+
+  private:
+    evl_process *process_;
+};
+
+namespace detail {
+
+// Whether a child that no longer reads is the reason.
+inline bool is_broken_pipe(std::int32_t code) noexcept { return code == EVL_EPIPE || code == EVL_ECONNRESET; }
+
+inline task<> feed(stream to, std::string input) {
+    if (!to || input.empty())
+        co_return;
+    std::int32_t code = 0;
+#if EVLOOP_EXCEPTIONS
+    try {
+        to.write_owned(std::move(input));
+    } catch (const std::system_error &error) {
+        code = code_of(error.code());
+    }
+#else
+    code = to.write_owned(std::move(input)).code;
+#endif
+    if (code == 0)
+        code = (co_await as_result(to.flush())).code();
+#if EVLOOP_EXCEPTIONS
+    if (code < 0 && !is_broken_pipe(code))
+        throw_code(code);
+#endif
+}
+
+inline task<std::string> collect(stream from) {
+    std::string all;
+    if (from) {
+        result<std::string> read = co_await as_result(from.read_all());
+#if EVLOOP_EXCEPTIONS
+        if (!read && !is_broken_pipe(read.code()))
+            throw_code(read.code());
+#endif
+        if (read)
+            all = *std::move(read);
+    }
+    co_return all;
+}
+
+inline std::vector<const char *> pointers_to(const std::vector<std::string> &strings) {
+    std::vector<const char *> pointers;
+    for (const std::string &string : strings)
+        pointers.push_back(string.c_str());
+    pointers.push_back(nullptr);
+    return pointers;
+}
+
+} // namespace detail
+
+// A child. Destroying it leaves the child alone, unless EVL_PROCESS_KILL.
+class process : public handle {
+  public:
+    process() noexcept = default;
+    explicit process(evl_process *made) noexcept : handle(made) {}
+#if EVLOOP_EXCEPTIONS
+    process(loop_ref loop, const std::vector<std::string> &args, const process_options &options = {})
+        : process(make(loop, args, options).value()) {}
+#endif
+    // Starts one. Errors: those of evl_process_spawn.
+    static result<process> make(loop_ref loop, const std::vector<std::string> &args,
+                                const process_options &options = {}) {
+        const auto argv = detail::pointers_to(args);
+        std::vector<const char *> env;
+        if (options.env)
+            env = detail::pointers_to(*options.env);
+        std::vector<evl_stdio> stdio{options.in, options.out, options.err};
+        stdio.insert(stdio.end(), options.more.begin(), options.more.end());
+        evl_process_options c{};
+        c.struct_size = sizeof c;
+        c.flags = options.flags | EVL_PROCESS_QUIET;
+        c.file = options.file ? options.file : argv[0];
+        c.args = argv.data();
+        c.env = options.env ? env.data() : nullptr;
+        c.cwd = options.cwd;
+        c.stdio = stdio.data();
+        c.stdio_count = static_cast<std::uint32_t>(stdio.size());
+        c.group = options.group;
+        c.uid = options.uid;
+        c.gid = options.gid;
+        evl_process *made = nullptr;
+        if (const std::int32_t rc = evl_process_spawn(loop, &c, nullptr, nullptr, &made); rc < 0)
+            return fail(rc);
+        return process(made);
+    }
+
+    // Awaited: its end, and gives its exit code, or 128 + the signal that ended it. Any number may wait.
+    [[nodiscard]] process_awaitable wait() const noexcept { return process_awaitable(c()); }
+
+    // A stream on this end of the pipe or socket that is the child's descriptor n, once; empty when there is
+    // none.
+    stream pipe(std::uint32_t n) noexcept {
+        const evl_fd fd = evl_process_take_fd(c(), n);
+        if (fd < 0)
+            return {};
+        result<stream> opened = stream::make(loop(), fd);
+        return opened ? *std::move(opened) : stream();
+    }
+
+    // Awaited: writes `input` to the child's standard input, reads what it writes until that ends, and waits
+    // for it; each where there is a pipe. A child that does not read everything is no error.
+    task<process_output> communicate(std::string input = {}) {
+        stream in = pipe(0), out = pipe(1), err = pipe(2);
+        auto feeding = spawn(detail::feed(std::move(in), std::move(input)));
+        auto collecting = spawn(detail::collect(std::move(err)));
+        process_output all;
+        all.out = co_await detail::collect(std::move(out));
+#if EVLOOP_EXCEPTIONS
+        all.err = co_await std::move(collecting);
+        co_await std::move(feeding);
+        all.status = co_await wait();
+#else
+        if (auto error = co_await as_result(std::move(collecting)))
+            all.err = *std::move(error);
+        static_cast<void>(co_await as_result(std::move(feeding)));
+        all.status = (co_await as_result(wait())).value_or(EVL_ECHILD);
+#endif
+        co_return all;
+    }
+
+    // Sends a signal to it, or to the group that it leads. Errors: EVL_ESRCH (it has ended) and others.
+    status kill(int signo) { return check(evl_process_kill(c(), signo)); }
+    status kill_group(int signo) { return check(evl_process_kill_group(c(), signo)); }
+
+    std::int32_t pid() const noexcept { return evl_process_pid(c()); }
+    // The exit code and the signal that ended it, or a negative code, as those of C.
+    std::int32_t exit_code() const noexcept { return evl_process_exit_code(c()); }
+    std::int32_t signal() const noexcept { return evl_process_signal(c()); }
+};
+
+#if EVLOOP_EXCEPTIONS
+// On the loop of the running task.
+inline process start_process(const std::vector<std::string> &args, const process_options &options = {}) {
+    return process(this_loop(), args, options);
+}
+#endif
+
+} // namespace evloop::inline EVLOOP_CPP_ABI

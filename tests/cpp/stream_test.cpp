@@ -1,0 +1,389 @@
+// stream_test.cpp - streams, connections, servers and addresses from coroutines and as objects.
+#include "allocations.hpp"
+#include "world.hpp"
+
+#include <evloop.hpp>
+#include <evloop/server.hpp>
+
+#include <array>
+#include <gtest/gtest.h>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <sys/socket.h>
+#include <vector>
+
+using namespace std::chrono_literals;
+using evloop::stream;
+using evloop::task;
+
+namespace {
+
+static_assert(std::is_nothrow_move_constructible_v<stream> && !std::is_copy_constructible_v<stream>);
+static_assert(std::is_nothrow_move_constructible_v<evloop::server>);
+static_assert(std::is_nothrow_default_constructible_v<stream>);
+
+// Two ends on the loop of the running task.
+struct Ends {
+    stream a, b;
+    Ends() {
+        int fds[2];
+        EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        a = stream(evloop::this_loop(), fds[0]);
+        b = stream(evloop::this_loop(), fds[1]);
+    }
+};
+
+template <class F>
+std::int32_t code_of(F &&fn) {
+    try {
+        fn();
+    } catch (const std::system_error &error) {
+        return error.code().value();
+    }
+    return 0;
+}
+
+// --- reading ----------------------------------------------------------------------------------------
+
+TEST(Stream, ReadsIntoStrings) {
+    evloop::run([]() -> task<> {
+        Ends e;
+        e.a.write("one\ntwo\nthree;four 12345 and the rest");
+        e.a.write_eof();
+        EXPECT_EQ(co_await e.b.read_line(), "one\n");
+        EXPECT_EQ(co_await e.b.read(2), "tw");
+        EXPECT_EQ(co_await e.b.read_line(), "o\n");
+        EXPECT_EQ(co_await e.b.read_until(";"), "three;");
+        EXPECT_EQ(co_await e.b.read_exactly(5), "four ");
+        EXPECT_EQ(co_await e.b.read_until(std::string("5")), "12345");
+        EXPECT_EQ(co_await e.b.read_all(), " and the rest");
+        EXPECT_EQ(co_await e.b.read_all(), "");
+        EXPECT_EQ(co_await e.b.read(), ""); // the end
+        EXPECT_EQ(co_await e.b.read_line(), "");
+    }());
+}
+
+TEST(Stream, ReadsIntoRoomsWithoutAllocating) {
+    evloop::run([]() -> task<> {
+        Ends e;
+        std::array<char, 8> text{};
+        std::vector<std::uint16_t> words(2);
+        for (int warm = 0; warm < 2; warm++) { // the second time everything is there
+            const std::uint64_t before = support::allocations();
+            e.a.write("a\nfive12345678");
+            const std::size_t line = co_await e.b.read_line(text);
+            EXPECT_EQ(std::string_view(text.data(), line), "a\n");
+            const std::size_t exact = co_await e.b.read_exactly(words);
+            EXPECT_EQ(exact, 4u);
+            const std::size_t some = co_await e.b.read(text);
+            EXPECT_EQ(some, 8u);
+            if (warm != 0) {
+                EXPECT_EQ(support::allocations() - before, 0u);
+            }
+        }
+        EXPECT_EQ(std::string(reinterpret_cast<const char *>(words.data()), 4), "five");
+    }());
+}
+
+TEST(Stream, WhatEndsTooEarlyOrIsTooLongStays) {
+    evloop::run([]() -> task<> {
+        Ends e;
+        e.a.write("0123456789\n");
+        const auto line = co_await evloop::as_result(e.b.read_line(4));
+        EXPECT_EQ(line.code(), EVL_EMSGSIZE);
+        e.a.write_eof();
+        const auto exact = co_await evloop::as_result(e.b.read_exactly(100));
+        EXPECT_EQ(exact.code(), EVL_EEOF);
+        EXPECT_EQ(e.b.peek(), "0123456789\n");
+        e.b.consume(5);
+        e.b.unread("abc");
+        EXPECT_EQ(co_await e.b.read_all(), "abc56789\n");
+    }());
+}
+
+TEST(Stream, ACancelledReadHasTakenNothing) {
+    evloop::run([]() -> task<> {
+        Ends e;
+        auto reader = evloop::spawn([](stream &s) -> task<std::string> { co_return co_await s.read(); }(e.b));
+        co_await evloop::sleep(1us);
+        reader.cancel();
+        e.a.write("kept");
+        co_await evloop::sleep(1us);
+        EXPECT_TRUE(reader.is_cancelled());
+        EXPECT_EQ(co_await e.b.read(), "kept");
+        auto destroyed = evloop::spawn([](stream &s) -> task<> { co_await s.read(); }(e.b));
+        co_await evloop::sleep(1us);
+        destroyed = {};
+        e.a.write("too");
+        EXPECT_EQ(co_await e.b.read(), "too");
+    }());
+}
+
+TEST(Stream, TheAwaitOfAStreamThatIsClosedFails) {
+    evloop::run([]() -> task<> {
+        Ends e;
+        auto reader = evloop::spawn([](stream &s) -> task<std::int32_t> {
+            co_return (co_await evloop::as_result(s.read())).code();
+        }(e.b));
+        co_await evloop::sleep(1us);
+        e.b.close();
+        const std::int32_t code = co_await reader;
+        EXPECT_EQ(code, EVL_ECLOSED);
+        EXPECT_FALSE(e.b);
+        const auto again = co_await evloop::as_result(e.b.read());
+        EXPECT_EQ(again.code(), EVL_EINVAL);
+    }());
+}
+
+TEST(Stream, IsPushed) {
+    evloop::run([]() -> task<> {
+        Ends e;
+        std::string got;
+        int ends = 0;
+        e.b.on_data([&, &s = e.b](std::int64_t n) {
+            got += s.peek();
+            if (n == 0)
+                ends++;
+        });
+        e.a.write("pushed ");
+        co_await evloop::sleep(1ms);
+        stream moved = std::move(e.b); // its function finds it, and refers to the one that is no more
+        e.b = std::move(moved);
+        e.a.write("twice");
+        co_await evloop::sleep(1ms);
+        e.b.pause();
+        e.a.write("!");
+        co_await evloop::sleep(1ms);
+        EXPECT_EQ(got, "pushed twice");
+        e.b.resume();
+        e.a.close();
+        co_await evloop::sleep(1ms);
+        EXPECT_EQ(got, "pushed twice!");
+        EXPECT_EQ(ends, 1);
+        EXPECT_EQ(code_of([&] { e.b.on_data([] {}); }) <= 0, true);
+    }());
+}
+
+TEST(Stream, MayBeClosedInItsFunction) {
+    evloop::run([]() -> task<> {
+        Ends e;
+        auto mine = std::make_unique<stream>(std::move(e.b));
+        bool called = false;
+        mine->on_data([&called, &mine, word = std::make_unique<int>(3)] {
+            mine.reset();
+            called = *word == 3;
+        });
+        e.a.write("x");
+        co_await evloop::sleep(1ms);
+        EXPECT_TRUE(called);
+        EXPECT_EQ(co_await e.a.read(), "");
+    }());
+}
+
+// --- writing and ending -----------------------------------------------------------------------------
+
+TEST(Stream, WritesInOrderWhateverTheWay) {
+    evloop::run([]() -> task<> {
+        Ends e;
+        const std::string large(1 << 20, 'x');
+        e.a.write(std::vector<char>{'a', 'b'});
+        e.a.write_static("cd");
+        e.a.write(large);
+        e.a.write_owned(std::string(100, 'o'));
+        e.a.write_owned("");
+        EXPECT_GT(e.a.queued(), 0u);
+        auto drained = evloop::spawn([](stream &s) -> task<> {
+            co_await s.drain();
+            co_await s.flush();
+            s.write_eof();
+        }(e.a));
+        const std::string all = co_await e.b.read_all();
+        co_await drained;
+        EXPECT_EQ(all, "abcd" + large + std::string(100, 'o'));
+        EXPECT_EQ(e.a.info().bytes_out, all.size());
+        EXPECT_EQ(code_of([&] { e.a.write("after the end"); }), EVL_EPIPE);
+        EXPECT_EQ(code_of([&] { e.a.write_owned("after the end"); }), EVL_EPIPE);
+    }());
+}
+
+TEST(Stream, SendsAFile) {
+    evloop::run([]() -> task<> {
+        Ends e;
+        std::FILE *file = std::tmpfile();
+        std::fputs("from a file", file);
+        std::fflush(file);
+        const std::int64_t sent = co_await e.a.sendfile(fileno(file), 5);
+        EXPECT_EQ(sent, 6);
+        EXPECT_EQ(co_await e.b.read(), "a file");
+        std::fclose(file);
+    }());
+}
+
+TEST(Stream, ShutsDownAndAborts) {
+    evloop::run([]() -> task<> {
+        Ends e;
+        e.a.write("last words");
+        auto other = evloop::spawn(
+            [](stream s) -> task<std::string> { co_return co_await s.read_all(); }(std::move(e.b)));
+        co_await e.a.shutdown();
+        const std::string words = co_await other;
+        EXPECT_EQ(words, "last words");
+        e.a.abort();
+        EXPECT_FALSE(e.a);
+        e.a.abort();
+    }());
+}
+
+TEST(Stream, OutlivesItsLoop) {
+    stream kept;
+    evloop::run([](stream &kept) -> task<> {
+        Ends e;
+        kept = std::move(e.a);
+        kept.on_data([] {});
+        co_return;
+    }(kept));
+    EXPECT_TRUE(kept);
+    EXPECT_EQ(code_of([&] { kept.write("x"); }), EVL_ECLOSED);
+    kept.abort();
+}
+
+// --- connecting and serving -------------------------------------------------------------------------
+
+task<> echo(stream s) {
+    for (;;) {
+        const std::string line = co_await s.read_line();
+        if (line.empty())
+            co_return;
+        s.write(line);
+        co_await s.drain();
+    }
+}
+
+task<std::string> ask(evloop::address to, std::string what) {
+    stream s = co_await evloop::open_connection(to);
+    s.write(what);
+    s.write_eof();
+    co_return co_await s.read_all();
+}
+
+TEST(Server, ServesByATaskForEachConnection) {
+    evloop::run([]() -> task<> {
+        evloop::server server = evloop::listen("127.0.0.1", 0);
+        EXPECT_EQ(server.sockets(), 1);
+        EXPECT_GT(server.port(), 0);
+        auto serving = evloop::spawn(server.serve(echo));
+        auto first = evloop::spawn(ask(server.local(), "first\n"));
+        auto second = evloop::spawn(ask(server.local(), "second\nsecond\n"));
+        EXPECT_EQ(co_await first, "first\n");
+        EXPECT_EQ(co_await second, "second\nsecond\n");
+        server.stop();
+        co_await serving;
+        co_await server.idle();
+        EXPECT_EQ(server.sockets(), 0);
+        const auto refused = co_await evloop::as_result(server.accept());
+        EXPECT_EQ(refused.code(), EVL_ECLOSED);
+    }());
+}
+
+TEST(Server, ServingIsCancelled) {
+    evloop::run([]() -> task<> {
+        evloop::server server = evloop::listen("127.0.0.1", 0);
+        auto serving = evloop::spawn(server.serve(echo));
+        co_await evloop::sleep(1ms);
+        serving.cancel();
+        co_await evloop::sleep(1ms);
+        EXPECT_TRUE(serving.is_cancelled());
+        EXPECT_EQ(server.sockets(), 1); // and may go on
+    }());
+}
+
+TEST(Server, AcceptsByAFunction) {
+    evloop::run([]() -> task<> {
+        evloop::server server = evloop::listen("127.0.0.1", 0);
+        std::vector<stream> accepted;
+        server.on_connection([&, &server = server] {
+            while (auto s = server.try_accept())
+                accepted.push_back(*std::move(s));
+        });
+        stream a = co_await evloop::open_connection("127.0.0.1", server.port());
+        stream b = co_await evloop::open_connection("localhost", std::to_string(server.port()),
+                                                    {.flags = EVL_NAME_IPV4});
+        co_await evloop::sleep(1ms);
+        EXPECT_EQ(accepted.size(), 2u);
+        EXPECT_EQ(server.connections(), 2);
+        EXPECT_EQ(a.peer().port(), server.port());
+        EXPECT_EQ(a.local(), accepted[0].peer());
+        EXPECT_EQ(server.try_accept().code(), EVL_EAGAIN);
+        server.abort_clients();
+    }());
+}
+
+TEST(Server, OfAUnixPath) {
+    evloop::run([]() -> task<> {
+        const auto path = evloop::address::parse("@evloop-cpp-test");
+        EXPECT_EQ(path.family(), evloop::family::unix_path);
+        evloop::server server = evloop::listen(path);
+        auto serving = evloop::spawn(server.serve(echo));
+        EXPECT_EQ(co_await ask(path, "by path\n"), "by path\n");
+    }());
+}
+
+TEST(Connect, SaysWhyNot) {
+    evloop::run([]() -> task<> {
+        std::uint16_t port = 0;
+        {
+            evloop::server server = evloop::listen("127.0.0.1", 0);
+            port = server.port();
+        }
+        const auto refused = co_await evloop::as_result(evloop::open_connection("127.0.0.1", port));
+        EXPECT_EQ(refused.error(), std::errc::connection_refused);
+        const auto unknown = co_await evloop::as_result(evloop::open_connection("nowhere.invalid", "http"));
+        EXPECT_LT(unknown.code(), 0);
+        auto cancelled = evloop::spawn(
+            [](std::uint16_t port) -> task<> { co_await evloop::open_connection("127.0.0.1", port); }(port),
+            evloop::begin::now);
+        cancelled.cancel();
+        co_await evloop::sleep(1ms);
+        EXPECT_TRUE(cancelled.is_cancelled());
+    }());
+}
+
+// --- addresses --------------------------------------------------------------------------------------
+
+TEST(Address, FromTextAndToText) {
+    const auto v4 = evloop::address::parse("127.0.0.1", 80);
+    EXPECT_EQ(v4.family(), evloop::family::ipv4);
+    EXPECT_EQ(v4.port(), 80);
+    EXPECT_EQ(v4.text(), "127.0.0.1:80");
+    EXPECT_EQ(v4.host(), "127.0.0.1");
+    const auto v6 = evloop::address::parse("::1", 80);
+    EXPECT_EQ(v6.text(), "[::1]:80");
+    EXPECT_NE(v4, v6);
+    EXPECT_EQ(v4, evloop::address::parse("127.0.0.1", 80));
+    EXPECT_EQ(evloop::address::make("not one").code(), EVL_EINVAL);
+    EXPECT_FALSE(evloop::address());
+    EXPECT_EQ(evloop::address().text(), "");
+    EXPECT_EQ(evloop::address().family(), evloop::family::none);
+}
+
+TEST(Address, IsLookedUpBothWays) {
+    evloop::run([]() -> task<> {
+        const evloop::addresses found = co_await evloop::lookup("127.0.0.1", "80");
+        EXPECT_EQ(found.size(), 1);
+        int n = 0;
+        for (evloop::address_view address : found) {
+            EXPECT_EQ(address.text(), "127.0.0.1:80");
+            n++;
+        }
+        EXPECT_EQ(n, 1);
+        const evloop::names names =
+            co_await evloop::reverse_lookup(found[0], EVL_NAME_NUMERIC_HOST | EVL_NAME_NUMERIC_SERVICE);
+        EXPECT_EQ(names.host + " " + names.service, "127.0.0.1 80");
+        const auto none = co_await evloop::as_result(evloop::lookup("not a name"));
+        EXPECT_LT(none.code(), 0);
+    }());
+}
+
+} // namespace
