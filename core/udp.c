@@ -40,12 +40,13 @@ void evl_udp_settle(evl_udp_socket *u) {
 
 /* --- events ----------------------------------------------------------------------------------- */
 
-/* The fd is not ours any more: it was closed behind our back, or is about to be, or the kernel would not have
- * it. Who has data pushed is told by that. */
+/* The fd was closed behind our back, or is about to be: its number is not ours any more. Or the kernel would
+ * not have it. Who has data pushed is told by that. */
 static void lose(evl_udp_socket *u, int error) {
     u->lost = error;
-    u->flags |= EVL_U_KEEP_FD;
-    u->flags &= ~(uint32_t)(EVL_U_UNBLOCK | EVL_U_TOLD);
+    u->flags &= ~(uint32_t)EVL_U_TOLD;
+    if (error == EVL_EBADF || error == EVL_ECLOSED)
+        u->fd = -1;
     evl_udp_end_receiving(u, error);
     evl_udp_end_sending(u, error);
     evl_udp_readable(u);
@@ -75,21 +76,19 @@ static void restore_blocking(int fd) {
 }
 
 static void close_fd(evl_udp_socket *u) {
-    int fd = u->io.fd;
     evl_io_disown(&u->io);
-    if (fd < 0)
-        return;
-    if (evl_u_has(u, EVL_U_UNBLOCK) && !evl_is_forked(u->io.base.loop))
-        restore_blocking(fd);
-    if (!evl_u_has(u, EVL_U_KEEP_FD))
-        (void)evl_sys.close(fd);
+    if (u->fd >= 0 && evl_u_has(u, EVL_U_UNBLOCK) && !evl_is_forked(u->io.base.loop))
+        restore_blocking(u->fd);
+    if (u->fd >= 0 && !evl_u_has(u, EVL_U_KEEP_FD))
+        (void)evl_sys.close(u->fd);
+    u->fd = -1;
 }
 
 static void detach(evl_handle *handle) {
     evl_udp_socket *u = evl_u_of(handle);
     u->flags &= ~(uint32_t)EVL_U_PUSH;
     evl_udp_end_receiving(u, EVL_ECLOSED);
-    if (u->io.fd >= 0 && !evl_is_forked(handle->loop))
+    if (u->lost == 0 && !evl_is_forked(handle->loop))
         evl_udp_send_last(u);
     evl_udp_end_sending(u, EVL_ECLOSED);
     close_fd(u);
@@ -118,6 +117,7 @@ static int make(evl_loop *loop, int fd, uint32_t flags, evl_udp **out) {
     if (!u)
         return EVL_ENOMEM;
     u->io.base.node.call = EVL_CALL_TAKE;
+    u->fd = fd;
     u->flags = flags | (loop->backend->caps & EVL_CAP_EDGE ? EVL_U_EDGE : 0U);
     u->error = u->lost = 0;
     u->reader = NULL;

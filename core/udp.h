@@ -26,6 +26,7 @@ enum {
 
 typedef struct evl_udp_socket {
     evl_watcher io;
+    int fd; /* ours to close, which it may be without being watched any more */
     uint32_t flags;
     int32_t error; /* of a queued datagram: to be told to whoever receives next, or waits */
     int32_t lost;  /* why there is no fd any more, or 0 */

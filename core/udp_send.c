@@ -288,14 +288,16 @@ void evl_udp_end_sending(evl_udp_socket *u, int error) {
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-static bool is_peer(const evl_udp_socket *u, const void *address, uint32_t length) {
+/* 0: it is the connected one. */
+static int compare_to_peer(const evl_udp_socket *u, const void *address, uint32_t length) {
     struct sockaddr_storage peer;
     socklen_t peer_length = sizeof peer;
     char a[EVL_ADDRESS_TEXT], b[EVL_ADDRESS_TEXT];
     if (evl_sys.getpeername(u->io.fd, (struct sockaddr *)&peer, &peer_length) != 0)
-        return false;
-    return evl_address_text(&peer, peer_length, a, sizeof a) >= 0 &&
-           evl_address_text(address, length, b, sizeof b) >= 0 && strcmp(a, b) == 0;
+        return evl_err_from_errno(errno);
+    bool same = evl_address_text(&peer, peer_length, a, sizeof a) >= 0 &&
+                evl_address_text(address, length, b, sizeof b) >= 0 && strcmp(a, b) == 0;
+    return same ? 0 : EVL_EISCONN;
 }
 
 /* Whether and where to a datagram can go. The connected address is left to the kernel: not every one takes it
@@ -312,13 +314,12 @@ static int check(const evl_udp_socket *u, evl_udp_out *row) {
     }
     if (row->length < sizeof(sa_family_t) || row->length > EVL_ADDRESS_SIZE)
         return EVL_EINVAL;
-    if (connected && !is_peer(u, row->address, row->length))
-        return EVL_EISCONN;
-    if (connected) {
-        row->address = NULL;
-        row->length = 0;
-    }
-    return 0;
+    if (!connected)
+        return 0;
+    int rc = compare_to_peer(u, row->address, row->length);
+    row->address = NULL;
+    row->length = 0;
+    return rc;
 }
 
 int64_t evl_udp_send(evl_udp *udp, const void *data, size_t len, const void *address, uint32_t length) {

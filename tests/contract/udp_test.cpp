@@ -1127,6 +1127,24 @@ TEST(Udp, Contract_10_ClosedBehindItsBack) {
     }
 }
 
+// The kernel refuses a change of what is wanted: that is told, and the fd is closed all the same.
+TEST(Udp, TheKernelWillNotHaveItAnyMore) {
+    World w;
+    Sys sys;
+    Unix pair(w);
+    push(w, pair.u, notes(w));
+    w.nowait();
+    pair.fill();
+    bool epoll = w.on("epoll");
+    if (epoll)
+        sys.fail(Call::epoll_ctl, ENOMEM);
+    w.nowait();
+    w.nowait();
+    EXPECT_EQ(w.log(), epoll ? std::to_string(EVL_ENOMEM) : "");
+    EXPECT_EQ(evl_udp_fd(pair.u) < 0, epoll);
+    EXPECT_EQ(evl_close(pair.u), 0); // the sandbox counts the fds
+}
+
 TEST(Udp, Contract_11_InAForkedChild) {
     World w;
     Peer peer;

@@ -590,6 +590,7 @@ const std::vector<Scenario> &scenarios() {
         FAULTS_SCENARIO(odds_and_ends),
         FAULTS_SCENARIO(destroyed_with_everything_on_it),
         FAULTS_SCENARIO(fork_repair),
+        FAULTS_SCENARIO(datagrams),
     };
     return list;
 }

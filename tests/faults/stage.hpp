@@ -124,6 +124,8 @@ struct Scenario {
     void (*play)(Stage &stage);
 };
 
+void datagrams(Stage &stage); // udp_scenario.cpp
+
 const std::vector<Scenario> &scenarios();        // of system calls and allocations
 const std::vector<Scenario> &larger_scenarios(); // more, of allocations only
 
