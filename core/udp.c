@@ -92,8 +92,6 @@ static void detach(evl_handle *handle) {
         evl_udp_send_last(u);
     evl_udp_end_sending(u, EVL_ECLOSED);
     close_fd(u);
-    evl_mem_free(&handle->loop->mem, u->lent, EVL_UDP_LENT);
-    u->lent = NULL;
 }
 
 static void describe(const evl_handle *handle, char *buf, size_t cap) {
@@ -121,8 +119,6 @@ static int make(evl_loop *loop, int fd, uint32_t flags, evl_udp **out) {
     u->flags = flags | (loop->backend->caps & EVL_CAP_EDGE ? EVL_U_EDGE : 0U);
     u->error = u->lost = 0;
     u->reader = NULL;
-    u->lent = NULL;
-    u->lent_len = -1;
     evl_udp_init_sending(u);
     int rc = evl_io_own(&u->io, fd, wanted(u), true);
     if (rc != 0) {

@@ -2,12 +2,11 @@
 #ifndef EVL_CORE_UDP_H
 #define EVL_CORE_UDP_H
 
-#include "op.h"
+#include "net.h"
 
 #include <evloop/udp.h>
 #include <sys/socket.h>
 
-#define EVL_UDP_LENT  65536 /* room for a datagram that is pushed */
 #define EVL_UDP_BURST 32    /* datagrams of an event, in either direction */
 #define EVL_UDP_BYTES 65536 /* or so many bytes */
 
@@ -35,9 +34,7 @@ typedef struct evl_udp_socket {
     evl_operation *reader; /* its value is the buffer, its until the room there */
     void *reader_address;
     uint32_t *reader_length;
-    char *lent;       /* EVL_UDP_LENT bytes, once datagrams are pushed to a function */
-    int64_t lent_len; /* of the datagram in it; negative: there is none */
-    struct sockaddr_storage from;
+    struct sockaddr_storage from; /* who sent what was pushed */
     uint32_t from_len;
     uint32_t burst, burst_bytes; /* pushed in a row */
 

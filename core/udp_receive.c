@@ -102,13 +102,32 @@ static void push_on(evl_udp_socket *u, int64_t n) {
 }
 
 static bool push(evl_udp_socket *u, int64_t *result) {
-    int64_t n = fetch(u, u->lent, EVL_UDP_LENT, &u->from, &u->from_len);
-    u->lent_len = n == EVL_EMSGSIZE ? EVL_UDP_LENT : n;
+    evl_net *net = u->io.base.loop->net;
+    char *room = evl_net_lend(net);
+    int64_t n = fetch(u, room, EVL_READ_MAX, &u->from, &u->from_len);
     *result = n;
     if (n == EVL_EAGAIN)
         return false;
+    net->lent_to = n >= 0 || n == EVL_EMSGSIZE ? &u->io.base : NULL;
+    net->lent_data = room;
+    net->lent_len = n >= 0 ? (size_t)n : EVL_READ_MAX;
     push_on(u, n);
     return true;
+}
+
+/* Afterwards lending cannot fail. What is lent at the moment stays so. */
+static int make_room(evl_loop *loop) {
+    int rc = evl_net_get(loop);
+    if (rc != 0 || loop->net->lent)
+        return rc;
+    loop->net->lent = evl_mem_resize(&loop->mem, NULL, 0, EVL_READ_MAX);
+    return loop->net->lent ? 0 : EVL_ENOMEM;
+}
+
+static void take_back(const evl_udp_socket *u) {
+    evl_net *net = u->io.base.loop->net;
+    if (net && net->lent_to == &u->io.base)
+        net->lent_to = NULL;
 }
 
 /* A record says only that there is something, once until somebody looks. */
@@ -128,7 +147,7 @@ bool evl_udp_take(evl_handle *handle, int64_t *result) {
     evl_udp_socket *u = evl_u_of(handle);
     if (EVL_UNLIKELY(u->lost != 0)) {
         u->flags &= ~(uint32_t)EVL_U_PUSH;
-        u->lent_len = -1;
+        take_back(u);
         evl_udp_settle(u);
         *result = u->lost;
         return true;
@@ -156,15 +175,13 @@ int32_t evl_udp_on_data(evl_udp *udp, evl_done_fn *fn, void *arg) {
     evl_udp_socket *u = evl_u_of(udp);
     if (u->reader)
         return EVL_EBUSY;
-    if (fn && !u->lent)
-        u->lent = evl_mem_resize(&udp->loop->mem, NULL, 0, EVL_UDP_LENT);
-    if (fn && !u->lent)
-        return EVL_ENOMEM;
+    rc = fn ? make_room(udp->loop) : 0;
+    if (rc != 0)
+        return rc;
     evl_list_unlink(&udp->node.link);
     evl_node_set(&udp->node, EVL_KIND_UDP, fn, arg);
     udp->node.call = EVL_CALL_TAKE;
-    u->flags &= ~(uint32_t)(EVL_U_PUSH | EVL_U_PAUSED | EVL_U_TOLD);
-    u->flags |= EVL_U_PUSH | EVL_U_PAUSED;
+    u->flags = (u->flags & ~(uint32_t)EVL_U_TOLD) | EVL_U_PUSH | EVL_U_PAUSED;
     return evl_udp_resume(udp);
 }
 
@@ -204,15 +221,16 @@ int64_t evl_udp_peek(const evl_udp *udp, const void **data, const void **address
     if (rc != 0)
         return rc;
     const evl_udp_socket *u = evl_u_of(udp);
-    if (u->lent_len < 0)
+    const evl_net *net = udp->loop->net;
+    if (!net || net->lent_to != udp)
         return EVL_EAGAIN;
     if (data)
-        *data = u->lent;
+        *data = net->lent_data;
     if (address)
         *address = &u->from;
     if (length)
         *length = u->from_len;
-    return u->lent_len;
+    return (int64_t)net->lent_len;
 }
 
 /* --- pulling ---------------------------------------------------------------------------------- */
@@ -236,7 +254,7 @@ static const evl_op_type receiving = {
 void evl_udp_end_receiving(evl_udp_socket *u, int error) {
     evl_operation *op = u->reader;
     u->reader = NULL;
-    u->lent_len = -1;
+    take_back(u);
     if (op)
         evl_op_fail(op, error);
 }
