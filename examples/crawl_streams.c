@@ -29,14 +29,14 @@ static size_t total;
 
 static void check(int32_t rc, const char *what) {
     if (rc < 0) {
-        fprintf(stderr, "crawl_streams: %s: %s\n", what, evl_strerror(rc));
+        fprintf(stderr, "crawl: %s: %s\n", what, evl_strerror(rc));
         exit(1);
     }
 }
 
 static void page_end(page *p, const char *problem) {
     if (problem != NULL)
-        fprintf(stderr, "crawl_streams: %s: %s\n", p->url.authority, problem);
+        fprintf(stderr, "crawl: %s: %s\n", p->url.authority, problem);
     failed += problem != NULL;
     evl_stream_abort(p->stream); /* NULL is no error */
     free(p);

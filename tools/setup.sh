@@ -18,11 +18,13 @@ if [ "${1:-all}" != demo ]; then
     wants nm binutils
     wants clang-19 clang-19
     wants clang-format-19 clang-format-19
+    wants curl curl
     wants git git
     wants meson meson
     wants nc netcat-openbsd
     wants pkg-config pkg-config
     wants python3 python3
+    wants socat socat
     wants strace strace
     wants valgrind valgrind
     [ -e /usr/include/gtest/gtest.h ] || missing="$missing libgtest-dev"

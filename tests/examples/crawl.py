@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The crawler: good pages are fetched and saved, each bad host is named with what is wrong, and the rest goes on."""
+import contextlib
 import os
 import re
 import socket
@@ -71,7 +72,8 @@ def within_the_header(connection, _):
 
 def silent(connection, _):
     connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 1000\r\n\r\nand then no more")
-    connection.recv(1)  # until the crawler gives up
+    with contextlib.suppress(ConnectionResetError):
+        connection.recv(1)  # until the crawler gives up
 
 
 def not_http(connection, _):
