@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The forwarder passes on every byte, the end of each half, and resets; beside it stand Python's servers, nc and curl."""
+"""The forwarder passes on every byte, the end of each half, and resets; Python's servers, nc and curl talk through it."""
 import asyncio
 import hashlib
 import http.server
@@ -73,11 +73,11 @@ def nobody_there(backend):
     keeper = socket.socket()
     keeper.bind(("127.0.0.1", 0))
     program, front = forwarder(backend, keeper.getsockname()[1])
-    with connect(front) as client:
-        try:
+    try:
+        with connect(front) as client:
             equal(client.recv(1), "a reset", "nobody behind the forwarder")
-        except ConnectionResetError:
-            pass
+    except ConnectionResetError:  # already by connect, perhaps
+        pass
     equal(program.stop(), (0, "", "forward: connection refused\n"), "the forwarder")
 
 
