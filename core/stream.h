@@ -40,13 +40,14 @@ typedef struct evl_chunk {
     evl_link link;
     const char *data; /* what is left of it */
     size_t len;
-    size_t size;       /* of the allocation; 0: a pooled block, 1: a pooled head */
-    evl_node *release; /* referred to: runs when it is gone */
-    evl_operation *op; /* a file */
-    int64_t offset;    /* in the file */
-    int64_t sent;      /* of the file */
-    int file;          /* its fd, or -1 */
-    char bytes[];      /* copied */
+    size_t size;                 /* of the allocation; 0: a pooled block, 1: a pooled head */
+    evl_node *release;           /* referred to: runs when it is gone */
+    evl_operation *op;           /* a file */
+    int64_t offset;              /* in the file */
+    int64_t sent;                /* of the file */
+    int file;                    /* its fd, or -1 */
+    struct evl_conduit *conduit; /* what comes through a pipe, whose end is `file` */
+    char bytes[];                /* copied */
 } evl_chunk;
 
 /* What is to go out, and who waits for that. There is one while there is either. */
@@ -123,7 +124,25 @@ void evl_stream_end_reading(evl_stream_handle *s, int error); /* whoever reads h
 bool evl_stream_take(evl_handle *handle, int64_t *result);
 void evl_inbuf_give(evl_net *net, evl_inbuf *in);
 
+int64_t evl_stream_noted(evl_stream_handle *s, int64_t n, size_t cap); /* what a read answered */
+int64_t evl_stream_pull(evl_stream_handle *s, void *buf, size_t cap);  /* what is there, or one read */
+int64_t
+evl_stream_standing(const evl_stream_handle *s); /* with nothing to read: EVL_EAGAIN, an error, 0: the end */
+int evl_stream_check_idle(const evl_stream_handle *s); /* may a read be started? */
+
+/* stream_splice.c */
+extern const evl_op_type evl_stream_splicing;
+int64_t evl_conduit_send(evl_stream_handle *s, struct evl_conduit *conduit, size_t len);
+int64_t evl_conduit_read(struct evl_conduit *conduit, char *buf, size_t len);
+void evl_conduit_unref(struct evl_conduit *conduit);
+void evl_splice_end(evl_operation *op);   /* takes it out of both streams; it is then to be completed */
+void evl_splice_leave(evl_operation *op); /* and the other stream sees to its own */
+
 /* stream_write.c */
+int evl_stream_check_write(const evl_stream_handle *s);
+bool evl_stream_wait_for_room(evl_stream_handle *s, evl_operation *op); /* a splice; false: out of memory */
+evl_chunk *evl_stream_new_conduit(evl_stream_handle *s);                /* NULL: out of memory */
+void evl_stream_queue_conduit(evl_stream_handle *s, evl_chunk *c, size_t len); /* len 0: it is not needed */
 void evl_stream_send_queue(evl_stream_handle *s);
 void evl_stream_end_writing(evl_stream_handle *s, int error); /* drops the queue; who waits hears of it */
 void evl_stream_end_waiting(evl_stream_handle *s);            /* the stream is closed for them */

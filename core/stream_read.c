@@ -75,8 +75,7 @@ static size_t copy_out(evl_stream_handle *s, void *buf, size_t cap) {
 
 /* --- one read --------------------------------------------------------------------------------- */
 
-int64_t evl_stream_fetch(evl_stream_handle *s, void *buf, size_t cap) {
-    int64_t n = evl_transport_read(s, buf, cap);
+inline int64_t evl_stream_noted(evl_stream_handle *s, int64_t n, size_t cap) {
     if (EVL_LIKELY(n > 0)) {
         s->bytes_in += (uint64_t)n;
         if (EVL_LIKELY(!evl_s_lingers(s)))
@@ -100,6 +99,10 @@ int64_t evl_stream_fetch(evl_stream_handle *s, void *buf, size_t cap) {
     return n;
 }
 
+int64_t evl_stream_fetch(evl_stream_handle *s, void *buf, size_t cap) {
+    return evl_stream_noted(s, evl_transport_read(s, buf, cap), cap);
+}
+
 /* Into the stream's own buffer. */
 static int64_t fetch_more(evl_stream_handle *s, size_t want) {
     size_t room = want < 1024 ? 1024 : want > EVL_READ_MAX ? EVL_READ_MAX : want;
@@ -118,7 +121,7 @@ static int64_t fetch_more(evl_stream_handle *s, size_t want) {
 
 /* What a read gets when the buffer does not have what it wants, and nothing can be added to it: EVL_EAGAIN,
  * an error, or 0 at the end. */
-static int64_t standing(const evl_stream_handle *s) {
+int64_t evl_stream_standing(const evl_stream_handle *s) {
     if (evl_s_has(s, EVL_S_READ_FAILED))
         return s->error;
     return evl_s_has(s, EVL_S_EOF) ? 0 : EVL_EAGAIN;
@@ -139,7 +142,7 @@ static int64_t attempt_some(evl_stream_handle *s, const evl_operation *op) {
         return op->value ? (int64_t)copy_out(s, op->value, cap)
                          : (int64_t)(s->in->len < cap ? s->in->len : cap);
     if (!may_fetch(s))
-        return standing(s);
+        return evl_stream_standing(s);
     if (op->value)
         return evl_stream_fetch(s, op->value, cap);
     int64_t n = fetch_more(s, cap);
@@ -191,14 +194,14 @@ static int64_t examine_until(evl_stream_handle *s, const evl_operation *op) {
 static int64_t examine_line(evl_stream_handle *s, const evl_operation *op) {
     static const evl_buf newline = {"\n", 1};
     int64_t n = examine_separators(s, op, &newline, 1);
-    bool last = n == EVL_EAGAIN && standing(s) == 0;
+    bool last = n == EVL_EAGAIN && evl_stream_standing(s) == 0;
     return last ? (int64_t)s->in->len : n;
 }
 
 static int64_t examine_all(evl_stream_handle *s, const evl_operation *op) {
     if (s->in->len > wanted(op))
         return EVL_EMSGSIZE;
-    return standing(s) == 0 ? (int64_t)s->in->len : EVL_EAGAIN;
+    return evl_stream_standing(s) == 0 ? (int64_t)s->in->len : EVL_EAGAIN;
 }
 
 static int64_t hand_over(evl_stream_handle *s, const evl_operation *op, int64_t n) {
@@ -214,7 +217,7 @@ static int64_t attempt(evl_stream_handle *s, const evl_operation *op, examine_fn
         if (n != EVL_EAGAIN)
             return hand_over(s, op, n);
         if (!may_fetch(s)) {
-            n = standing(s);
+            n = evl_stream_standing(s);
             return n == 0 ? at_end : n;
         }
         if (turn == 1)
@@ -273,7 +276,7 @@ READING(until);
 READING(line);
 READING(all);
 
-static int check_idle(const evl_stream_handle *s) {
+int evl_stream_check_idle(const evl_stream_handle *s) {
     bool pushed = evl_s_has(s, EVL_S_PUSH) && !evl_s_has(s, EVL_S_PAUSED);
     if (evl_s_has(s, EVL_S_NO_READ))
         return EVL_EBADF;
@@ -290,7 +293,7 @@ static int start(evl_stream *stream, evl_op *op, const evl_op_type *type, void *
         rc = evl_op_check_start(stream->loop, op);
     evl_stream_handle *s = evl_s_of(stream);
     if (rc == 0)
-        rc = check_idle(s);
+        rc = evl_stream_check_idle(s);
     if (rc != 0)
         return rc;
     if (cap > INT64_MAX)
@@ -345,7 +348,7 @@ int32_t evl_stream_read_until(evl_stream *stream, evl_op *op, void *buf, size_t 
     if (cap == 0 || !are_separators(separators, n))
         return EVL_EINVAL;
     evl_stream_handle *s = evl_s_of(stream);
-    if (check_idle(s) == 0) {
+    if (evl_stream_check_idle(s) == 0) {
         evl_stream_more *more = evl_stream_more_of(s);
         if (!more)
             return EVL_ENOMEM;
@@ -354,12 +357,18 @@ int32_t evl_stream_read_until(evl_stream *stream, evl_op *op, void *buf, size_t 
     return start(stream, op, &reading_until, buf, cap, n);
 }
 
+int64_t evl_stream_pull(evl_stream_handle *s, void *buf, size_t cap) {
+    if (s->in)
+        return (int64_t)copy_out(s, buf, cap);
+    return may_fetch(s) ? evl_stream_fetch(s, buf, cap) : evl_stream_standing(s);
+}
+
 int64_t evl_stream_try_read(evl_stream *stream, void *buf, size_t cap) {
     int rc = evl_stream_enter(stream);
     if (rc != 0)
         return rc;
     evl_stream_handle *s = evl_s_of(stream);
-    rc = check_idle(s);
+    rc = evl_stream_check_idle(s);
     if (rc != 0 || (!buf && cap > 0))
         return rc != 0 ? rc : EVL_EINVAL;
     if (cap == 0)
@@ -367,7 +376,7 @@ int64_t evl_stream_try_read(evl_stream *stream, void *buf, size_t cap) {
     if (s->in)
         return (int64_t)copy_out(s, buf, cap);
     if (evl_s_has(s, EVL_S_EOF | EVL_S_READ_FAILED) || s->io.fd < 0)
-        return standing(s);
+        return evl_stream_standing(s);
     int64_t n = evl_stream_fetch(s, buf, cap < EVL_READ_MAX ? cap : EVL_READ_MAX);
     evl_touch(stream->loop);
     return n;
@@ -457,7 +466,7 @@ static int64_t push_callback(evl_stream_handle *s) {
     if (EVL_UNLIKELY(s->in != NULL))
         return lend_buffer(s);
     if (EVL_UNLIKELY(!may_fetch(s)))
-        return standing(s);
+        return evl_stream_standing(s);
     char *buf = evl_net_lend(evl_s_net(s));
     if (EVL_UNLIKELY(!buf))
         return EVL_ENOMEM;
@@ -468,7 +477,7 @@ static int64_t push_callback(evl_stream_handle *s) {
 
 static int64_t push_record(evl_stream_handle *s) {
     size_t told = s->in ? s->in->seen : 0;
-    int64_t n = standing(s);
+    int64_t n = evl_stream_standing(s);
     if (told == evl_s_buffered(s) && may_fetch(s))
         n = fetch_more(s, EVL_READ_MAX);
     if (evl_s_buffered(s) == told)
@@ -551,9 +560,11 @@ void evl_stream_readable(evl_stream_handle *s) {
     evl_node *node = &s->io.base.node;
     if (EVL_UNLIKELY(evl_s_has(s, EVL_S_DISCARD)))
         evl_stream_discard(s);
-    else if (s->reader)
+    else if (s->reader) {
+        if (EVL_UNLIKELY(s->reader->type == &evl_stream_splicing) && s->reader->state == EVL_OP_PENDING)
+            evl_list_remove(&s->reader->node.link); /* it waited for the other stream */
         evl_op_try(s->reader);
-    else if (EVL_LIKELY((s->flags & (EVL_S_PUSH | EVL_S_PAUSED)) == EVL_S_PUSH)) {
+    } else if (EVL_LIKELY((s->flags & (EVL_S_PUSH | EVL_S_PAUSED)) == EVL_S_PUSH)) {
         if (EVL_LIKELY(!evl_linked(&node->link)) && has_room(s))
             evl_ready(evl_s_loop(s), node);
     } else if (!evl_s_has(s, EVL_S_EDGE))
@@ -589,6 +600,8 @@ void evl_stream_end_reading(evl_stream_handle *s, int error) {
     }
     if (op) {
         s->reader = NULL;
+        if (op->type == &evl_stream_splicing)
+            evl_splice_leave(op);
         evl_op_fail(op, error);
     }
     evl_stream_readable(s);

@@ -8,7 +8,7 @@
 #define PIECES_MAX 64
 #define BUFS_MAX   1024
 
-enum { WAIT_DRAIN, WAIT_FLUSH, WAIT_SHUTDOWN };
+enum { WAIT_DRAIN, WAIT_FLUSH, WAIT_SHUTDOWN, WAIT_SPLICE };
 
 size_t evl_stream_queue_size(const evl_stream_handle *s) { return s->out ? s->out->queued : 0; }
 
@@ -62,6 +62,8 @@ static void free_chunk(evl_stream_handle *s, evl_chunk *c) {
     evl_list_unlink(&c->link);
     if (c->release)
         evl_drop_reserved(net->loop, c->release);
+    if (c->conduit)
+        evl_conduit_unref(c->conduit);
     if (c->size == SIZE_BLOCK)
         evl_pool_give(net, &net->blocks, c);
     else if (c->size == SIZE_HEAD)
@@ -194,10 +196,29 @@ static int64_t send_file_by_copy(evl_stream_handle *s, evl_chunk *c) {
     return n;
 }
 
+/* The kernel would not splice to this fd: what the pipe holds becomes a chunk that is copied. 0: this chunk
+ * is done with. */
+static int64_t copy_conduit(evl_stream_handle *s, evl_chunk *c) {
+    evl_chunk *copy = new_chunk(s, c->len);
+    if (!copy)
+        return EVL_ENOMEM;
+    int64_t n = evl_conduit_read(c->conduit, copy->bytes, c->len);
+    if (n <= 0) {
+        free_chunk(s, copy);
+        return n;
+    }
+    copy->len = (size_t)n;
+    s->out->queued += copy->len;
+    evl_list_insert(c->link.next, &copy->link);
+    return 0;
+}
+
 static int64_t send_file(evl_stream_handle *s, evl_chunk *c) {
     bool plain = !(s->more && s->more->transport) && evl_s_has(s, EVL_S_SOCKET);
     int64_t n = EVL_ENOSYS;
-    if (plain && c->op->count == 0) {
+    if (c->conduit)
+        n = evl_conduit_send(s, c->conduit, c->len);
+    else if (plain && c->op->count == 0) {
         ssize_t rc;
         do
             rc = evl_sys.sendfile(s->io.fd, c->file, &c->offset, c->len);
@@ -207,7 +228,7 @@ static int64_t send_file(evl_stream_handle *s, evl_chunk *c) {
             c->op->count = 1; /* remembered */
     }
     if (n == EVL_ENOSYS || n == EVL_EINVAL)
-        n = send_file_by_copy(s, c);
+        n = c->conduit ? copy_conduit(s, c) : send_file_by_copy(s, c);
     if (n > 0) {
         sent(s, (size_t)n);
         c->sent += n;
@@ -231,7 +252,8 @@ static bool step_file(evl_stream_handle *s, evl_chunk *c, int64_t *result) {
         return true;
     int64_t total = n < 0 ? n : c->sent;
     free_chunk(s, c);
-    evl_op_complete(op, total);
+    if (op)
+        evl_op_complete(op, total);
     *result = 1;
     return true;
 }
@@ -274,6 +296,8 @@ static bool is_met(const evl_stream_handle *s, int what) {
     if (what == WAIT_DRAIN)
         return !evl_s_has(s, EVL_S_CHOKED);
     bool flushed = !evl_s_is_sending(s);
+    if (what == WAIT_SPLICE)
+        return flushed;
     return what == WAIT_FLUSH ? flushed : flushed && is_ended(s);
 }
 
@@ -295,6 +319,10 @@ void evl_stream_told(evl_stream_handle *s) {
         if (!is_met(s, op->count))
             continue;
         evl_list_remove(link);
+        if (op->count == WAIT_SPLICE) {
+            evl_op_try(op);
+            continue;
+        }
         bool failed = op->count == WAIT_SHUTDOWN && evl_s_has(s, EVL_S_READ_FAILED);
         evl_op_complete(op, failed ? s->error : 0);
     }
@@ -304,7 +332,11 @@ void evl_stream_told(evl_stream_handle *s) {
 static void end_waiters(evl_stream_handle *s, int error) {
     evl_outq *q = s->out;
     while (!evl_list_empty(&q->waiters)) {
-        evl_operation *op = evl_operation_at(evl_list_shift(&q->waiters));
+        evl_operation *op = evl_operation_at(q->waiters.next);
+        if (op->count == WAIT_SPLICE)
+            evl_splice_end(op);
+        else
+            evl_list_remove(&op->node.link);
         evl_op_complete(op, error);
     }
     for (evl_link *link = q->chunks.next, *next; link != &q->chunks; link = next) {
@@ -334,7 +366,8 @@ void evl_stream_end_writing(evl_stream_handle *s, int error) {
     end_waiters(s, error);
     while (!evl_list_empty(&s->out->chunks)) {
         evl_chunk *c = EVL_OWNER(s->out->chunks.next, evl_chunk, link);
-        s->out->queued -= c->len;
+        if (c->file < 0)
+            s->out->queued -= c->len;
         free_chunk(s, c);
     }
     drop_empty(s);
@@ -426,7 +459,7 @@ int32_t evl_stream_write_eof(evl_stream *stream) {
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-static int check_write(evl_stream_handle *s) {
+int evl_stream_check_write(const evl_stream_handle *s) {
     if (EVL_UNLIKELY(evl_s_has(s, EVL_S_NO_WRITE | EVL_S_SHUT_ASKED | EVL_S_WRITE_FAILED))) {
         if (evl_s_has(s, EVL_S_WRITE_FAILED))
             return s->error;
@@ -462,7 +495,7 @@ static int64_t send_now(evl_stream_handle *s, const evl_buf *bufs, int n) {
 }
 
 static int64_t write_pieces(evl_stream_handle *s, const evl_buf *bufs, int n, size_t total) {
-    int rc = check_write(s);
+    int rc = evl_stream_check_write(s);
     if (EVL_UNLIKELY(rc != 0))
         return rc;
     if (EVL_UNLIKELY(total == 0))
@@ -541,7 +574,7 @@ int64_t evl_stream_write_ref(evl_stream *stream, const void *data, size_t len, e
     if (rc != 0)
         return rc;
     evl_stream_handle *s = evl_s_of(stream);
-    rc = (!data && len > 0) || len > INT64_MAX ? EVL_EINVAL : check_write(s);
+    rc = (!data && len > 0) || len > INT64_MAX ? EVL_EINVAL : evl_stream_check_write(s);
     if (rc == 0 && is_too_much(s, len))
         rc = EVL_ENOBUFS;
     if (rc != 0)
@@ -604,7 +637,7 @@ int32_t evl_stream_sendfile(evl_stream *stream, evl_op *op, evl_fd file, int64_t
     if (rc != 0)
         return rc;
     evl_stream_handle *s = evl_s_of(stream);
-    rc = check_write(s);
+    rc = evl_stream_check_write(s);
     if (rc == 0)
         rc = file_rest(file, offset, &len);
     if (rc != 0)
@@ -633,6 +666,38 @@ int32_t evl_stream_sendfile(evl_stream *stream, evl_op *op, evl_fd file, int64_t
     }
     evl_touch(stream->loop);
     return 0;
+}
+
+/* --- from another stream ---------------------------------------------------------------------- */
+
+bool evl_stream_wait_for_room(evl_stream_handle *s, evl_operation *op) {
+    evl_outq *q = queue_of(s);
+    if (!q)
+        return false;
+    op->count = WAIT_SPLICE;
+    evl_list_append(&q->waiters, &op->node.link);
+    return true;
+}
+
+evl_chunk *evl_stream_new_conduit(evl_stream_handle *s) {
+    evl_chunk *c = new_chunk(s, 0);
+    if (c && !queue_of(s)) {
+        free_chunk(s, c);
+        c = NULL;
+    }
+    return c;
+}
+
+void evl_stream_queue_conduit(evl_stream_handle *s, evl_chunk *c, size_t len) {
+    if (len == 0) {
+        free_chunk(s, c);
+        drop_empty(s);
+        return;
+    }
+    c->len = len;
+    evl_list_append(&s->out->chunks, &c->link);
+    evl_handle_set_active(&s->io.base, true);
+    evl_stream_send_queue(s);
 }
 
 /* --- marks ------------------------------------------------------------------------------------ */

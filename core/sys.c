@@ -75,26 +75,34 @@ static int sys_accept(int fd, struct sockaddr *address, socklen_t *len) {
 
 /* Where the kernel cannot be told to leave the signal out, it is blocked for the call and the one that came
  * of it is taken; one that was pending before is not ours to take. */
-static ssize_t write_blocking_sigpipe(int fd, const struct iovec *iov, int n) {
-    sigset_t pipe_only, before, pending;
-    (void)sigemptyset(&pipe_only);
-    (void)sigaddset(&pipe_only, SIGPIPE);
+typedef struct quiet {
+    sigset_t pipe_only, before;
+    bool was_pending;
+} quiet;
+
+static void begin_quiet(quiet *q) {
+    sigset_t pending;
+    (void)sigemptyset(&q->pipe_only);
+    (void)sigaddset(&q->pipe_only, SIGPIPE);
     (void)sigpending(&pending);
-    bool was_pending = sigismember(&pending, SIGPIPE) == 1;
-    (void)pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
-    ssize_t rc = writev(fd, iov, n);
+    q->was_pending = sigismember(&pending, SIGPIPE) == 1;
+    (void)pthread_sigmask(SIG_BLOCK, &q->pipe_only, &q->before);
+}
+
+static ssize_t end_quiet(const quiet *q, ssize_t rc) {
     int error = errno;
-    if (rc < 0 && error == EPIPE && !was_pending) {
+    if (rc < 0 && error == EPIPE && !q->was_pending) {
 #if defined(__APPLE__) || defined(__OpenBSD__)
         int taken;
+        sigset_t pending;
         if (sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1)
-            (void)sigwait(&pipe_only, &taken);
+            (void)sigwait(&q->pipe_only, &taken);
 #else
         struct timespec now = {0, 0};
-        (void)sigtimedwait(&pipe_only, NULL, &now);
+        (void)sigtimedwait(&q->pipe_only, NULL, &now);
 #endif
     }
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &q->before, NULL);
     errno = error;
     return rc;
 }
@@ -107,13 +115,17 @@ static ssize_t sys_write_pipe(int fd, const struct iovec *iov, int n) {
     if (rc >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL))
         return rc;
 #endif
-    return write_blocking_sigpipe(fd, iov, n);
+    quiet q;
+    begin_quiet(&q);
+    return end_quiet(&q, writev(fd, iov, n));
 }
 
 static ssize_t sys_sendfile(int out, int in, int64_t *offset, size_t len) {
 #if defined(__linux__)
+    quiet q;
     off_t at = (off_t)*offset;
-    ssize_t n = sendfile(out, in, &at, len);
+    begin_quiet(&q);
+    ssize_t n = end_quiet(&q, sendfile(out, in, &at, len));
     *offset = at;
     return n;
 #else
@@ -146,6 +158,18 @@ static int sys_recvmmsg(int fd, evl_mmsg *rows, unsigned n, int flags) {
     return sys_sendmmsg(fd, rows, n, flags);
 }
 #endif
+
+static ssize_t sys_splice(int from, int to, size_t len) {
+#if defined(__linux__)
+    quiet q;
+    begin_quiet(&q);
+    return end_quiet(&q, splice(from, NULL, to, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+#else
+    (void)from, (void)to, (void)len;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
 
 static ssize_t sys_pread(int fd, void *buf, size_t len, int64_t offset) {
     return pread(fd, buf, len, (off_t)offset);
@@ -353,6 +377,7 @@ evl_sys_table evl_sys = {
     .recvmmsg = sys_recvmmsg,
     .write_pipe = sys_write_pipe,
     .sendfile = sys_sendfile,
+    .splice = sys_splice,
     .pread = sys_pread,
     .getsockopt = getsockopt,
     .setsockopt = setsockopt,

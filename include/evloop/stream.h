@@ -119,6 +119,14 @@ EVL_API int64_t evl_stream_write_ref(evl_stream *stream, const void *data, size_
  * reading the file or of sending. @since 0.1 */
 EVL_API int32_t evl_stream_sendfile(evl_stream *stream, evl_op *op, evl_fd file, int64_t offset, size_t len);
 
+/* Moves everything that comes from one stream to another until its end, as far as the kernel can without
+ * copying it through this process; one waits for the other. Completes with the number of bytes, all of them
+ * handed over to `to`, whose end is not announced: that is evl_stream_write_eof. Meanwhile `from` is being
+ * read; writing to `to` goes on working. Cancelled, closed or timed out, what was moved stays moved and
+ * nothing is lost. Errors: those of reading `from` and of writing to `to`, and EVL_EINVAL (the same stream,
+ * two loops); it completes with the error of either, EVL_ECLOSED when one is closed. @since 0.1 */
+EVL_API int32_t evl_stream_splice(evl_stream *from, evl_op *op, evl_stream *to);
+
 /* Completes with 0 when writing may go on: at once while no more than the high mark is queued, else when it
  * has sunk to the low mark. Or with the error that writing met, or EVL_ECLOSED. Any number may wait.
  * Errors: EVL_EBUSY, EVL_EINVAL, EVL_ENOMEM. @since 0.1 */
