@@ -55,7 +55,7 @@ class task_group {
     void cancel() noexcept {
         if (!aborting_)
             abort();
-        if (!exiting_)
+        if (!exiting_ && !parent_cancelled_)
             cancel_parent();
     }
 

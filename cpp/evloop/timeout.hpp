@@ -16,8 +16,8 @@ namespace evloop::inline EVLOOP_CPP_ABI {
 class time_limit {
   public:
     explicit time_limit(std::int64_t deadline) : task_(this_task()), at_entry_(task_.cancelling()) {
-        if (deadline != EVL_NEVER)
-            (void)check(set(deadline));
+        (void)evl_op_init(&timer_, expire, this, 0);
+        (void)check(set(deadline));
     }
     time_limit(const time_limit &) = delete;
     ~time_limit() { (void)leave(); }
@@ -27,15 +27,13 @@ class time_limit {
     status reschedule(std::chrono::time_point<loop_clock, Duration> when) {
         return check(stage_ == active ? set(detail::deadline(when)) : EVL_EALREADY);
     }
-    time_point when() const noexcept {
-        return time_point(std::chrono::nanoseconds(timer_ ? evl_timer_deadline(timer_) : EVL_NEVER));
-    }
+    time_point when() const noexcept { return time_point(std::chrono::nanoseconds(deadline_)); }
     // Whether the time ran out before the end.
     bool expired() const noexcept { return stage_ == expiring || stage_ == over; }
 
     // Ends it. Answers whether a cancellation that arrives now is the limit's own.
     bool leave() noexcept {
-        (void)evl_close(std::exchange(timer_, nullptr));
+        (void)evl_op_close(&timer_);
         if (stage_ != expiring) {
             stage_ = stage_ == active ? left : stage_;
             return false;
@@ -45,11 +43,15 @@ class time_limit {
     }
 
   private:
+    // A deadline that has passed takes its turn in the next pass like any deferred call.
     std::int32_t set(std::int64_t deadline) noexcept {
-        if (!timer_)
-            if (const std::int32_t rc = evl_timer_new(task_.state()->loop, expire, this, &timer_); rc < 0)
-                return rc;
-        return evl_timer_start(timer_, deadline, 0);
+        evl_loop *loop = task_.state()->loop;
+        deadline_ = deadline;
+        (void)evl_op_close(&timer_);
+        if (deadline == EVL_NEVER)
+            return 0;
+        return deadline <= evl_time(loop) ? evl_defer(loop, &timer_)
+                                          : evl_sleep_until(loop, &timer_, deadline);
     }
     static void expire(void *arg, std::int64_t) noexcept {
         auto *self = static_cast<time_limit *>(arg);
@@ -59,7 +61,8 @@ class time_limit {
 
     any_task task_;
     std::uint32_t at_entry_;
-    evl_timer *timer_ = nullptr;
+    evl_op timer_;
+    std::int64_t deadline_ = EVL_NEVER;
     enum : unsigned char { active, expiring, over, left } stage_ = active;
 };
 
