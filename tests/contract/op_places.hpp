@@ -23,12 +23,13 @@ class Place {
     virtual void fire() = 0;               // what it waits for comes about
     virtual int64_t value() { return 0; }  // its result then
     virtual bool queued_from_start() { return false; }
-    virtual bool free_object() { return false; }  // true: there was one, and it is gone
-    virtual bool takes() { return false; }        // completing hands something over
-    virtual bool takes_back() { return takes(); } // and free_object takes it back
-    virtual bool available() { return true; }     // what takes() can be had again; takes it
-    virtual bool single() { return false; }       // only one operation at a time here
-    virtual void finish(int) {}                   // at the end; how many starts completed with value()
+    virtual bool free_object() { return false; }            // true: there was one, and it is gone
+    virtual bool takes() { return false; }                  // completing hands something over
+    virtual bool takes_back() { return takes(); }           // and free_object takes it back
+    virtual bool available() { return true; }               // what takes() can be had again; takes it
+    virtual bool retracts() { return queued_from_start(); } // ready, it can still be cancelled
+    virtual bool single() { return false; }                 // only one operation at a time here
+    virtual void finish(int) {} // at the end; how many starts completed with value()
 
   protected:
     World &w;
@@ -262,14 +263,53 @@ struct Job : Place {
     std::atomic<int> dropped = 0;
 };
 
+// Of two datagram sockets one receives what the other sends.
+struct Receive : Place {
+    explicit Receive(World &world) : Place(world) {
+        uint32_t length = 0;
+        EXPECT_EQ(evl_address_parse("127.0.0.1", 0, address, sizeof address, &length), 0);
+        for (evl_udp **u : {&socket, &sender})
+            EXPECT_EQ(evl_udp_open(w.loop, address, length, 0, u), 0);
+        EXPECT_GT(evl_udp_local(socket, address, sizeof address), 0);
+        EXPECT_EQ(evl_udp_connect(sender, address, length), 0);
+    }
+    ~Receive() override {
+        if (!w.loop)
+            return;
+        evl_close(socket);
+        evl_close(sender);
+    }
+    const char *name() const override { return "udp receive"; }
+    void arm() override {
+        while (evl_udp_try_receive(socket, buf, sizeof buf, nullptr, nullptr) >= 0) {
+        }
+    }
+    int32_t start(evl_op *op) override {
+        return evl_udp_receive(socket, op, buf, sizeof buf, nullptr, nullptr);
+    }
+    void fire() override { EXPECT_EQ(evl_udp_send(sender, "four", 4, nullptr, 0), 4); }
+    int64_t value() override { return 4; }
+    bool free_object() override {
+        EXPECT_EQ(evl_close(std::exchange(socket, nullptr)), 0);
+        return true;
+    }
+    bool takes_back() override { return true; }
+    bool retracts() override { return true; }
+    bool single() override { return true; }
+    evl_udp *socket = nullptr, *sender = nullptr;
+    unsigned char address[EVL_ADDRESS_SIZE];
+    char buf[8];
+};
+
 template <class P>
 std::unique_ptr<Place> make(World &w) {
     return std::make_unique<P>(w);
 }
 using Maker = std::unique_ptr<Place> (*)(World &);
 
-inline constexpr Maker all[] = {make<Sleep>, make<WaitFd>, make<WaitSignal>, make<Defer>,      make<Park>,
-                                make<Event>, make<Lock>,   make<Semaphore>,  make<Condition>,  make<Barrier>,
-                                make<Put>,   make<Get>,    make<Join>,       make<FutureWait>, make<Job>};
+inline constexpr Maker all[] = {make<Sleep>,     make<WaitFd>,     make<WaitSignal>, make<Defer>,
+                                make<Park>,      make<Event>,      make<Lock>,       make<Semaphore>,
+                                make<Condition>, make<Barrier>,    make<Put>,        make<Get>,
+                                make<Join>,      make<FutureWait>, make<Job>,        make<Receive>};
 
 } // namespace places

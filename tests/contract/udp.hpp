@@ -111,6 +111,34 @@ struct Unix {
     Fd peer;
 };
 
+// Room for many.
+struct Rows {
+    explicit Rows(size_t n, size_t cap = 16) : data(n, std::vector<char>(cap)), from(n), rows(n) {
+        for (size_t i = 0; i < n; i++)
+            rows[i] = {
+                .data = data[i].data(), .cap = cap, .address = from[i].bytes, .length = 0, .result = 0};
+    }
+    std::string text(size_t i) const {
+        return rows[i].result < 0 ? std::to_string(rows[i].result)
+                                  : std::string(data[i].data(), static_cast<size_t>(rows[i].result));
+    }
+    std::vector<std::vector<char>> data;
+    std::vector<Address> from;
+    std::vector<evl_udp_in> rows;
+};
+
+// One and the same address for all; NULL: the connected one.
+inline std::vector<evl_udp_out> rows_to(const std::vector<std::string> &texts, const Address *to) {
+    std::vector<evl_udp_out> rows;
+    for (const std::string &text : texts)
+        rows.push_back({.data = text.data(),
+                        .len = text.size(),
+                        .address = to ? to->bytes : nullptr,
+                        .length = to ? to->length : 0,
+                        .reserved = 0});
+    return rows;
+}
+
 // A receive and room for it, of which the outcome is noted: "hello", "-111".
 struct Box {
     explicit Box(World &w, size_t cap = 2000, uint32_t flags = 0) : data(cap) {
