@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The forwarder passes on every byte, the end of each half, and resets; Python's servers, nc and curl talk through it."""
+"""The forwarder passes on bytes, ends of halves and resets; Python's servers, nc and curl talk through it."""
 import asyncio
 import hashlib
 import http.server
