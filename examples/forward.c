@@ -1,22 +1,21 @@
 /* forward.c - a port forwarder: what connects to PORT is connected to HOST and SERVICE.
  *     forward PORT HOST SERVICE      PORT 0: the kernel chooses; it is printed either way
  *
- * Each direction goes on by itself: the end of what one side sends is passed on while the other may still be
- * answering, and a side that does not take what it is sent stops the other from being read. */
+ * Each direction goes on by itself and within the kernel: the end of what one side sends is passed on while
+ * the other may still be answering, and a side that does not take what it is sent stops the other from being
+ * read. */
 #define _POSIX_C_SOURCE 200809L
 #include <evloop.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { HIGH_MARK = 1 << 18, LOW_MARK = 1 << 16 }; /* bytes queued */
-
 typedef struct end {
     struct pair *pair;
     struct end *other;
     evl_stream *stream;
-    evl_op drained; /* this end has taken enough: the other may be read again */
-    int ended;      /* has sent everything */
+    evl_op sent; /* everything that this end sends, to the other */
+    int ended;
 } end;
 
 typedef struct pair {
@@ -40,7 +39,7 @@ static void pair_end(pair *p, int32_t error) {
         fprintf(stderr, "forward: %s\n", evl_strerror(error));
     evl_op_close(&p->connected);
     for (int i = 0; i < 2; i++) {
-        evl_op_close(&p->ends[i].drained);
+        evl_op_close(&p->ends[i].sent);
         if (error < 0) /* a reset on one side is one on the other */
             evl_stream_abort(p->ends[i].stream);
         else
@@ -49,42 +48,19 @@ static void pair_end(pair *p, int32_t error) {
     free(p);
 }
 
-static void on_drained(void *arg, int64_t rc) {
-    end *to = arg;
-    if (rc == 0 && !to->other->ended)
-        rc = evl_stream_resume(to->other->stream);
-    if (rc < 0)
-        pair_end(to->pair, (int32_t)rc);
-}
-
-static int64_t pass_on(end *from, int64_t n) {
-    const void *data;
-    evl_stream *to = from->other->stream;
-    evl_stream_peek(from->stream, &data);
-    int64_t rc = evl_stream_write(to, data, (size_t)n);
-    if (rc >= 0 && rc < n)
-        return EVL_ENOMEM;
-    if (rc < 0 || evl_stream_queued(to) <= HIGH_MARK)
-        return rc;
-    rc = evl_stream_pause(from->stream);
-    return rc < 0 ? rc : evl_stream_drain(to, &from->other->drained);
-}
-
-static void on_data(void *arg, int64_t n) {
+static void on_sent(void *arg, int64_t rc) {
     end *from = arg;
-    from->ended = n == 0;
-    int64_t rc = n < 0 ? n : n == 0 ? evl_stream_write_eof(from->other->stream) : pass_on(from, n);
-    if (rc < 0 || (from->ended && from->other->ended))
+    from->ended = 1;
+    if (rc >= 0)
+        rc = evl_stream_write_eof(from->other->stream);
+    if (rc < 0 || from->other->ended)
         pair_end(from->pair, (int32_t)rc);
 }
 
 static void on_connected(void *arg, int64_t rc) {
     pair *p = arg;
-    for (int i = 0; i < 2 && rc == 0; i++) {
-        rc = evl_stream_set_marks(p->ends[i].stream, HIGH_MARK, LOW_MARK, 0);
-        if (rc == 0)
-            rc = evl_stream_on_data(p->ends[i].stream, on_data, &p->ends[i]);
-    }
+    for (int i = 0; i < 2 && rc == 0; i++)
+        rc = evl_stream_splice(p->ends[i].stream, &p->ends[i].sent, p->ends[1 - i].stream);
     if (rc < 0)
         pair_end(p, (int32_t)rc);
 }
@@ -94,7 +70,7 @@ static void pair_new(evl_stream *stream) {
     check(p == NULL ? EVL_ENOMEM : 0, "a pair");
     for (int i = 0; i < 2; i++) {
         p->ends[i] = (end){.pair = p, .other = &p->ends[1 - i]};
-        check(evl_op_init(&p->ends[i].drained, on_drained, &p->ends[i], 0), "evl_op_init");
+        check(evl_op_init(&p->ends[i].sent, on_sent, &p->ends[i], 0), "evl_op_init");
     }
     p->ends[0].stream = stream;
     check(evl_op_init(&p->connected, on_connected, p, 0), "evl_op_init");
