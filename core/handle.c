@@ -75,7 +75,6 @@ void evl_handle_give(evl_handle *handle) {
 
 void evl_handle_linger(evl_handle *handle) {
     evl_loop *loop = handle->loop;
-    evl_list_unlink(&handle->node.link);
     if (handle->extra)
         give_extra(loop, handle->extra, handle->node.arg);
     handle->extra = NULL;
@@ -104,6 +103,7 @@ void evl_handle_run(evl_loop *loop, evl_node *node) {
     int64_t result;
     if (loop->types[node->kind]->take(EVL_OWNER(node, evl_handle, node), &result))
         node->fn.done(node->arg, result);
+    loop->lent_to = NULL;
 }
 
 void evl_handle_know(evl_loop *loop, int kind, const evl_handle_type *type) {

@@ -238,6 +238,7 @@ struct evl_loop {
     evl_executor *default_pool;
     struct evl_net *net; /* net.h: what the streams of a loop share, NULL until there is one */
     void (*net_free)(evl_loop *loop);
+    const evl_handle *lent_to; /* the handle whose callback runs, if it was lent something */
     evl_executor *names_pool;
     evl_link children; /* process.c: of this loop, those whose handle was closed included */
 

@@ -24,9 +24,8 @@ typedef struct evl_net {
     evl_pool heads;  /* evl_chunk without bytes */
     evl_pool queues; /* evl_outq */
 
-    /* What a push callback may look at. */
+    /* What a push callback may look at: that of evl_loop.lent_to. */
     char *lent; /* EVL_READ_MAX bytes, NULL until the first push */
-    const evl_handle *lent_to;
     const char *lent_data;
     size_t lent_len;
     struct evl_inbuf *lent_in; /* a stream's own buffer that is lent instead, given back with the next */

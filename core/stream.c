@@ -62,6 +62,7 @@ void evl_stream_interest(evl_stream_handle *s) {
 static void lose(evl_stream_handle *s, int error) {
     s->flags |= EVL_S_KEEP_FD;
     s->flags &= ~(uint32_t)EVL_S_UNBLOCK;
+    s->flags &= ~(uint32_t)EVL_S_DISCARD; /* there is nothing left to discard */
     evl_stream_end_reading(s, error);
     evl_stream_end_writing(s, error);
     evl_stream_settle(s);
@@ -277,8 +278,8 @@ static void free_parts(evl_stream_handle *s) {
         evl_mem_free(&evl_s_loop(s)->mem, s->more, sizeof *s->more);
     s->in = NULL;
     s->more = NULL;
-    if (net->lent_to == &s->io.base)
-        net->lent_to = NULL;
+    if (net->loop->lent_to == &s->io.base)
+        net->loop->lent_to = NULL;
 }
 
 static void detach(evl_handle *handle) {
@@ -330,14 +331,13 @@ static bool lingers(evl_handle *handle) {
     if (!is_owed(s) || evl_s_has(s, EVL_S_WRITE_FAILED))
         return false;
     evl_list_unlink(&s->peers);
-    s->last_in = evl_saturated_add(loop->now, linger);
+    s->last_in = evl_saturated_add(evl_clock_read(&loop->clock), linger);
     evl_list_append(&loop->net->lingering, &s->peers);
     evl_timer_first(loop->net->sweep_timer, s->last_in);
     evl_stream_interest(s);
-    if (evl_s_has(s, EVL_S_CAN_READ)) {
-        evl_list_append(&loop->net->reading, &handle->node.link);
-        evl_net_again(loop->net);
-    }
+    evl_list_unlink(&handle->node.link);
+    if (evl_s_has(s, EVL_S_CAN_READ))
+        evl_stream_discard_soon(s);
     return true;
 }
 

@@ -120,6 +120,7 @@ int evl_stream_enter(const evl_stream *stream);
 int64_t evl_stream_fetch(evl_stream_handle *s, void *buf, size_t cap); /* a read, and what follows from it */
 void evl_stream_readable(evl_stream_handle *s);
 void evl_stream_discard(evl_stream_handle *s);
+void evl_stream_discard_soon(evl_stream_handle *s); /* in the next pass: what is lent now stays */
 void evl_stream_end_reading(evl_stream_handle *s, int error); /* whoever reads hears of it */
 bool evl_stream_take(evl_handle *handle, int64_t *result);
 void evl_inbuf_give(evl_net *net, evl_inbuf *in);

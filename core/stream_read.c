@@ -270,6 +270,9 @@ static void deliver(evl_operation *op, int64_t (*attempt_it)(evl_stream_handle *
     static const evl_op_type reading_##what = {                                                              \
         .name = "read_" #what, .leave = leave, .deliver = deliver_##what, .tries = true}
 
+/* Of no bytes, which is no read at all. */
+static const evl_op_type reading_nothing = {.name = "read_nothing"};
+
 READING(some);
 READING(exactly);
 READING(until);
@@ -301,7 +304,7 @@ static int start(evl_stream *stream, evl_op *op, const evl_op_type *type, void *
     if (s->in)
         s->in->seen = 0; /* by whoever read before, for something else */
     if (cap == 0)
-        return evl_op_start_done(stream->loop, op, type, s, 0);
+        return evl_op_start_done(stream->loop, op, &reading_nothing, s, 0);
     evl_operation *self = evl_op_park(stream->loop, op, type, s);
     self->value = buf;
     self->until = (int64_t)cap;
@@ -390,7 +393,7 @@ int64_t evl_stream_peek(evl_stream *stream, const void **data) {
         return rc != 0 ? rc : EVL_EINVAL;
     const evl_stream_handle *s = evl_s_of(stream);
     const evl_net *net = evl_s_net(s);
-    if (EVL_LIKELY(net->lent_to == stream)) {
+    if (EVL_LIKELY(net->loop->lent_to == stream)) {
         *data = net->lent_data;
         return (int64_t)net->lent_len;
     }
@@ -446,7 +449,7 @@ static bool is_record(const evl_stream_handle *s) { return s->io.base.node.sink 
 
 static void lend(evl_stream_handle *s, const char *data, size_t len) {
     evl_net *net = evl_s_net(s);
-    net->lent_to = &s->io.base;
+    net->loop->lent_to = &s->io.base;
     net->lent_data = data;
     net->lent_len = len;
 }
@@ -532,7 +535,8 @@ int32_t evl_stream_pause(evl_stream *stream) {
         return rc;
     evl_stream_handle *s = evl_s_of(stream);
     s->flags |= EVL_S_PAUSED;
-    evl_list_unlink(&stream->node.link);
+    if (evl_s_has(s, EVL_S_PUSH))
+        evl_list_unlink(&stream->node.link);
     evl_stream_settle(s);
     return 0;
 }
@@ -579,17 +583,22 @@ void evl_stream_discard(evl_stream_handle *s) {
         evl_inbuf_give(net, s->in);
         s->in = NULL;
     }
-    net->lent_to = NULL;
+    net->loop->lent_to = NULL;
     for (int i = 0; i < EVL_READS_MAX && may_fetch(s); i++)
         (void)evl_stream_fetch(s, waste ? waste : small, waste ? EVL_READ_MAX : sizeof small);
     if (may_fetch(s)) {
-        evl_list_unlink(&s->io.base.node.link);
-        evl_list_append(&net->reading, &s->io.base.node.link);
-        evl_net_again(net);
+        evl_stream_discard_soon(s);
         return;
     }
     evl_stream_told(s);
     evl_stream_settle(s);
+}
+
+void evl_stream_discard_soon(evl_stream_handle *s) {
+    evl_net *net = evl_s_net(s);
+    evl_list_unlink(&s->io.base.node.link);
+    evl_list_append(&net->reading, &s->io.base.node.link);
+    evl_net_again(net);
 }
 
 void evl_stream_end_reading(evl_stream_handle *s, int error) {

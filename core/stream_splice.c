@@ -57,7 +57,7 @@ int64_t evl_conduit_read(evl_conduit *conduit, char *buf, size_t len) {
 /* Bytes that are in this process already: left by another read, or there is no splice for these two. */
 static int64_t move_by_copy(evl_stream_handle *from, evl_stream_handle *to) {
     char *buf = evl_net_lend(evl_s_net(from));
-    evl_s_net(from)->lent_to = NULL;
+    evl_s_loop(from)->lent_to = NULL;
     if (!buf)
         return EVL_ENOMEM;
     int64_t n = evl_stream_pull(from, buf, EVL_READ_MAX);

@@ -180,7 +180,7 @@ static int64_t send_pieces(evl_stream_handle *s) {
 /* Where the kernel has no sendfile for this pair of files. */
 static int64_t send_file_by_copy(evl_stream_handle *s, evl_chunk *c) {
     char *buf = evl_net_lend(evl_s_net(s));
-    evl_s_net(s)->lent_to = NULL;
+    evl_s_loop(s)->lent_to = NULL;
     if (!buf)
         return EVL_ENOMEM;
     size_t want = c->len < EVL_READ_MAX ? c->len : EVL_READ_MAX;
@@ -422,8 +422,8 @@ int32_t evl_stream_shutdown(evl_stream *stream, evl_op *op) {
     evl_stream_try_shutdown(s);
     rc = wait_for(stream, op, WAIT_SHUTDOWN);
     drop_empty(s);
-    if (rc == 0)
-        evl_stream_discard(s);
+    if (rc == 0 && evl_s_has(s, EVL_S_CAN_READ))
+        evl_stream_discard_soon(s);
     evl_stream_interest(s);
     evl_touch(stream->loop);
     return rc;

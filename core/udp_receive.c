@@ -108,7 +108,7 @@ static bool push(evl_udp_socket *u, int64_t *result) {
     *result = n;
     if (n == EVL_EAGAIN)
         return false;
-    net->lent_to = n >= 0 || n == EVL_EMSGSIZE ? &u->io.base : NULL;
+    net->loop->lent_to = n >= 0 || n == EVL_EMSGSIZE ? &u->io.base : NULL;
     net->lent_data = room;
     net->lent_len = n >= 0 ? (size_t)n : EVL_READ_MAX;
     push_on(u, n);
@@ -126,8 +126,8 @@ static int make_room(evl_loop *loop) {
 
 static void take_back(const evl_udp_socket *u) {
     evl_net *net = u->io.base.loop->net;
-    if (net && net->lent_to == &u->io.base)
-        net->lent_to = NULL;
+    if (net && net->loop->lent_to == &u->io.base)
+        net->loop->lent_to = NULL;
 }
 
 /* A record says only that there is something, once until somebody looks. */
@@ -222,7 +222,7 @@ int64_t evl_udp_peek(const evl_udp *udp, const void **data, const void **address
         return rc;
     const evl_udp_socket *u = evl_u_of(udp);
     const evl_net *net = udp->loop->net;
-    if (!net || net->lent_to != udp)
+    if (!net || net->loop->lent_to != udp)
         return EVL_EAGAIN;
     if (data)
         *data = net->lent_data;

@@ -565,7 +565,7 @@ static uint32_t mask_of(const struct kevent *row, uint32_t bit) {
     if (bit == EVL_PRI || !(row->flags & EV_EOF))
         return bit;
     /* There may be data left: READ comes with it, and a read tells. */
-    return bit | (has_hung_up(row) ? EVL_HUP : 0) | (row->fflags ? EVL_ERR : 0);
+    return bit | (has_hung_up(row) ? EVL_HUP : EVL_MASK_RDHUP) | (row->fflags ? EVL_ERR : 0);
 }
 
 static void take_row(kqueue_state *s, batch *b, const struct kevent *row) {
