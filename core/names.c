@@ -248,8 +248,8 @@ static int find_at_once(const char *host, const char *service, uint32_t flags, e
     int rc = none ? 0 : evl_address_literal(host, (uint16_t)(port < 0 ? 0 : port), &out[0]);
     if (rc == EVL_EINVAL)
         return flags & EVL_NAME_NUMERIC_HOST ? EVL_EAI_NONAME : 0;
-    if (rc != 0)
-        return EVL_EAI_NONAME; /* no such interface */
+    if (rc != 0) /* no such interface, or why that cannot be told */
+        return rc == EVL_ENODEV || rc == EVL_ENXIO ? EVL_EAI_NONAME : rc;
     if (!none && !wants(flags, out[0].u.any.sa_family))
         return EVL_EAI_ADDRFAMILY;
     if (port < 0 || (flags & EVL_NAME_CONFIGURED))

@@ -28,6 +28,26 @@ extern char **environ;
 #define NO_PATH    "/bin:/usr/bin"
 #define EXIT_NEVER 127 /* of a child that could not run its program */
 
+/* --- the channel between the two -------------------------------------------------------------- */
+
+/* One byte or the channel's end, 0; or -1. */
+static ssize_t hear(int channel, unsigned char *byte) {
+    ssize_t n;
+    do
+        n = evl_sys.recv(channel, byte, 1, 0);
+    while (n < 0 && (errno == EINTR || errno == EAGAIN));
+    return n;
+}
+
+static ssize_t tell(int channel, int byte) {
+    unsigned char sent = (unsigned char)byte;
+    ssize_t n;
+    do
+        n = evl_sys.send(channel, &sent, 1, NO_SIGPIPE);
+    while (n < 0 && (errno == EINTR || errno == EAGAIN));
+    return n;
+}
+
 /* --- the child -------------------------------------------------------------------------------- */
 
 /* A disposition of ours would be the program's too if it is to ignore. */
@@ -37,15 +57,6 @@ static void reset_signals(void) {
     for (int signo = 1; signo < SIGNALS; signo++)
         if (signo != SIGKILL && signo != SIGSTOP)
             (void)evl_sys.sigaction(signo, &standard, NULL);
-}
-
-static bool may_go(int channel) {
-    char byte;
-    ssize_t n;
-    do
-        n = evl_sys.recv(channel, &byte, 1, 0);
-    while (n < 0 && errno == EINTR);
-    return n == 1;
 }
 
 /* Everything out of the way that stands where something is to be put. */
@@ -133,22 +144,23 @@ static void search_and_run(const evl_spawn *s) {
 }
 
 static void be_the_child(evl_spawn *s, int parents, int channel) {
+    unsigned char go;
     sigset_t none;
     (void)evl_sys.close(parents); /* or the channel would never end */
     (void)sigemptyset(&none);
     reset_signals();
     (void)pthread_sigmask(SIG_SETMASK, &none, NULL);
-    if (!may_go(channel))
+    ssize_t n = hear(channel, &go);
+    if (n == 0)
         _exit(EXIT_NEVER);
-    if (clear_places(s, &channel) == 0 && put_fds(s) == 0 && set_up(s) == 0) {
+    if (n == 1 && clear_places(s, &channel) == 0 && put_fds(s) == 0 && set_up(s) == 0) {
         close_rest(s->count, channel);
         if (s->search)
             search_and_run(s);
         else
             run(s, s->file);
     }
-    int error = errno;
-    (void)evl_sys.send(channel, &error, sizeof error, NO_SIGPIPE);
+    (void)tell(channel, errno);
     _exit(EXIT_NEVER);
 }
 
@@ -206,21 +218,21 @@ void evl_spawn_give_up(evl_spawn *s) {
     await(s->pid);
 }
 
-/* The channel ends when the program is loaded. */
+/* The channel ends when the program is loaded, or says why it could not be. A child that could not be told to
+ * go hears the end instead, and may have said something of its own. */
 int evl_spawn_go(evl_spawn *s) {
-    int error = 0;
-    ssize_t n;
-    do
-        n = evl_sys.send(s->channel, "", 1, NO_SIGPIPE);
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
-        error = errno; /* it stands there for ever, or somebody has killed it */
-    while (error == 0 && (n = evl_sys.recv(s->channel, &error, sizeof error, 0)) < 0 && errno == EINTR)
-        continue;
-    if (error != 0) {
-        evl_spawn_give_up(s);
-        return evl_err_from_errno(error);
+    unsigned char why = 0;
+    int error = tell(s->channel, 0) == 1 ? 0 : errno;
+    if (error != 0)
+        (void)evl_sys.shutdown(s->channel, SHUT_WR);
+    ssize_t n = hear(s->channel, &why);
+    if (n == 0 && error == 0) {
+        (void)evl_sys.close(s->channel);
+        return 0;
     }
-    (void)evl_sys.close(s->channel);
-    return 0;
+    error = n == 1 ? why : n < 0 ? errno : error;
+    if (n < 0)
+        (void)evl_sys.kill(s->pid, SIGKILL);
+    evl_spawn_give_up(s);
+    return evl_err_from_errno(error);
 }

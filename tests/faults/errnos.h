@@ -64,10 +64,10 @@
 #define EVL_ERRNOS_lstat        EACCES, ENOENT
 #define EVL_ERRNOS_unlink       EACCES, EBUSY, ENOENT
 
-/* The resolver's own errors are -EVL_EAI_*. */
+/* The resolver's own errors are -EVL_EAI_*. It runs where all signals are blocked. */
 #define EVL_ERRNOS_getaddrinfo                                                                               \
-    ENOMEM, EMFILE, EINTR, -EVL_EAI_AGAIN, -EVL_EAI_ADDRFAMILY, -EVL_EAI_FAIL, -EVL_EAI_NODATA,              \
-        -EVL_EAI_NONAME, -EVL_EAI_SERVICE, -EVL_EAI_UNKNOWN
+    ENOMEM, EMFILE, -EVL_EAI_AGAIN, -EVL_EAI_ADDRFAMILY, -EVL_EAI_FAIL, -EVL_EAI_NODATA, -EVL_EAI_NONAME,    \
+        -EVL_EAI_SERVICE, -EVL_EAI_UNKNOWN
 #define EVL_ERRNOS_freeaddrinfo
 #define EVL_ERRNOS_getnameinfo                                                                               \
     ENOMEM, EMFILE, -EVL_EAI_AGAIN, -EVL_EAI_FAIL, -EVL_EAI_FAMILY, -EVL_EAI_NONAME, -EVL_EAI_OVERFLOW

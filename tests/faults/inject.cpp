@@ -51,9 +51,11 @@ int fail(int err) {
     return -1;
 }
 
-// Calls whose effect does not depend on what they answer: ECANCELED says that the clock was set meanwhile.
+// Calls whose effect does not depend on what they answer: ECANCELED says that the clock was set meanwhile,
+// ECHILD that somebody else was faster.
 bool happens_anyway(Call call, int err) {
-    return call == Call::close || err == ECANCELED || (call == Call::write && err == EAGAIN);
+    return call == Call::close || (call == Call::wait_child && err == ECHILD) || err == ECANCELED ||
+           (call == Call::write && err == EAGAIN);
 }
 
 #define FAULTS_WRAP(ret, name, params, args)                                                                 \
@@ -83,6 +85,16 @@ ssize_t short_read(int fd, void *buf, size_t len) {
     if (err == 0)
         return real.read(fd, buf, len);
     return err == EVL_FAULT_SHORT ? real.read(fd, buf, 1) : fail(err);
+}
+
+ssize_t short_recv(int fd, void *buf, size_t len, int flags) {
+    int err = due(Call::recv);
+    return err > 0 ? fail(err) : real.recv(fd, buf, err ? 1 : len, flags);
+}
+
+ssize_t short_send(int fd, const void *buf, size_t len, int flags) {
+    int err = due(Call::send);
+    return err > 0 ? fail(err) : real.send(fd, buf, err ? 1 : len, flags);
 }
 
 // The first row alone.
@@ -224,6 +236,8 @@ Injector::Injector() {
     EVL_SYSCALLS(FAULTS_SET)
 #undef FAULTS_SET
     evl_sys.read = short_read;
+    evl_sys.recv = short_recv;
+    evl_sys.send = short_send;
     evl_sys.sendmmsg = short_sendmmsg;
     evl_sys.recvmmsg = short_recvmmsg;
     evl_sys.select = wait_select;

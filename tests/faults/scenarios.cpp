@@ -281,20 +281,6 @@ void wakes(Stage &s) {
 
 // --- signals ----------------------------------------------------------------------------------------------
 
-// sigaction cannot fail for a signal that it has just been asked about. If it did, our handler would stay
-// until the next time that somebody watches the signal.
-void heal_signals(Stage &s, const std::string &before) {
-    if (dispositions() == before)
-        return;
-    EXPECT_EQ(s.failing, support::Call::sigaction) << "the disposition stays";
-    Paused paused;
-    evl_loop *loop = nullptr;
-    evl_signal *signal = nullptr;
-    ASSERT_EQ(evl_loop_new(&loop, nullptr), 0);
-    EXPECT_EQ(evl_signal_new(loop, SIGUSR1, Stage::hear, s.ear(), &signal), 0);
-    EXPECT_EQ(evl_loop_destroy(loop), 0);
-}
-
 void signals(Stage &s) {
     std::string before = dispositions();
     if (!s.make())
@@ -320,7 +306,7 @@ void signals(Stage &s) {
     }
     EXPECT_EQ(evl_close(one), 0);
     EXPECT_EQ(evl_close(two), 0);
-    heal_signals(s, before);
+    heal_signals(s, before, SIGUSR1);
 }
 
 // --- living in a host -------------------------------------------------------------------------------------
@@ -491,7 +477,7 @@ void destroyed_with_everything_on_it(Stage &s) {
         s.tell(rc);
     pipe.w.put();
     s.destroy();
-    heal_signals(s, before);
+    heal_signals(s, before, SIGUSR1);
 }
 
 // What the child does, in the child; the parent only looks whether anything has changed for it.
@@ -591,6 +577,10 @@ const std::vector<Scenario> &scenarios() {
         FAULTS_SCENARIO(destroyed_with_everything_on_it),
         FAULTS_SCENARIO(fork_repair),
         FAULTS_SCENARIO(datagrams),
+        FAULTS_SCENARIO(look_ups),
+        FAULTS_SCENARIO(children),
+        FAULTS_SCENARIO(children_without_pidfd),
+        FAULTS_SCENARIO(children_by_signal),
     };
     return list;
 }

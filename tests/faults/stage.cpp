@@ -290,6 +290,20 @@ std::string dispositions() {
     return text.str();
 }
 
+// sigaction cannot fail for a signal that it has just been asked about. If it did, our handler would stay
+// until the next time that somebody watches the signal.
+void heal_signals(Stage &s, const std::string &before, int signo) {
+    if (dispositions() == before)
+        return;
+    EXPECT_EQ(s.failing, support::Call::sigaction) << "the disposition stays";
+    Paused paused;
+    evl_loop *loop = nullptr;
+    evl_signal *signal = nullptr;
+    ASSERT_EQ(evl_loop_new(&loop, nullptr), 0);
+    EXPECT_EQ(evl_signal_new(loop, signo, Stage::hear, s.ear(), &signal), 0);
+    EXPECT_EQ(evl_loop_destroy(loop), 0);
+}
+
 // --- the guard --------------------------------------------------------------------------------------------
 
 namespace {

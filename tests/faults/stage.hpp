@@ -110,6 +110,9 @@ class Stage {
 // The dispositions of all signals, as text.
 std::string dispositions();
 
+// Lets the next one who watches the signal put back what a failing sigaction has left behind.
+void heal_signals(Stage &stage, const std::string &before, int signo);
+
 // Ends the process, telling what was going on, if a play takes that long.
 class Guard {
   public:
@@ -125,6 +128,10 @@ struct Scenario {
 };
 
 void datagrams(Stage &stage); // udp_scenario.cpp
+void look_ups(Stage &stage);  // outside_scenario.cpp, and so are the children
+void children(Stage &stage);
+void children_without_pidfd(Stage &stage);
+void children_by_signal(Stage &stage);
 
 const std::vector<Scenario> &scenarios();        // of system calls and allocations
 const std::vector<Scenario> &larger_scenarios(); // more, of allocations only

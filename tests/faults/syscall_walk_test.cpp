@@ -14,20 +14,34 @@ namespace {
 // What nobody should hear of.
 bool is_absorbed(const Fault &fault) {
     switch (fault.err) {
+    case EAGAIN: // of a process it says that there are too many
+        return fault.call != Call::fork && fault.call != Call::become && fault.call != Call::execve;
     case EVL_FAULT_SHORT:
-    case EAGAIN:
     case ECANCELED:
         return true;
     case EINTR: // a new queue is made in the next pass then
         return fault.call != Call::dup3;
+    case ENODEV: // another way to hear of a child, or to close many fds
     case ENOSYS:
+        if (fault.call == Call::pidfd_open || fault.call == Call::pidfd_signal ||
+            fault.call == Call::close_above)
+            return true;
         return fault.call == Call::epoll_pwait2 || fault.call == Call::sendmmsg ||
                fault.call == Call::recvmmsg;
     case EPERM:
-        return fault.call == Call::epoll_pwait2;
+        return fault.call == Call::epoll_pwait2 || fault.call == Call::pidfd_open;
+    case ENOMEM:
+        return fault.call == Call::close_above;
+    case EBUSY:
+        return fault.call == Call::dup2;
     default:
         return fault.call == Call::close || fault.call == Call::count;
     }
+}
+
+// An errno, or what the resolver's rows put there.
+int32_t code_of(int native) {
+    return native >= -EVL_EAI_AGAIN && native <= -EVL_EAI_UNKNOWN ? -native : evl_err_from_errno(native);
 }
 
 // What may be told when a call fails with err: that, and what the library concludes from it.
@@ -35,8 +49,12 @@ bool may_be_told(const Fault &fault, int64_t code) {
     if (is_absorbed(fault))
         return false;
     int native = fault.err < 0 ? EVL_FAULT_ROW(0) - fault.err : fault.err;
-    if (code == evl_err_from_errno(native))
+    if (code == code_of(native))
         return true;
+    if (fault.call == Call::if_index) // there is no such host
+        return code == EVL_EAI_NONAME;
+    if (fault.call == Call::execve && native == ENOTDIR) // nor such a file in any directory
+        return code == EVL_ENOENT;
     // The kernel says that it has the fd, and then that it has not. One of the two is a lie.
     if (fault.call == Call::epoll_ctl && native == EEXIST)
         return code == EVL_ENOENT || code == EVL_EBADF;
