@@ -515,7 +515,7 @@ TEST(Process, NumbersMayCollide) {
     in_child([] {
         Scene t;
         Pipe a, b, c;
-        a.w.put('a' - '0');
+        ::fcntl(a.r, F_SETFL, 0);
         // 0 and 1 change places, 2 goes to 5, 3 is at its place already.
         int zero = ::fcntl(a.r, F_DUPFD, 20), one = ::fcntl(b.w, F_DUPFD, 20),
             two = ::fcntl(c.w, F_DUPFD, 20);
