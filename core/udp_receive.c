@@ -193,7 +193,7 @@ int32_t evl_udp_pause(evl_udp *udp) {
         return rc;
     evl_udp_socket *u = evl_u_of(udp);
     evl_list_unlink(&udp->node.link);
-    u->flags |= EVL_U_PAUSED;
+    u->flags = (u->flags & ~(uint32_t)EVL_U_TOLD) | EVL_U_PAUSED;
     evl_udp_settle(u);
     evl_touch(udp->loop);
     return 0;

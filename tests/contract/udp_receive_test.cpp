@@ -419,6 +419,10 @@ TEST(Udp, ARecordForEachLook) {
     EXPECT_EQ(pull(), 0);
     peer.send(u, "c");
     EXPECT_EQ(pull(), 1);
+    EXPECT_EQ(pull(), 0);
+    EXPECT_EQ(evl_udp_pause(u), 0);
+    EXPECT_EQ(evl_udp_resume(u), 0);
+    EXPECT_EQ(pull(), 1) << "who begins anew is told anew";
 }
 
 } // namespace
