@@ -71,6 +71,8 @@ static bool is_owner(const evl_watcher *io) { return io->base.node.kind != EVL_K
 /* An edge that hides what stands behind the data would be the last one: who owns the fd hears of its end too.
  */
 static uint32_t with_edge(const evl_watcher *first, uint32_t mask) {
+    if (mask != 0 && is_owner(first) && has_flag(first, EVL_F_EXCLUSIVE))
+        return mask | EVL_MASK_EXCLUSIVE;
     if (mask == 0 || !has_flag(first, EVL_F_EDGE))
         return mask;
     return mask | EVL_MASK_EDGE | (is_owner(first) ? EVL_MASK_RDHUP : 0U);

@@ -82,6 +82,7 @@ struct evl_handle {
 enum {
     EVL_F_ONESHOT = EVL_F_OWN,     /* watcher: EVL_IO_ONESHOT */
     EVL_F_EDGE = EVL_F_OWN << 1,   /* watcher: EVL_IO_EDGE */
+    EVL_F_EXCLUSIVE = EVL_F_OWN,   /* a listener: of those who wait for its socket the kernel wakes one */
     EVL_F_SHARED = EVL_F_OWN << 2, /* first watcher of an fd: there are others */
     EVL_F_DIRTY = EVL_F_OWN << 3,  /* first watcher of an fd: the kernel has to be told something */
     EVL_F_WAKE = EVL_F_OWN << 4,   /* not a user's watcher: the backend's wake, or the changed wall clock */

@@ -557,8 +557,8 @@ static int read_options(const evl_server_options *given, evl_server_options *out
         return EVL_EINVAL;
     if (given)
         memcpy(out, given, given->struct_size < sizeof *out ? given->struct_size : sizeof *out);
-    if ((out->flags & ~(uint32_t)(EVL_SERVER_REUSE_PORT | EVL_SERVER_KEEP_PATH)) != 0 || out->backlog < 0 ||
-        out->at_fd_limit < EVL_ACCEPT_PAUSE || out->at_fd_limit > EVL_ACCEPT_REPORT)
+    if ((out->flags & ~(uint32_t)(EVL_SERVER_REUSE_PORT | EVL_SERVER_KEEP_PATH | EVL_SERVER_SHARED)) != 0 ||
+        out->backlog < 0 || out->at_fd_limit < EVL_ACCEPT_PAUSE || out->at_fd_limit > EVL_ACCEPT_REPORT)
         return EVL_EINVAL;
     if (out->backlog == 0)
         out->backlog = BACKLOG;
@@ -604,6 +604,8 @@ static int add(server *sv, int fd, bool tcp) {
     l->tcp = tcp;
     l->may_accept = false;
     l->path_ino = 0;
+    if (sv->options.flags & EVL_SERVER_SHARED)
+        handle->node.flags |= EVL_F_EXCLUSIVE;
     int rc = evl_io_own(&l->io, fd, 0, false);
     if (rc != 0) {
         evl_handle_give(handle);

@@ -65,7 +65,8 @@ static _Noreturn void work(int fd, const sigset_t *mask) {
     check(evl_loop_new(&loop, NULL), "evl_loop_new");
     check(evl_signal_new(loop, SIGTERM, on_signal, NULL, &handle), "evl_signal_new");
     check_errno(sigprocmask(SIG_SETMASK, mask, NULL), "sigprocmask");
-    check(evl_server_listen_fds(loop, &fd, 1, NULL, &server), "evl_server_listen_fds");
+    evl_server_options options = {.struct_size = sizeof options, .flags = EVL_SERVER_SHARED};
+    check(evl_server_listen_fds(loop, &fd, 1, &options, &server), "evl_server_listen_fds");
     check(evl_server_on_connection(server, on_connection, NULL), "evl_server_on_connection");
     check(evl_loop_run(loop, EVL_RUN_DEFAULT), "evl_loop_run");
     check(evl_loop_destroy(loop), "evl_loop_destroy");

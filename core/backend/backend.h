@@ -17,12 +17,15 @@
 #include <evloop/timer.h>
 
 /* A mask is EVL_READ | EVL_WRITE | EVL_PRI as wanted and EVL_ERR | EVL_HUP besides as reported, with
- * poll(2)'s values. Three more bits live here only. */
+ * poll(2)'s values. A few more bits live here only. */
 #define EVL_MASK_EDGE (UINT32_C(1) << 31) /* wanted: report changes only. EPOLLET's value */
 #define EVL_MASK_GONE UINT32_C(32)        /* reported: the number no longer names what was added. POLLNVAL */
 #define EVL_MASK_RDHUP                                                                                       \
     (UINT32_C(1) << 13) /* wanted and reported, where the kernel has it: the other end will send no more.    \
                            EPOLLRDHUP's value */
+#define EVL_MASK_EXCLUSIVE                                                                                   \
+    (UINT32_C(1) << 28) /* wanted, where the kernel has it: of several queues with the fd wake one. Never    \
+                           changed, only added and removed. EPOLLEXCLUSIVE's value */
 
 #define EVL_EVENT_MAX 256 /* rows of one wait */
 

@@ -13,8 +13,8 @@
 
 #    define SAME(kernel, ours) ((uint32_t)(kernel) == (uint32_t)(ours))
 _Static_assert(SAME(EPOLLIN, EVL_READ) && SAME(EPOLLPRI, EVL_PRI) && SAME(EPOLLOUT, EVL_WRITE) &&
-                   SAME(EPOLLRDHUP, EVL_MASK_RDHUP) && SAME(EPOLLERR, EVL_ERR) && SAME(EPOLLHUP, EVL_HUP) &&
-                   SAME(EPOLLET, EVL_MASK_EDGE),
+                   SAME(EPOLLRDHUP, EVL_MASK_RDHUP) && SAME(EPOLLEXCLUSIVE, EVL_MASK_EXCLUSIVE) &&
+                   SAME(EPOLLERR, EVL_ERR) && SAME(EPOLLHUP, EVL_HUP) && SAME(EPOLLET, EVL_MASK_EDGE),
                "a mask goes to the kernel as it is");
 
 typedef struct epoll_state {

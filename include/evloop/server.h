@@ -9,12 +9,10 @@
 extern "C" {
 #endif
 
-/* evl_server_options.flags. */
-enum {
-    EVL_SERVER_REUSE_PORT =
-        1,                   /* several sockets may listen on the port, a loop on each thread, or processes */
-    EVL_SERVER_KEEP_PATH = 2 /* a Unix path is not removed at the end */
-};
+/* evl_server_options.flags. REUSE_PORT: several sockets may listen on the port, a loop on each thread, or
+ * processes. KEEP_PATH: a Unix path is not removed at the end. SHARED: other processes or loops accept from
+ * the same sockets; where the kernel can (epoll), a connection wakes one of them and not all. */
+enum { EVL_SERVER_REUSE_PORT = 1, EVL_SERVER_KEEP_PATH = 2, EVL_SERVER_SHARED = 4 };
 
 /* What to do when there is no room for one more fd. */
 enum {
