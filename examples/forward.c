@@ -19,7 +19,7 @@ typedef struct end {
 } end;
 
 typedef struct pair {
-    end ends[2]; /* who came, and where it goes */
+    end ends[2]; /* who came, and where it goes; the pair lives as long as the first */
     evl_op connected;
 } pair;
 
@@ -44,8 +44,7 @@ static void pair_end(pair *p, int32_t error) {
             evl_stream_abort(p->ends[i].stream);
         else
             evl_close(p->ends[i].stream);
-    }
-    free(p);
+    } /* the drop of the first frees the pair */
 }
 
 static void on_sent(void *arg, int64_t rc) {
@@ -73,6 +72,8 @@ static void pair_new(evl_stream *stream) {
         check(evl_op_init(&p->ends[i].sent, on_sent, &p->ends[i], 0), "evl_op_init");
     }
     p->ends[0].stream = stream;
+    check(evl_set_arg(stream, p), "evl_set_arg");
+    check(evl_set_drop(stream, free), "evl_set_drop");
     check(evl_op_init(&p->connected, on_connected, p, 0), "evl_op_init");
     int32_t rc = evl_connect(loop, &p->connected, target[0], target[1], NULL, &p->ends[1].stream);
     if (rc < 0)
