@@ -21,9 +21,9 @@
 namespace evloop::inline EVLOOP_CPP_ABI {
 namespace detail {
 
-// What stands for a value of void in a tuple.
+// What a value is in a tuple or a vector: a copy of what is referred to.
 template <class T>
-using value_of = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+using value_of = std::conditional_t<std::is_void_v<T>, std::monostate, std::remove_cvref_t<T>>;
 
 template <class T>
 value_of<T> take_from(slot<T> &from) {
@@ -57,7 +57,7 @@ attempt<vector_of<await_result_t<A>>> gather_range(Container what) {
         group.spawn(fill<A>(values[i], static_cast<A &&>(what[i])));
     EVLOOP_CO_TRY(group.join());
     if constexpr (!std::is_void_v<T>) {
-        std::vector<T> all;
+        std::vector<value_of<T>> all;
         all.reserve(what.size());
         for (std::size_t i = 0; i < what.size(); i++)
             all.push_back(values[i].take());

@@ -60,7 +60,7 @@ class queue {
         void finish(std::int64_t) noexcept { node_ = nullptr; }
         // What may be in by now ends with the queue.
         void leave(evl_op *op) noexcept {
-            if (evl_op_cancel(op) == 0)
+            if (evl_op_cancel(op) != 1)
                 node_ = nullptr;
         }
 

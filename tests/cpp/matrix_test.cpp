@@ -1,0 +1,376 @@
+// matrix_test.cpp - everything that can be awaited, ended in every state: nothing leaks, nothing is touched
+// after its end, nothing that was handed over is lost.
+#include "fds.hpp"
+#include "tasks.hpp"
+
+#include <csignal>
+#include <memory>
+#include <optional>
+#include <unistd.h>
+
+using namespace support;
+
+namespace {
+
+// What the awaits below wait for, on one loop. In this order: the things end after the tasks.
+struct Things {
+    explicit Things(World &world)
+        : w(world), loop(world.loop), event(loop), lock(loop), semaphore(loop, 0), condition_lock(loop),
+          condition(condition_lock), barrier(loop, 2), empty(loop), full(loop, 1), unfinished(loop),
+          future(loop), text(loop), scope(loop) {
+        lock.try_acquire();
+        full.try_put("first");
+        unfinished.try_put("first");
+        int fds[2];
+        EXPECT_EQ(::pipe(fds), 0);
+        in = fds[0];
+        out = fds[1];
+    }
+    ~Things() {
+        if (!gone)
+            evl_fd_closing(loop, in);
+        ::close(in);
+        ::close(out);
+    }
+
+    World &w;
+    evl_loop *loop;
+    evloop::event event;
+    evloop::lock lock; // held
+    evloop::semaphore semaphore;
+    evloop::lock condition_lock;
+    evloop::condition condition;
+    evloop::barrier barrier;
+    evloop::queue<std::string> empty, full, unfinished;
+    evloop::future<int> future;
+    evloop::future<std::string> text;
+    int in, out;
+    bool gone = false; // the loop
+    std::vector<evloop::spawned<int>> jobs;
+    evloop::scope scope;
+};
+
+task<> waits_for(Things &t) { co_await t.event.wait(); }
+
+// The default of a signal that nobody watches any more would end the test.
+void raise_if_watched(Things &) {
+    struct sigaction now{};
+    ::sigaction(SIGUSR1, nullptr, &now);
+    if (now.sa_handler != SIG_DFL)
+        ::kill(::getpid(), SIGUSR1);
+}
+
+// One await, and what ends it.
+struct Await {
+    const char *name;
+    task<> (*wait)(Things &);
+    void (*end)(Things &);
+    bool handed = false; // one is given something: if not the first, the second
+    bool cancels = true; // a cancellation ends it with `cancelled`
+};
+
+const Await awaits[] = {
+    {"yield", [](Things &) -> task<> { co_await evloop::yield(); }, [](Things &) {}},
+    {"sleep", [](Things &) -> task<> { co_await evloop::sleep(1ms); },
+     [](Things &t) { evl_clock_advance(t.loop, ms); }},
+    {"sleep_until",
+     [](Things &t) -> task<> {
+         co_await evloop::sleep_until(evloop::time_point(std::chrono::nanoseconds(evl_time(t.loop))) + 1ms);
+     },
+     [](Things &t) { evl_clock_advance(t.loop, ms); }},
+    {"readable", [](Things &t) -> task<> { co_await evloop::readable(t.in); },
+     [](Things &t) { EXPECT_EQ(::write(t.out, "x", 1), 1); }},
+    {"signal", [](Things &) -> task<> { co_await evloop::wait_signal(SIGUSR1); }, raise_if_watched},
+    {"event", waits_for, [](Things &t) { t.event.set(); }},
+    {"lock", [](Things &t) -> task<> { co_await t.lock.acquire(); }, [](Things &t) { t.lock.release(); },
+     true},
+    {"scoped_lock", [](Things &t) -> task<> { auto guard = co_await t.lock.scoped(); },
+     [](Things &t) { t.lock.release(); }, true},
+    {"semaphore", [](Things &t) -> task<> { co_await t.semaphore.acquire(); },
+     [](Things &t) { t.semaphore.release(); }, true},
+    {"condition",
+     [](Things &t) -> task<> {
+         auto guard = co_await t.condition_lock.scoped();
+         co_await t.condition.wait();
+     },
+     [](Things &t) {
+         EXPECT_TRUE(t.condition_lock.try_acquire());
+         t.condition.notify();
+         t.condition_lock.release();
+     },
+     true},
+    {"barrier", [](Things &t) -> task<> { co_await t.barrier.wait(); }, [](Things &t) { t.barrier.abort(); }},
+    {"queue_get", [](Things &t) -> task<> { co_await t.empty.get(); },
+     [](Things &t) { t.empty.try_put("x"); }, true},
+    {"queue_put",
+     [](Things &t) -> task<> { co_await t.full.put("second, and too long to be stored in place"); },
+     [](Things &t) { (void)t.full.try_get(); }},
+    {"queue_join", [](Things &t) -> task<> { co_await t.unfinished.join(); },
+     [](Things &t) { t.unfinished.task_done(); }},
+    {"future", [](Things &t) -> task<> { co_await t.future; }, [](Things &t) { t.future.resolve(1); }},
+    {"future_of_text", [](Things &t) -> task<> { co_await t.text; }, [](Things &t) { t.text.resolve("x"); }},
+    {"c_future", [](Things &t) -> task<> { co_await evloop::wait_future(t.future.c()); },
+     [](Things &t) { t.future.fail(EVL_EPIPE); }},
+    {"executor",
+     [](Things &) -> task<> { co_await evloop::run_in_executor([] { return std::string("x"); }); },
+     [](Things &) {}},
+    {"child", [](Things &t) -> task<> { co_await waits_for(t); }, [](Things &t) { t.event.set(); }},
+    {"join", [](Things &t) -> task<> { co_await evloop::spawn(waits_for(t)); },
+     [](Things &t) { t.event.set(); }},
+    {"shield", [](Things &t) -> task<> { co_await evloop::shield(waits_for(t)); },
+     [](Things &t) { t.event.set(); }},
+    {"group",
+     [](Things &t) -> task<> {
+         co_await evloop::with_group([&](evloop::task_group &group) -> task<> {
+             group.spawn(waits_for(t));
+             co_return;
+         });
+     },
+     [](Things &t) { t.event.set(); }},
+    {"gather", [](Things &t) -> task<> { co_await evloop::gather(waits_for(t), gives(1)); },
+     [](Things &t) { t.event.set(); }},
+    {"when_any", [](Things &t) -> task<> { co_await evloop::when_any(waits_for(t), evloop::sleep(1h)); },
+     [](Things &t) { t.event.set(); }},
+    {"wait",
+     [](Things &t) -> task<> {
+         std::vector<evloop::spawned<>> jobs;
+         jobs.push_back(evloop::spawn(waits_for(t)));
+         co_await evloop::wait(jobs, evloop::until::first, 1h);
+     },
+     [](Things &t) { t.event.set(); }},
+    {"as_completed",
+     [](Things &t) -> task<> {
+         std::vector<evloop::spawned<>> jobs;
+         jobs.push_back(evloop::spawn(waits_for(t)));
+         auto ends = evloop::as_completed(jobs);
+         co_await ends.next();
+     },
+     [](Things &t) { t.event.set(); }},
+    {"timeout", [](Things &t) -> task<> { co_await evloop::timeout(1h, waits_for(t)); },
+     [](Things &t) { t.event.set(); }},
+};
+
+// Awaits, and says how it ended; a frame with something to destroy.
+task<> witnessed(const Await &a, Things &t, std::string name) {
+    auto held = std::make_unique<int>(1);
+    std::string outcome = "ended";
+    try {
+        co_await a.wait(t);
+    } catch (const evloop::cancelled &) {
+        t.w.note(name + " cancelled");
+        throw;
+    } catch (const std::system_error &) {
+        outcome = "failed";
+    }
+    t.w.note(name + " " + outcome);
+}
+
+// Passes, until everything has been heard of that is on its way.
+void pass(World &w, int n = 1) {
+    for (int i = 0; i < n; i++)
+        evl_loop_run(w.loop, EVL_RUN_NOWAIT);
+}
+
+class Matrix : public ::testing::TestWithParam<std::size_t> {
+  public:
+    Matrix() : a(awaits[GetParam()]) {}
+
+    void start() {
+        job = t->scope.spawn(witnessed(a, *t, "a"));
+        if (a.handed)
+            second = t->scope.spawn(witnessed(a, *t, "b"));
+        pass(w, 4);
+        if (std::string(a.name) != "executor" && std::string(a.name) != "yield") {
+            EXPECT_FALSE(job.done());
+        }
+    }
+    // What was on its way to the first goes to the second, or was nobody's.
+    void expect_nothing_lost() {
+        pass(w, 8);
+        if (a.handed) {
+            EXPECT_TRUE(second.done());
+        }
+    }
+
+    const Await &a;
+    World w;
+    std::optional<Things> t{std::in_place, w};
+    evloop::spawned<> job, second;
+
+    void TearDown() override {
+        job = {};
+        second = {};
+        if (!t->gone)
+            evloop::detail::wind_up(t->scope);
+        t.reset();
+    }
+};
+
+TEST_P(Matrix, NeverStartedAndDestroyed) {
+    job = t->scope.spawn(witnessed(a, *t, "a"));
+    job = {};
+    {
+        auto unawaited = witnessed(a, *t, "b");
+    }
+    pass(w, 2);
+    EXPECT_EQ(w.log(), "");
+}
+
+TEST_P(Matrix, DestroyedWhileItWaits) {
+    start();
+    job = {};
+    a.end(*t);
+    expect_nothing_lost();
+}
+
+TEST_P(Matrix, DestroyedWhenItIsQueued) {
+    start();
+    a.end(*t);
+    job = {};
+    expect_nothing_lost();
+}
+
+TEST_P(Matrix, DestroyedInThePassInWhichItCompletes) {
+    start();
+    struct Both {
+        Matrix *self;
+        static void end(void *arg) {
+            static_cast<Both *>(arg)->self->a.end(*static_cast<Both *>(arg)->self->t);
+        }
+        static void destroy(void *arg) { static_cast<Both *>(arg)->self->job = {}; }
+    } both{this};
+    evl_call_soon(w.loop, Both::end, &both);
+    evl_call_soon(w.loop, Both::destroy, &both);
+    pass(w, 2);
+    expect_nothing_lost();
+}
+
+TEST_P(Matrix, CancelledWhileItWaits) {
+    start();
+    job.cancel();
+    pass(w, 8);
+    EXPECT_TRUE(job.done());
+    if (std::string(a.name) != "executor" && std::string(a.name) != "yield") {
+        EXPECT_EQ(w.log(), "a cancelled");
+    }
+    a.end(*t);
+    expect_nothing_lost();
+}
+
+TEST_P(Matrix, CancelledWhenItIsQueued) {
+    start();
+    a.end(*t);
+    job.cancel();
+    expect_nothing_lost();
+    EXPECT_TRUE(job.done());
+}
+
+TEST_P(Matrix, CancelledAndTakenBackWhenItIsQueued) {
+    start();
+    a.end(*t);
+    const bool queued = std::string(a.name) != "sleep" && std::string(a.name) != "sleep_until" &&
+                        std::string(a.name) != "readable" && std::string(a.name) != "signal";
+    job.cancel();
+    job.uncancel();
+    pass(w, 8);
+    if (queued && !a.handed && std::string(a.name) != "wait") {
+        EXPECT_TRUE(job.done());
+    }
+}
+
+TEST_P(Matrix, CancelledTwice) {
+    start();
+    job.cancel();
+    job.cancel();
+    pass(w, 8);
+    EXPECT_TRUE(job.done());
+    EXPECT_EQ(job.cancelling(),
+              std::string(a.name) == "executor" || std::string(a.name) == "yield" ? job.cancelling() : 2u);
+}
+
+TEST_P(Matrix, DestroyedAfterTheLoop) {
+    start();
+    w.destroy();
+    t->gone = true;
+    job = {};
+    second = {};
+}
+
+TEST_P(Matrix, DestroyedWithTheLoopWhenItIsQueued) {
+    start();
+    a.end(*t);
+    w.destroy();
+    t->gone = true;
+    job = {};
+    second = {};
+}
+
+TEST_P(Matrix, DestroysItself) {
+    struct Self {
+        static task<> run(const Await &a, Things &t, evloop::spawned<> &self) {
+            self = {}; // goes when it suspends
+            co_await a.wait(t);
+            co_await evloop::sleep(1h);
+            t.w.note("wrong");
+        }
+    };
+    job = t->scope.spawn(Self::run(a, *t, job));
+    pass(w, 2);
+    a.end(*t);
+    pass(w, 4);
+    EXPECT_EQ(w.log(), "");
+}
+
+TEST_P(Matrix, DestroyedByAnotherTaskOfItsGroup) {
+    struct Group {
+        static task<> run(const Await &a, Things &t) {
+            auto victim = evloop::spawn(witnessed(a, t, "a"));
+            co_await evloop::with_group([&](evloop::task_group &group) -> task<> {
+                group.spawn([](evloop::spawned<> &victim) -> task<> {
+                    co_await evloop::yield();
+                    victim = {};
+                }(victim));
+                co_return;
+            });
+        }
+    };
+    job = t->scope.spawn(Group::run(a, *t));
+    pass(w, 8);
+    EXPECT_TRUE(job.done());
+    a.end(*t);
+    pass(w, 2);
+}
+
+TEST_P(Matrix, ThrowsAfterTheAwait) {
+    struct Throws {
+        static task<> run(const Await &a, Things &t) {
+            auto held = std::make_unique<int>(1);
+            try {
+                co_await a.wait(t);
+            } catch (const std::system_error &) {
+                t.w.note("failed");
+            }
+            throw Error("after");
+        }
+        static task<> watch(evloop::spawned<> &job, World &w) {
+            const std::string end = co_await how_of(job);
+            w.note(end);
+        }
+    };
+    job = t->scope.spawn(Throws::run(a, *t));
+    auto watcher = t->scope.spawn(Throws::watch(job, w));
+    pass(w, 4);
+    a.end(*t);
+    for (int i = 0; i < 2000 && !watcher.done(); i++) { // a thread may take its time
+        pass(w);
+        if (i > 10)
+            ::usleep(100);
+    }
+    EXPECT_TRUE(watcher.done());
+    EXPECT_NE(w.log().find("after"), std::string::npos);
+}
+
+INSTANTIATE_TEST_SUITE_P(Awaits, Matrix, ::testing::Range<std::size_t>(0, std::size(awaits)),
+                         [](const auto &info) { return std::string(awaits[info.param].name); });
+
+} // namespace

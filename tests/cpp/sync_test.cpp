@@ -1,0 +1,342 @@
+// sync_test.cpp - what tasks meet at: locks, events, conditions, barriers, queues, futures, jobs, fds,
+// signals; and run itself.
+#include "fds.hpp"
+#include "tasks.hpp"
+
+#include <csignal>
+#include <thread>
+#include <unistd.h>
+
+using namespace support;
+
+namespace {
+
+task<> holds(World &w, evloop::lock &lock, std::string name) {
+    auto guard = co_await lock.scoped();
+    Trace trace(w, name);
+    co_await evloop::sleep(1ms);
+    trace.done();
+}
+
+TEST(Sync, ALockIsHeldByOneAtATimeInOrder) {
+    World w;
+    run(w, [](World &w) -> task<> {
+        evloop::lock lock;
+        co_await evloop::gather(holds(w, lock, "a"), holds(w, lock, "b"), holds(w, lock, "c"));
+        EXPECT_FALSE(lock.held());
+        EXPECT_EQ(lock.release(), EVL_EPERM);
+        auto moved = co_await lock.scoped();
+        auto guard = std::move(moved);
+        EXPECT_TRUE(lock.held());
+        guard.release();
+        EXPECT_FALSE(lock.held());
+    }(w));
+    EXPECT_EQ(w.log(), "a a. b b. c c.");
+}
+
+TEST(Sync, ASemaphoreLetsInAsManyAsItHas) {
+    World w;
+    run(w, []() -> task<> {
+        evloop::semaphore semaphore(2, 2);
+        int inside = 0, most = 0;
+        const auto enters = [](evloop::semaphore &semaphore, int &inside, int &most) -> task<> {
+            auto guard = co_await semaphore.scoped();
+            most = std::max(most, ++inside);
+            co_await evloop::sleep(1ms);
+            inside--;
+        };
+        std::vector<task<>> tasks;
+        for (int i = 0; i < 5; i++)
+            tasks.push_back(enters(semaphore, inside, most));
+        co_await evloop::gather(std::move(tasks));
+        EXPECT_EQ(most, 2);
+        EXPECT_EQ(semaphore.value(), 2u);
+        EXPECT_EQ(semaphore.release(), EVL_ERANGE);
+    }());
+}
+
+TEST(Sync, AConditionHasItsLockAgainAlsoWhenItIsCancelled) {
+    World w;
+    run(w, [](World &w) -> task<> {
+        evloop::lock lock;
+        evloop::condition condition(lock);
+        bool ready = false;
+        const auto refused = co_await as_result(condition.wait());
+        EXPECT_EQ(refused.code(), EVL_EPERM);
+        auto waits = evloop::spawn(
+            [](World &w, evloop::lock &lock, evloop::condition &condition, bool &ready) -> task<> {
+                auto guard = co_await lock.scoped();
+                co_await condition.wait([&] { return ready; });
+                w.note("ready");
+            }(w, lock, condition, ready));
+        auto cancelled =
+            evloop::spawn([](World &w, evloop::lock &lock, evloop::condition &condition) -> task<> {
+                auto guard = co_await lock.scoped();
+                try {
+                    co_await condition.wait();
+                } catch (const evloop::cancelled &) {
+                    w.note(lock.held() ? "held" : "wrong");
+                    throw;
+                }
+            }(w, lock, condition));
+        co_await evloop::sleep(1ms);
+        {
+            auto guard = co_await lock.scoped();
+            cancelled.cancel(); // has to wait for the lock
+            co_await evloop::sleep(1ms);
+            EXPECT_FALSE(cancelled.done());
+            cancelled.cancel(); // and is not stopped by another
+            co_await evloop::sleep(1ms);
+            EXPECT_FALSE(cancelled.done());
+        }
+        const std::string end = co_await how_of(cancelled);
+        EXPECT_EQ(end, "cancelled");
+        {
+            auto guard = co_await lock.scoped();
+            condition.notify_all();
+            ready = true;
+        }
+        co_await waits;
+        EXPECT_FALSE(lock.held());
+    }(w));
+    EXPECT_EQ(w.log(), "held ready");
+}
+
+TEST(Sync, ABarrierLetsGoWhenAllHaveCome) {
+    World w;
+    run(w, []() -> task<> {
+        evloop::barrier barrier(3);
+        auto [a, b, c] = co_await evloop::gather(barrier.wait(), barrier.wait(), barrier.wait());
+        EXPECT_EQ(a + b + c, 3u);
+        auto waits =
+            evloop::spawn([](evloop::barrier &barrier) -> task<> { co_await barrier.wait(); }(barrier));
+        co_await evloop::yield();
+        barrier.abort();
+        const auto end = co_await as_result(waits);
+        EXPECT_EQ(end.code(), EVL_EBROKEN);
+        EXPECT_TRUE(barrier.broken());
+        barrier.reset();
+        EXPECT_FALSE(barrier.broken());
+    }());
+}
+
+TEST(Sync, AQueueConnectsProducersAndConsumers) {
+    World w;
+    run(w, [](World &w) -> task<> {
+        evloop::queue<std::unique_ptr<int>> queue(2);
+        auto produces = evloop::spawn([](evloop::queue<std::unique_ptr<int>> &queue) -> task<> {
+            for (int i = 0; i < 5; i++)
+                co_await queue.put(std::make_unique<int>(i));
+            co_await queue.join();
+            queue.shutdown();
+        }(queue));
+        for (bool more = true; more;) {
+            auto item = co_await as_result(queue.get());
+            more = item.has_value();
+            w.note(more ? std::to_string(**item) : evl_err_name(item.code()));
+            if (more) {
+                EXPECT_EQ(queue.task_done(), 0);
+            }
+        }
+        co_await produces;
+        EXPECT_EQ(queue.try_put(std::make_unique<int>(1)), EVL_ESHUTDOWN);
+        const auto late = co_await as_result(queue.put(std::make_unique<int>(1)));
+        EXPECT_EQ(late.code(), EVL_ESHUTDOWN);
+        EXPECT_EQ(queue.task_done(), EVL_ERANGE);
+
+        evloop::queue<std::string> ordered(0, evloop::order::priority);
+        co_await ordered.put("b", 2);
+        co_await ordered.put("a", 1);
+        const std::string first = co_await ordered.get();
+        EXPECT_EQ(first, "a");
+        EXPECT_EQ(ordered.size(), 1u); // what is left goes with it
+        const auto second = ordered.try_get(), none = ordered.try_get();
+        EXPECT_EQ(*second, "b");
+        EXPECT_EQ(none.code(), EVL_EAGAIN);
+    }(w));
+    EXPECT_EQ(w.log(), "0 1 2 3 4 EVL_ESHUTDOWN");
+}
+
+TEST(Sync, AQueueDropsWhatIsLeft) {
+    World w;
+    run(w, []() -> task<> {
+        auto counted = std::make_shared<int>(1);
+        {
+            evloop::queue<std::shared_ptr<int>> queue(1);
+            EXPECT_EQ(queue.try_put(counted), 0);
+            EXPECT_EQ(queue.try_put(counted), EVL_EAGAIN);
+            auto waits = evloop::spawn(
+                [](auto &queue, auto item) -> task<> { co_await queue.put(item); }(queue, counted));
+            co_await evloop::yield();
+            EXPECT_EQ(counted.use_count(), 4);
+            queue.shutdown(true);
+            const auto end = co_await as_result(waits);
+            EXPECT_EQ(end.code(), EVL_ESHUTDOWN);
+        }
+        EXPECT_EQ(counted.use_count(), 1);
+    }());
+}
+
+TEST(Sync, AFutureIsAwaitedByMany) {
+    World w;
+    run(w, [](World &w) -> task<> {
+        evloop::future<std::string> text;
+        evloop::future<int> number;
+        const auto reads = [](World &w, evloop::future<std::string> text) -> task<> {
+            const std::string &value = co_await text;
+            w.note(value);
+        };
+        auto a = evloop::spawn(reads(w, text)), b = evloop::spawn(reads(w, text));
+        co_await evloop::yield();
+        EXPECT_EQ(text.resolve(3, 'x'), 0); // made in place
+        EXPECT_EQ(text.resolve("late"), EVL_EALREADY);
+        co_await evloop::gather(a, b);
+        number.fail(EVL_EPIPE);
+        const auto failed = co_await as_result(number);
+        EXPECT_EQ(failed.code(), EVL_EPIPE);
+        evloop::future<> cancelled;
+        cancelled.cancel();
+        const std::string end = co_await how<evloop::future<> &>(cancelled);
+        EXPECT_EQ(end, "cancelled");
+        EXPECT_EQ(evloop::this_task().cancelling(), 0u);
+    }(w));
+    EXPECT_EQ(w.log(), "xxx xxx");
+}
+
+TEST(Sync, AFutureIsGivenItsValueFromAnotherThread) {
+    World w({.clock = EVL_CLOCK_REAL});
+    run(w, []() -> task<> {
+        evloop::future<std::string> text;
+        std::thread thread([text]() mutable { text.post("a text that is too long to be stored in place"); });
+        const std::string &value = co_await text;
+        EXPECT_EQ(value.size(), 45u);
+        thread.join();
+    }());
+}
+
+struct Adder {
+    int base;
+    int add(int n) const { return base + n; }
+};
+
+TEST(Sync, AJobRunsOnAThreadAndItsResultOrExceptionComesBack) {
+    World w;
+    run(w, []() -> task<> {
+        const auto here = std::this_thread::get_id();
+        const auto there = co_await evloop::run_in_executor([] { return std::this_thread::get_id(); });
+        EXPECT_NE(here, there);
+        const int sum = co_await evloop::run_in_executor(&Adder::add, Adder{40}, 2);
+        EXPECT_EQ(sum, 42);
+        const auto moved = co_await evloop::run_in_executor([](std::unique_ptr<int> p) { return p; },
+                                                            std::make_unique<int>(5));
+        EXPECT_EQ(*moved, 5);
+        const std::string end = co_await how(evloop::run_in_executor([] { throw Error("in the job"); }));
+        EXPECT_EQ(end, "in the job");
+        evloop::executor pool(evloop::this_loop(), 1, 0, "one");
+        const int value = co_await evloop::run_in_executor(pool, [](int n) { return n; }, 3);
+        EXPECT_EQ(value, 3);
+        EXPECT_EQ(pool.close(), 0);
+    }());
+}
+
+TEST(Sync, FdsAndSignalsAreAwaited) {
+    World w({.clock = EVL_CLOCK_REAL});
+    run(w, []() -> task<> {
+        Pipe pipe;
+        const std::uint32_t room = co_await evloop::writable(pipe.w);
+        EXPECT_EQ(room, static_cast<std::uint32_t>(EVL_WRITE));
+        EXPECT_EQ(::write(pipe.w, "x", 1), 1);
+        const std::uint32_t data = co_await evloop::readable(pipe.r);
+        EXPECT_TRUE(data & EVL_READ);
+        auto waits =
+            evloop::spawn([]() -> task<std::int64_t> { co_return co_await evloop::wait_signal(SIGUSR1); }());
+        co_await evloop::yield();
+        ::kill(::getpid(), SIGUSR1);
+        const std::int64_t count = co_await waits;
+        EXPECT_EQ(count, 1);
+    }());
+}
+
+// --- run ------------------------------------------------------------------------------------------
+
+TEST(Run, GivesTheResultAndVoidIsZero) {
+    EXPECT_EQ(evloop::run(gives(5)), 5);
+    EXPECT_EQ(evloop::run(sleeps(0ns)), 0);
+    EXPECT_EQ(evloop::run(gives(std::make_unique<int>(6).get() != nullptr)), true);
+    EXPECT_THROW(evloop::run(throws("main")), Error);
+}
+
+TEST(Run, CancelsAndJoinsWhatIsLeft) {
+    World w;
+    run(w, [](World &w) -> task<> {
+        evloop::spawn([](World &w) -> task<> {
+            try {
+                co_await evloop::sleep(1h);
+            } catch (const evloop::cancelled &) {
+                w.note("cleaning");
+            }
+            co_await evloop::sleep(1ms);
+            w.note("clean");
+        }(w))
+            .detach();
+        co_await evloop::yield();
+        w.note("main ends");
+    }(w));
+    EXPECT_EQ(w.log(), "main ends cleaning clean");
+}
+
+TEST(Run, ReportsWhatNobodyAwaited) {
+    World w;
+    EXPECT_THROW(run(w,
+                     []() -> task<> {
+                         evloop::spawn(throws("unheard")).detach();
+                         co_await evloop::sleep(1ms);
+                     }()),
+                 Error);
+    EXPECT_EQ(evl_loop_error(w.loop), EVL_EUSER);
+    run(w, []() -> task<> { // kept by a handle: reported when that goes, unless somebody looked
+        auto seen = evloop::spawn(throws("seen"));
+        co_await how_of(seen);
+    }());
+    EXPECT_EQ(evl_loop_error(w.loop), 0);
+}
+
+TEST(Run, SaysWhenNothingCanGoOn) {
+    World w({.clock = EVL_CLOCK_MANUAL});
+    try {
+        run(w, sleeps(1s));
+        ADD_FAILURE();
+    } catch (const std::system_error &error) {
+        EXPECT_EQ(error.code().value(), EVL_EDEADLK);
+    }
+    World stopped;
+    try {
+        run(stopped, [](World &w) -> task<> {
+            w.stop(0);
+            co_await evloop::sleep(1h);
+        }(stopped));
+        ADD_FAILURE();
+    } catch (const std::system_error &error) {
+        EXPECT_EQ(error.code().value(), EVL_ECANCELED);
+    }
+    EXPECT_THROW(evloop::spawn(sleeps(0ns)).detach(), std::system_error); // outside of a task
+}
+
+TEST(Run, AProgramWithALoopOfItsOwnMakesAScope) {
+    World w;
+    {
+        evloop::scope scope(w.loop);
+        auto kept = scope.spawn(gives(5, 1ms));
+        scope.spawn(sleeps_named(w, "detached", 2ms)).detach();
+        scope.spawn(sleeps_named(w, "destroyed", 1h)).detach();
+        EXPECT_EQ(scope.size(), 3u);
+        evl_sleep(w.loop, w.op(w.says("tick")), 10 * ms);
+        while (w.log().find("tick") == std::string::npos)
+            evl_loop_run(w.loop, EVL_RUN_ONCE);
+        EXPECT_TRUE(kept.done());
+        EXPECT_EQ(scope.size(), 1u);
+    }
+    EXPECT_EQ(w.log(), "detached destroyed detached. tick destroyed!");
+}
+
+} // namespace
