@@ -384,12 +384,12 @@ TEST(Udp, Contract_14_ABudgetForEachPass) {
 
     heard_a = 0;
     std::string large(20000, 'x');
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 5; i++) // few enough for the kernel's buffer
         peer.send(a, large);
     w.nowait();
     EXPECT_EQ(heard_a, 4) << "64 KiB";
     w.nowait();
-    EXPECT_EQ(heard_a, 8);
+    EXPECT_EQ(heard_a, 5);
 }
 
 // One record says that there is something, and the next comes after somebody has looked.
