@@ -171,10 +171,12 @@ class process : public handle {
         co_await std::move(feeding);
         all.status = co_await wait();
 #else
-        if (auto error = co_await as_result(std::move(collecting)))
-            all.err = *std::move(error);
-        static_cast<void>(co_await as_result(std::move(feeding)));
-        all.status = (co_await as_result(wait())).value_or(EVL_ECHILD);
+        const result<std::string> error = co_await as_result(std::move(collecting));
+        if (error)
+            all.err = *error;
+        const result<void> fed = co_await as_result(std::move(feeding));
+        const result<std::int32_t> status = co_await as_result(wait());
+        all.status = status ? *status : fed ? status.code() : fed.code();
 #endif
         co_return all;
     }
