@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Datagrams come back: to the example's own client, to plain sockets, to many at once; and errors end neither side."""
+import asyncio
 import random
 import socket
 
@@ -38,6 +39,41 @@ def plain_sockets(backend):
                 equal(client.recv(70000) == data, True, f"a datagram of {size} bytes")
     count = len(sizes) * len(clients)
     equal(server.stop(), (0, f"stopped after {count} datagrams, 0 dropped\n", ""), "the server")
+
+
+class Pinger(asyncio.DatagramProtocol):
+    """Sends the next number when the one before has come back."""
+
+    def __init__(self, count):
+        self.left, self.done = count, asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport):
+        self.transport = transport
+        transport.sendto(b"%d" % self.left)
+
+    def datagram_received(self, data, addr):
+        equal(data, b"%d" % self.left, "what comes back")
+        self.left -= 1
+        if self.left:
+            self.transport.sendto(b"%d" % self.left)
+        else:
+            self.done.set_result(True)
+
+
+def asyncio_endpoints(backend):
+    server = Program("udp_echo", "serve", backend=backend)
+    port = server.port()
+
+    async def ping_all():
+        loop = asyncio.get_running_loop()
+        pingers = [await loop.create_datagram_endpoint(lambda: Pinger(100), remote_addr=("127.0.0.1", port))
+                   for _ in range(10)]
+        await asyncio.wait_for(asyncio.gather(*(protocol.done for _, protocol in pingers)), 30)
+        for transport, _ in pingers:
+            transport.close()
+
+    asyncio.run(ping_all())
+    equal(server.stop(), (0, "stopped after 1000 datagrams, 0 dropped\n", ""), "the server")
 
 
 def clients_that_are_gone(backend):
@@ -83,5 +119,5 @@ def bad_arguments(backend):
 
 
 if __name__ == "__main__":
-    main(its_own_client, plain_sockets, clients_that_are_gone, a_server_that_is_not_there, a_server_that_answers_late,
-         bad_arguments)
+    main(its_own_client, plain_sockets, asyncio_endpoints, clients_that_are_gone, a_server_that_is_not_there,
+         a_server_that_answers_late, bad_arguments)
