@@ -36,7 +36,7 @@ per_call() {
 }
 
 printf 'user-space instructions per echoed message, by messages ready per pass\n  %-16s%12s%12s%12s%12s\n' '' 1 8 50 100
-for server in evloop raw libev libuv libuv-stream; do
+for server in evloop raw stream stream-op libev libuv libuv-stream; do
     "$directory/passes$suffix" 1 1 $server >/dev/null 2>&1 || continue
     printf '  %-16s' $server
     for ready in 1 8 50 100; do

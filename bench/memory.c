@@ -1,4 +1,4 @@
-/* memory.c - user memory of an idle connection: a watcher that waits for something to read.
+/* memory.c - user memory of an idle connection: a watcher, or a stream, that waits for something to read.
  *     memory [WATCHERS]
  *
  * What the allocator gave out, divided by the number of watchers. For the peers that includes the watcher's
@@ -73,6 +73,21 @@ static void measure_evloop(void) {
     BENCH_CHECK(evl_loop_destroy(loop) == 0);
 }
 
+static void measure_streams(void) {
+    evl_loop *loop;
+    evl_stream *stream;
+    uint64_t first = 0;
+    BENCH_CHECK(evl_loop_new(&loop, NULL) == 0);
+    for (int i = 0; i < count; i++) {
+        BENCH_CHECK(evl_stream_open(loop, fds[i], EVL_STREAM_KEEP_FD, &stream) == 0);
+        BENCH_CHECK(evl_stream_on_data(stream, on_evl, NULL) == 0);
+        first = i == 0 ? evl_bytes(loop) : first;
+        look(i + 1);
+    }
+    report("stream", evl_bytes(loop) - first);
+    BENCH_CHECK(evl_loop_destroy(loop) == 0);
+}
+
 #if BENCH_LIBEV
 static void on_ev(struct ev_loop *l, ev_io *w, int revents) {
     (void)l;
@@ -139,6 +154,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < count; i++)
         BENCH_CHECK((fds[i] = dup(pair[0])) >= 0);
     measure_evloop();
+    measure_streams();
 #if BENCH_LIBEV
     measure_libev();
 #endif

@@ -1,12 +1,17 @@
-/* passes.c - an echo server over socketpairs, always with the same number of messages ready.
- *     passes READY MESSAGES SERVER
+/* passes.c - an echo server over TCP on the loopback, always with the same number of messages ready.
+ *     passes READY MESSAGES SERVER [unix]
+ *
+ * "unix": over pairs of Unix sockets, where a short read of a stream does not tell that there is no more.
  *
  * For callgrind (instructions.sh): `serve` is the server, `turn` is not. The client's turn comes inside the
  * callback of the last message that was ready, so that the loop runs as it does in a program: it is entered
  * once, and each of its passes finds READY messages. Prints the CPU time per message, both sides together. */
 #define _POSIX_C_SOURCE 200809L
 #include "servers.h"
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 static int ready;
@@ -38,9 +43,25 @@ static __attribute__((noinline, noclone)) void serve(const server *s) {
     bench_use(s); /* not a tail call: callgrind would see it end at once */
 }
 
+/* The client's end, and the server's. */
+static void connect_tcp(int pair[2]) {
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof addr;
+    int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
+    BENCH_CHECK(listener >= 0 && bind(listener, (struct sockaddr *)&addr, len) == 0);
+    BENCH_CHECK(getsockname(listener, (struct sockaddr *)&addr, &len) == 0 && listen(listener, 1) == 0);
+    pair[0] = socket(AF_INET, SOCK_STREAM, 0);
+    BENCH_CHECK(connect(pair[0], (struct sockaddr *)&addr, len) == 0);
+    BENCH_CHECK((pair[1] = accept(listener, NULL, NULL)) >= 0);
+    for (int i = 0; i < 2; i++)
+        BENCH_CHECK(setsockopt(pair[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0);
+    close(listener);
+}
+
 int main(int argc, char **argv) {
-    if (argc != 4) {
-        (void)fprintf(stderr, "usage: passes READY MESSAGES SERVER\n");
+    bool local = argc == 5 && strcmp(argv[4], "unix") == 0;
+    if (argc != 4 && !local) {
+        (void)fprintf(stderr, "usage: passes READY MESSAGES SERVER [unix]\n");
         return 2;
     }
     ready = (int)bench_arg(argc, argv, 1, 0);
@@ -52,7 +73,10 @@ int main(int argc, char **argv) {
     long messages = (to_send + ready - 1) / ready * ready;
     for (int i = 0; i < ready; i++) {
         int pair[2];
-        BENCH_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+        if (local)
+            BENCH_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+        else
+            connect_tcp(pair);
         BENCH_CHECK(fcntl(pair[1], F_SETFL, O_NONBLOCK) == 0);
         clients[i] = pair[0];
         fds[i] = pair[1];

@@ -1,6 +1,6 @@
 /* servers.h - the same echo server over evloop and its peers: one watcher per connection, whose callback
- * reads and writes back. It is given connected sockets and serves until the other ends have closed all of
- * them. */
+ * reads and writes back, or one stream. It is given connected sockets and serves until the other ends have
+ * closed all of them. */
 #ifndef EVL_BENCH_SERVERS_H
 #define EVL_BENCH_SERVERS_H
 
@@ -65,15 +65,15 @@ static void *counting_alloc(void *ctx, void *ptr, size_t old_size, size_t new_si
     return NULL;
 }
 
-static void serve_evloop(const int *fds, int n) {
+static evl_loop *evl_begin(void) {
     evl_loop *loop;
     evl_options options = {.struct_size = sizeof options, .alloc = counting_alloc};
-    evl_conn *conns = calloc((size_t)n, sizeof *conns);
-    BENCH_CHECK(conns && evl_loop_new(&loop, &options) == 0);
-    for (int i = 0; i < n; i++) {
-        conns[i].fd = fds[i];
-        BENCH_CHECK(evl_io_new(loop, fds[i], EVL_READ, 0, on_evl_readable, &conns[i], &conns[i].io) == 0);
-    }
+    BENCH_CHECK(evl_loop_new(&loop, &options) == 0);
+    return loop;
+}
+
+/* Serves, and ends the loop. */
+static void evl_serve(evl_loop *loop) {
     evl_allocations = 0;
     echo_begin();
     BENCH_CHECK(evl_loop_run(loop, EVL_RUN_DEFAULT) == EVL_RUN_DONE);
@@ -83,6 +83,73 @@ static void serve_evloop(const int *fds, int n) {
     evl_polls = m.polls;
     BENCH_CHECK(evl_loop_close(loop) == 0);
     evl_allocations = allocations;
+}
+
+static void serve_evloop(const int *fds, int n) {
+    evl_loop *loop = evl_begin();
+    evl_conn *conns = calloc((size_t)n, sizeof *conns);
+    BENCH_CHECK(conns);
+    for (int i = 0; i < n; i++) {
+        conns[i].fd = fds[i];
+        BENCH_CHECK(evl_io_new(loop, fds[i], EVL_READ, 0, on_evl_readable, &conns[i], &conns[i].io) == 0);
+    }
+    evl_serve(loop);
+    free(conns);
+}
+
+/* What its users write instead of watchers: a stream reads and writes. */
+typedef struct evl_stream_conn {
+    evl_stream *stream;
+    evl_op op;
+    char buf[4096];
+} evl_stream_conn;
+
+static inline __attribute__((always_inline)) bool echo_stream(evl_stream *stream, const void *data,
+                                                              int64_t n) {
+    if (__builtin_expect(n <= 0, 0)) {
+        evl_close(stream);
+        return false;
+    }
+    if (__builtin_expect(evl_stream_write(stream, data, (size_t)n) != n, 0))
+        bench_die("evl_stream_write");
+    if (--echo_left == 0)
+        echo_turn();
+    return true;
+}
+
+static void on_evl_data(void *arg, int64_t n) {
+    const void *data;
+    (void)evl_stream_peek(arg, &data);
+    (void)echo_stream(arg, data, n);
+}
+
+static void serve_streams(const int *fds, int n) {
+    evl_loop *loop = evl_begin();
+    evl_stream *stream;
+    for (int i = 0; i < n; i++) {
+        BENCH_CHECK(evl_stream_open(loop, fds[i], EVL_STREAM_KEEP_FD, &stream) == 0);
+        BENCH_CHECK(evl_stream_on_data(stream, on_evl_data, stream) == 0);
+    }
+    evl_serve(loop);
+}
+
+static void on_evl_read(void *arg, int64_t n) {
+    evl_stream_conn *conn = arg;
+    if (echo_stream(conn->stream, conn->buf, n))
+        (void)evl_stream_read(conn->stream, &conn->op, conn->buf, sizeof conn->buf);
+}
+
+static void serve_stream_ops(const int *fds, int n) {
+    evl_loop *loop = evl_begin();
+    evl_stream_conn *conns = calloc((size_t)n, sizeof *conns);
+    BENCH_CHECK(conns);
+    for (int i = 0; i < n; i++) {
+        evl_stream_conn *conn = &conns[i];
+        BENCH_CHECK(evl_stream_open(loop, fds[i], EVL_STREAM_KEEP_FD, &conn->stream) == 0);
+        BENCH_CHECK(evl_op_init(&conn->op, on_evl_read, conn, 0) == 0);
+        BENCH_CHECK(evl_stream_read(conn->stream, &conn->op, conn->buf, sizeof conn->buf) == 0);
+    }
+    evl_serve(loop);
     free(conns);
 }
 
@@ -209,12 +276,13 @@ typedef struct server {
 } server;
 
 static const server servers[] = {
-    {"evloop", serve_evloop}, {"raw", serve_raw},
+    {"evloop", serve_evloop},  {"raw", serve_raw},
+    {"stream", serve_streams}, {"stream-op", serve_stream_ops},
 #if BENCH_LIBEV
     {"libev", serve_libev},
 #endif
 #if BENCH_LIBUV
-    {"libuv", serve_libuv},   {"libuv-stream", serve_libuv_streams},
+    {"libuv", serve_libuv},    {"libuv-stream", serve_libuv_streams},
 #endif
 };
 
