@@ -293,6 +293,8 @@ static void detach(evl_handle *handle) {
     evl_transport_close(s, abort);
     free_parts(s);
     if (evl_s_lingers(s)) {
+        if (evl_list_empty(&evl_s_net(s)->lingering)) /* nobody is to be woken for what is over */
+            evl_timer_set(evl_s_net(s)->sweep_timer, EVL_NEVER);
         evl_handle_set_active(handle, false);
         handle->node.kind = EVL_KIND_STREAM; /* whose slot it has */
     }

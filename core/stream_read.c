@@ -27,12 +27,22 @@ static evl_inbuf *new_inbuf(evl_net *net, size_t cap) {
     return in;
 }
 
+/* How much fits behind those that are there; moving them to the front must not cost more than was taken. */
+static size_t room_left(const evl_inbuf *in) {
+    return in->len <= in->start ? in->cap - in->len : in->cap - in->start - in->len;
+}
+
 /* Room for `want` more bytes behind those that are there; NULL: out of memory. */
 static char *make_room(evl_stream_handle *s, size_t want) {
     evl_inbuf *in = s->in;
     if (in && in->cap - in->start - in->len >= want)
         return in->bytes + in->start + in->len;
     size_t len = in ? in->len : 0;
+    if (in && room_left(in) >= want) {
+        memmove(in->bytes, in->bytes + in->start, len);
+        in->start = 0;
+        return in->bytes + len;
+    }
     if (want > SIZE_MAX / 4 - len)
         return NULL;
     size_t cap = len == 0 || !in || len + want <= in->cap / 2 ? len + want : (len + want) * 2;
@@ -106,6 +116,8 @@ int64_t evl_stream_fetch(evl_stream_handle *s, void *buf, size_t cap) {
 /* Into the stream's own buffer. */
 static int64_t fetch_more(evl_stream_handle *s, size_t want) {
     size_t room = want < 1024 ? 1024 : want > EVL_READ_MAX ? EVL_READ_MAX : want;
+    size_t left = s->in ? room_left(s->in) : POOLED_CAP;
+    room = left >= 1024 && left < room ? left : room; /* it grows when it has to */
     char *at = make_room(s, room);
     if (!at)
         return EVL_ENOMEM;

@@ -147,6 +147,13 @@ static void disarm(evl_stream_handle *s) {
     evl_stream_interest(s);
 }
 
+/* The next pass goes on. */
+static void send_soon(evl_stream_handle *s) {
+    evl_list_unlink(&s->out->again);
+    evl_list_append(&evl_s_net(s)->writing, &s->out->again);
+    evl_net_again(evl_s_net(s));
+}
+
 static void take_sent(evl_stream_handle *s, size_t n) {
     evl_outq *q = s->out;
     sent(s, n);
@@ -275,9 +282,7 @@ void evl_stream_send_queue(evl_stream_handle *s) {
     if (n == EVL_EAGAIN)
         arm(s);
     else if (evl_s_is_sending(s)) {
-        evl_list_unlink(&s->out->again);
-        evl_list_append(&evl_s_net(s)->writing, &s->out->again);
-        evl_net_again(evl_s_net(s));
+        send_soon(s);
     } else
         disarm(s);
     evl_stream_told(s);
@@ -470,14 +475,19 @@ int evl_stream_check_write(const evl_stream_handle *s) {
 
 static bool is_too_much(const evl_stream_handle *s, size_t len) {
     uint32_t hard = s->more ? s->more->hard : 0;
-    return hard != 0 && evl_s_is_sending(s) && (len > hard || s->out->queued > hard - len);
+    return hard != 0 && (len > hard || evl_stream_queue_size(s) > hard - len);
 }
 
-/* What could not be sent at once has been queued. */
-static void queued(evl_stream_handle *s) {
+/* What could not be sent at once has been queued. Unless the kernel was found full, there may be no edge to
+ * wait for. */
+static void queued(evl_stream_handle *s, bool full) {
     update_choked(s);
     evl_handle_set_active(&s->io.base, true);
-    arm(s);
+    bool armed = evl_s_has(s, EVL_S_OUT) || (s->more && s->more->transport);
+    if (full || !armed)
+        arm(s);
+    else
+        send_soon(s);
     evl_touch(evl_s_loop(s));
 }
 
@@ -500,10 +510,11 @@ static int64_t write_pieces(evl_stream_handle *s, const evl_buf *bufs, int n, si
         return rc;
     if (EVL_UNLIKELY(total == 0))
         return 0;
-    if (EVL_UNLIKELY(is_too_much(s, total)))
-        return EVL_ENOBUFS;
     int64_t out = 0;
-    if (EVL_LIKELY(!evl_s_is_sending(s))) {
+    if (EVL_UNLIKELY(evl_s_is_sending(s))) {
+        if (is_too_much(s, total))
+            return EVL_ENOBUFS;
+    } else {
         out = send_now(s, bufs, n < PIECES_MAX ? n : PIECES_MAX);
         if (EVL_LIKELY(out < 0 || (size_t)out == total))
             return out;
@@ -515,7 +526,7 @@ static int64_t write_pieces(evl_stream_handle *s, const evl_buf *bufs, int n, si
     rc = enqueue(s, bufs, n, (size_t)out, total);
     if (rc != 0)
         return out > 0 ? out : rc;
-    queued(s);
+    queued(s, out == 0);
     return (int64_t)total;
 }
 
@@ -600,7 +611,7 @@ int64_t evl_stream_write_ref(evl_stream *stream, const void *data, size_t len, e
         return (int64_t)len;
     }
     append(s, c);
-    queued(s);
+    queued(s, out == 0);
     return (int64_t)len;
 }
 
@@ -660,9 +671,7 @@ int32_t evl_stream_sendfile(evl_stream *stream, evl_op *op, evl_fd file, int64_t
     evl_list_append(&s->out->chunks, &c->link);
     evl_handle_set_active(stream, true);
     if (s->out->chunks.next == &c->link) { /* nothing is in front of it: the next pass begins */
-        evl_list_unlink(&s->out->again);
-        evl_list_append(&evl_s_net(s)->writing, &s->out->again);
-        evl_net_again(evl_s_net(s));
+        send_soon(s);
     }
     evl_touch(stream->loop);
     return 0;

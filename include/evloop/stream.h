@@ -96,7 +96,7 @@ EVL_API int32_t evl_stream_resume(evl_stream *stream);
 /* --- writing -----------------------------------------------------------------------------------
  *
  * All three send at once what the kernel takes and queue the rest, and answer how many bytes were accepted:
- * all of them, or fewer when memory ran out after some were sent. They never wait, and the order is kept.
+ * all of them, or fewer when memory or the hard limit ended it after some were sent. They never wait, and the order is kept.
  * Errors, with nothing accepted: EVL_ENOBUFS (the hard limit), EVL_EPIPE (after evl_stream_write_eof, or the
  * other end has gone), EVL_EBADF (not open for writing), EVL_ECONNRESET and what else the kernel answers,
  * EVL_ENOMEM. An error that is found later is told by the next call, drain or flush. */
@@ -108,7 +108,8 @@ EVL_API int64_t evl_stream_write(evl_stream *stream, const void *data, size_t le
 EVL_API int64_t evl_stream_writev(evl_stream *stream, const evl_buf *bufs, int32_t n);
 
 /* Never copied: data must stay until release(arg) is called, from the loop, exactly once, when it has been
- * sent or given up. On an error release does not run. release NULL: the data is static. @since 0.1 */
+ * sent or given up. On an error release does not run. release NULL: the data is static. EVL_ENOBUFS also when
+ * len alone is above the hard limit. @since 0.1 */
 EVL_API int64_t evl_stream_write_ref(evl_stream *stream, const void *data, size_t len, evl_fn *release,
                                      void *arg);
 

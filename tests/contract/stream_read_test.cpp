@@ -692,4 +692,37 @@ TEST(StreamRead, ClosedInItsCallback) {
     EXPECT_TRUE(at_end(link.peer));
 }
 
+TEST(Contract_16, ReadingLinesAllocatesNothingWhenWarm) {
+    for (Kind kind : kinds) {
+        World w;
+        Link link(w, kind);
+        Read r(w, 65536);
+        int lines = 0;
+        evl_op *op = nullptr;
+        op = w.op([&](int64_t n) {
+            EXPECT_EQ(n, 700);
+            lines++;
+            EXPECT_EQ(evl_stream_read_line(link.s, op, r.buf.data(), r.buf.size()), 0);
+        });
+        EXPECT_EQ(evl_stream_read_line(link.s, op, r.buf.data(), r.buf.size()), 0);
+        std::string some;
+        for (int i = 0; i < 30; i++)
+            some += std::string(699, static_cast<char>('a' + i % 26)) + "\n";
+        auto round = [&](size_t cut) {
+            int goal = lines + 30;
+            link.say(some.substr(0, cut));
+            passes(w, 3);
+            link.say(some.substr(cut));
+            pump(w, [&] { return lines == goal; });
+        };
+        for (int i = 0; i < 3; i++)
+            round(10000);
+        uint64_t before = w.memory.calls();
+        for (size_t i = 0; i < 30; i++)
+            round(1 + i * 700 - i);
+        EXPECT_EQ(w.memory.calls(), before);
+        EXPECT_EQ(evl_op_close(op), 0);
+    }
+}
+
 } // namespace

@@ -74,13 +74,19 @@ struct Link {
     explicit Link(World &world, Kind kind = Kind::tcp) : w(world) {
         if (kind == Kind::tcp) {
             Tcp pair;
-            peer = std::move(pair.b);
-            s = open(w, pair.a);
+            adopt(pair.a, pair.b);
         } else {
             Pair pair;
-            peer = std::move(pair.b);
-            s = open(w, pair.a);
+            adopt(pair.a, pair.b);
         }
+    }
+    // Small buffers, so that a test soon fills them.
+    void adopt(Fd &mine, Fd &others) {
+        int size = 65536;
+        ::setsockopt(mine, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+        ::setsockopt(others, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+        peer = std::move(others);
+        s = open(w, mine);
     }
     void say(std::string_view text) const { put(peer, text); }
     World &w;

@@ -1,0 +1,358 @@
+// stream_push_test.cpp - being pushed: by a callback that is lent the bytes, and by records.
+#include "streams.hpp"
+
+using namespace streams;
+
+namespace {
+
+// Gathers what is pushed, in either sink.
+struct Pushed {
+    explicit Pushed(World &world, evl_stream *stream) : w(world), s(stream) { EXPECT_EQ(start(), 0); }
+    Pushed(const Pushed &) = delete;
+    int32_t start() {
+        return evl_stream_on_data(s, World::done(), w.arg([this](int64_t n) { take(n); }));
+    }
+    void take(int64_t n) {
+        calls++;
+        if (n <= 0) {
+            ends.push_back(n);
+        } else {
+            std::string lent = peek(s);
+            if (records()) {
+                EXPECT_GE(static_cast<int64_t>(lent.size()), n);
+                EXPECT_EQ(evl_stream_consume(s, lent.size()), 0);
+            } else {
+                EXPECT_EQ(static_cast<int64_t>(lent.size()), n);
+            }
+            text += lent;
+        }
+        if (then)
+            then();
+    }
+    World &w;
+    evl_stream *s;
+    std::string text;
+    std::vector<int64_t> ends;
+    int calls = 0;
+    std::function<void()> then;
+};
+
+using Ends = std::vector<int64_t>;
+
+TEST(StreamPush, WhateverComesAndTheEndOnce) {
+    for (Kind kind : kinds) {
+        World w;
+        Link link(w, kind);
+        Pushed p(w, link.s);
+        passes(w);
+        EXPECT_EQ(p.calls, 0);
+        link.say("one");
+        pump(w, [&] { return p.text == "one"; });
+        link.say("two");
+        pump(w, [&] { return p.text == "onetwo"; });
+        EXPECT_EQ(evl_loop_alive(w.loop), 1);
+        link.peer.close();
+        pump(w, [&] { return !p.ends.empty(); });
+        passes(w);
+        EXPECT_EQ(p.ends, Ends{0});
+        EXPECT_EQ(evl_loop_alive(w.loop), 0) << "nothing comes any more";
+        EXPECT_EQ(peek(link.s), "");
+    }
+}
+
+TEST(StreamPush, AMegabyteAndTheEndBehindIt) {
+    for (Kind kind : kinds) {
+        World w;
+        Link link(w, kind);
+        Pushed p(w, link.s);
+        std::string sent = pattern(1 << 20);
+        size_t at = 0;
+        pump(w, [&] {
+            ssize_t n = at < sent.size() ? ::write(link.peer, sent.data() + at, sent.size() - at) : 0;
+            at += n > 0 ? static_cast<size_t>(n) : 0;
+            if (at == sent.size())
+                link.peer.close();
+            return !p.ends.empty();
+        });
+        EXPECT_TRUE(p.text == sent) << p.text.size();
+        EXPECT_EQ(p.ends, Ends{0});
+        EXPECT_EQ(info(link.s).bytes_in, sent.size());
+    }
+}
+
+TEST(StreamPush, AnErrorOnce) {
+    World w;
+    Link link(w);
+    Pushed p(w, link.s);
+    linger reset = {1, 0};
+    ::setsockopt(link.peer, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    link.peer.close();
+    pump(w, [&] { return !p.ends.empty(); });
+    passes(w);
+    EXPECT_EQ(p.ends, Ends{EVL_ECONNRESET});
+}
+
+TEST(StreamPush, BytesInTheBufferAreFirst) {
+    World w;
+    Link link(w);
+    Read r(w);
+    link.say("line\nrest");
+    EXPECT_EQ(r.line(link.s), 0);
+    pump(w, [&] { return r.done(); });
+    Pushed p(w, link.s);
+    pump(w, [&] { return p.text == "rest"; });
+    link.say("more");
+    pump(w, [&] { return p.text == "restmore"; });
+    EXPECT_EQ(evl_stream_unread(link.s, "again", 5), 0);
+    pump(w, [&] { return p.text == "restmoreagain"; });
+}
+
+TEST(StreamPush, WhatWasLentEndsWithTheCallback) {
+    World w;
+    Link link(w);
+    Pushed p(w, link.s);
+    link.say("lent");
+    pump(w, [&] { return p.text == "lent"; });
+    EXPECT_EQ(peek(link.s), "");
+    EXPECT_EQ(evl_stream_pause(link.s), 0);
+    Wait op(w);
+    EXPECT_EQ(evl_stream_read(link.s, op.op, nullptr, 10), 0);
+    link.say("own");
+    pump(w, [&] { return op.done(); });
+    EXPECT_EQ(peek(link.s), "own");
+}
+
+TEST(StreamPush, WhatIsLentStaysWhileOthersEnd) {
+    World w;
+    Link link(w), other(w);
+    other.say(std::string(5000, '#'));
+    passes(w);
+    std::string seen;
+    Wait shut(w);
+    Pushed p(w, link.s);
+    p.then = [&] { seen = p.text; };
+    EXPECT_EQ(evl_stream_pause(link.s), 0);
+    EXPECT_EQ(evl_stream_on_data(link.s, World::done(), w.arg([&](int64_t n) {
+                  const void *data = nullptr;
+                  EXPECT_EQ(evl_stream_peek(link.s, &data), n);
+                  EXPECT_EQ(evl_stream_shutdown(other.s, shut.op), 0);
+                  seen.assign(static_cast<const char *>(data), static_cast<size_t>(n));
+                  evl_close(link.s);
+              })),
+              0);
+    link.say("mine");
+    pump(w, [&] { return !seen.empty(); });
+    EXPECT_EQ(seen, "mine");
+    other.peer.close();
+    pump(w, [&] { return shut.done(); });
+}
+
+TEST(StreamPush, PauseTakesBackWhatWasDue) {
+    for (Kind kind : kinds) {
+        World w;
+        Link link(w, kind);
+        Pushed p(w, link.s);
+        Pair first; // its watcher runs before the stream's callback, or after it
+        link.say("late");
+        bool paused = false;
+        w.call([&] {
+            paused = true;
+            EXPECT_EQ(evl_stream_pause(link.s), 0);
+            EXPECT_EQ(evl_stream_pause(link.s), 0) << "twice";
+        });
+        w.nowait();
+        EXPECT_TRUE(paused);
+        passes(w);
+        std::string before = p.text;
+        link.say("more");
+        passes(w);
+        EXPECT_EQ(p.text, before) << "nothing while it is paused";
+        EXPECT_EQ(evl_loop_alive(w.loop), 0);
+        EXPECT_EQ(evl_stream_resume(link.s), 0);
+        EXPECT_EQ(evl_stream_resume(link.s), 0) << "twice";
+        pump(w, [&] { return p.text == "latemore"; });
+    }
+}
+
+TEST(StreamPush, OperationsMayReadWhileItIsPaused) {
+    World w;
+    Link link(w);
+    Pushed p(w, link.s);
+    Read r(w);
+    EXPECT_EQ(r.some(link.s), EVL_EBUSY);
+    EXPECT_EQ(evl_stream_pause(link.s), 0);
+    EXPECT_EQ(r.line(link.s), 0);
+    EXPECT_EQ(evl_stream_resume(link.s), EVL_EBUSY);
+    link.say("for the op\nfor the push");
+    pump(w, [&] { return r.done(); });
+    EXPECT_EQ(r.text(), "for the op\n");
+    EXPECT_EQ(evl_stream_resume(link.s), 0);
+    pump(w, [&] { return p.text == "for the push"; });
+}
+
+TEST(StreamPush, ResumingNeedsOnData) {
+    World w;
+    Link link(w);
+    EXPECT_EQ(evl_stream_resume(link.s), EVL_EINVAL);
+    EXPECT_EQ(evl_stream_pause(link.s), 0);
+    EXPECT_EQ(evl_stream_resume(nullptr), EVL_EINVAL);
+    EXPECT_EQ(evl_stream_pause(nullptr), EVL_EINVAL);
+    EXPECT_EQ(evl_stream_on_data(nullptr, nullptr, nullptr), EVL_EINVAL);
+}
+
+TEST(StreamPush, PausedInItsCallback) {
+    for (Kind kind : kinds) {
+        World w;
+        Link link(w, kind);
+        Pushed p(w, link.s);
+        p.then = [&] { EXPECT_EQ(evl_stream_pause(link.s), 0); };
+        link.say("a");
+        pump(w, [&] { return p.text == "a"; });
+        link.say("b");
+        passes(w);
+        EXPECT_EQ(p.text, "a");
+        EXPECT_EQ(evl_stream_resume(link.s), 0);
+        pump(w, [&] { return p.text == "ab"; });
+    }
+}
+
+TEST(StreamPush, ClosedInItsCallback) {
+    for (Kind kind : kinds) {
+        World w;
+        Link link(w, kind);
+        Pushed p(w, link.s);
+        p.then = [&] { EXPECT_EQ(evl_close(link.s), 0); };
+        link.say("a");
+        pump(w, [&] { return p.calls == 1; });
+        passes(w);
+        EXPECT_EQ(p.calls, 1);
+        EXPECT_TRUE(at_end(link.peer));
+    }
+}
+
+TEST(StreamPush, ClosedAtTheEndInItsCallback) {
+    World w;
+    Link link(w);
+    Pushed p(w, link.s);
+    p.then = [&] {
+        if (!p.ends.empty()) {
+            EXPECT_EQ(evl_close(link.s), 0);
+        }
+    };
+    link.say("a");
+    link.peer.close();
+    EXPECT_EQ(w.run(), EVL_RUN_DONE) << "nothing else keeps it going";
+    EXPECT_EQ(p.text, "a");
+    EXPECT_EQ(p.ends, Ends{0});
+}
+
+TEST(StreamPush, AClosedStreamPushesNothingThatWasDue) {
+    World w;
+    Link link(w);
+    Pushed p(w, link.s);
+    link.say("x");
+    w.call([&] { evl_close(link.s); });
+    w.nowait();
+    int calls = p.calls;
+    passes(w);
+    EXPECT_EQ(p.calls, calls);
+}
+
+TEST(StreamPush, EchoInTheCallback) {
+    for (Kind kind : kinds) {
+        World w;
+        Link link(w, kind);
+        Pushed p(w, link.s);
+        size_t echoed = 0;
+        p.then = [&] {
+            std::string_view fresh = std::string_view(p.text).substr(echoed);
+            EXPECT_EQ(write(link.s, fresh), static_cast<int64_t>(fresh.size()));
+            echoed = p.text.size();
+        };
+        std::string back;
+        for (int i = 0; i < 50; i++) {
+            std::string message = std::to_string(i) + ";";
+            link.say(message);
+            pump(w, [&] { return (back += got(link.peer)).ends_with(message); });
+        }
+        EXPECT_EQ(back, p.text);
+    }
+}
+
+TEST(StreamPush, RecordsWaitForRoom) {
+    World w;
+    Link link(w, Kind::local);
+    int64_t told = 0;
+    int calls = 0;
+    if (!records())
+        return; // a callback's bytes count as taken: see the other tests
+    EXPECT_EQ(evl_stream_on_data(link.s, nullptr, w.arg([&](int64_t n) {
+                  told += n;
+                  calls++;
+              })),
+              0);
+    size_t sent = 0;
+    for (int i = 0; i < 40; i++) {
+        ssize_t n = ::write(link.peer, std::string(8192, 'x').data(), 8192);
+        sent += n > 0 ? static_cast<size_t>(n) : 0;
+        w.nowait();
+    }
+    passes(w, 20);
+    EXPECT_GE(told, 65536);
+    EXPECT_LE(told, 65536 * 2);
+    EXPECT_EQ(static_cast<int64_t>(info(link.s).unread), told);
+    int before = calls;
+    passes(w);
+    EXPECT_EQ(calls, before);
+    EXPECT_EQ(evl_stream_consume(link.s, static_cast<size_t>(told)), 0);
+    pump(w, [&] { return calls > before; });
+    EXPECT_EQ(static_cast<int64_t>(info(link.s).unread) + 0, static_cast<int64_t>(peek(link.s).size()));
+}
+
+TEST(StreamPush, KeepsTheLoopAlive) {
+    World w;
+    Link link(w);
+    EXPECT_EQ(evl_loop_alive(w.loop), 0) << "who does not read is not alive";
+    Pushed p(w, link.s);
+    EXPECT_EQ(evl_loop_alive(w.loop), 1);
+    EXPECT_EQ(evl_keep_alive(link.s, 0), 0);
+    EXPECT_EQ(evl_loop_alive(w.loop), 0);
+    EXPECT_EQ(evl_keep_alive(link.s, 1), 0);
+    EXPECT_EQ(evl_active(link.s), 1);
+    EXPECT_EQ(evl_stream_pause(link.s), 0);
+    EXPECT_EQ(evl_active(link.s), 0);
+}
+
+TEST(Contract_16, AnEchoOnAStreamAllocatesNothingWhenWarm) {
+    for (Kind kind : kinds) {
+        World w;
+        Link link(w, kind);
+        int count = 0;
+        EXPECT_EQ(evl_stream_on_data(link.s, World::done(), w.arg([&](int64_t n) {
+                      const void *data = nullptr;
+                      int64_t have = evl_stream_peek(link.s, &data);
+                      EXPECT_GE(have, n);
+                      EXPECT_EQ(evl_stream_write(link.s, data, static_cast<size_t>(have)), have);
+                      if (records()) {
+                          EXPECT_EQ(evl_stream_consume(link.s, static_cast<size_t>(have)), 0);
+                      }
+                      count++;
+                  })),
+                  0);
+        auto rounds = [&](int n) {
+            for (int goal = count + n; count < goal;) {
+                link.say("ping");
+                int before = count;
+                pump(w, [&] { return count > before; });
+                got(link.peer);
+            }
+        };
+        rounds(10);
+        uint64_t before = w.memory.calls();
+        rounds(100);
+        EXPECT_EQ(w.memory.calls(), before);
+        EXPECT_EQ(evl_stream_abort(link.s), 0);
+    }
+}
+
+} // namespace
