@@ -115,10 +115,11 @@ static void complete_wait(evl_loop *loop, evl_watcher *io, int64_t result) {
 }
 
 static void lose(evl_loop *loop, evl_watcher *owner, int error) {
+    uint32_t fd = (uint32_t)owner->fd;
     owner->fd = -1;
     owner->mask = owner->armed = 0;
     set_flag(owner, EVL_F_DIRTY, false);
-    loop->types[owner->base.node.kind]->event(&owner->base, 0, error);
+    loop->types[owner->base.node.kind]->event(&owner->base, fd, error);
 }
 
 /* Ends every watcher of an fd: each hears `error`, and then nothing more. */

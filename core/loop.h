@@ -52,8 +52,9 @@ typedef struct evl_handle_type {
     /* Closed by its user: whether it goes on without him, see evl_handle_linger. NULL: it never does. */
     bool (*lingers)(evl_handle *handle);
 
-    /* The handle is its fd's watcher, and the kernel has reported `mask`; or its fd is taken from it for an
-     * `error`, which is not 0 then. Runs no user code. */
+    /* The handle is its fd's watcher, and the kernel has reported `mask`. Or its fd is taken from it for an
+     * `error`, which is not 0 then, and `mask` is the fd: EVL_EBADF and EVL_ECLOSED say that somebody else
+     * closes it, or has. Runs no user code. */
     void (*event)(evl_handle *handle, uint32_t mask, int error);
 
     /* EVL_CALL_TAKE: right before the callback, takes what there is; false if it was nothing. */
@@ -411,7 +412,6 @@ void evl_handle_detach(evl_handle *handle); /* from whatever its kind is attache
 /* A closed handle that has something left to do: its argument and name are given up, and nobody finds it any
  * more. It keeps the loop alive until its detach, under the kind EVL_KIND_LINGERING, and evl_handle_give. */
 void evl_handle_linger(evl_handle *handle);
-void evl_handle_run(evl_loop *loop, evl_node *node); /* EVL_CALL_TAKE */
 void evl_handle_know(evl_loop *loop, int kind, const evl_handle_type *type);
 uint64_t evl_handle_id(const evl_handle *handle);
 evl_handle *evl_handle_find(const evl_loop *loop, uint64_t id);

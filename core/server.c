@@ -280,8 +280,10 @@ static void fail(server *sv, int error) {
         evl_op_fail(op, error);
 }
 
-static void lose(listener *l, int error) {
+static void lose(listener *l, int fd, int error) {
     server *sv = l->of;
+    if (error != EVL_EBADF && error != EVL_ECLOSED)
+        (void)evl_sys.close(fd); /* the kernel would not watch it */
     bool left = false;
     for (const listener *other = sv->first; other; other = other->next)
         left |= other->io.fd >= 0;
@@ -297,9 +299,8 @@ static void lose(listener *l, int error) {
 
 static void event(evl_handle *handle, uint32_t mask, int error) {
     listener *l = listener_of(handle);
-    (void)mask;
     if (error != 0) {
-        lose(l, error);
+        lose(l, (int)mask, error);
         return;
     }
     l->may_accept = true;

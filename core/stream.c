@@ -59,7 +59,9 @@ void evl_stream_interest(evl_stream_handle *s) {
 
 /* The fd is not ours any more: it was closed behind our back, or is about to be, or the kernel would not have
  * it. */
-static void lose(evl_stream_handle *s, int error) {
+static void lose(evl_stream_handle *s, int fd, int error) {
+    if (error != EVL_EBADF && error != EVL_ECLOSED && !evl_s_has(s, EVL_S_KEEP_FD))
+        (void)evl_sys.close(fd); /* the kernel would not watch it */
     s->flags |= EVL_S_KEEP_FD;
     s->flags &= ~(uint32_t)EVL_S_UNBLOCK;
     s->flags &= ~(uint32_t)EVL_S_DISCARD; /* there is nothing left to discard */
@@ -71,7 +73,7 @@ static void lose(evl_stream_handle *s, int error) {
 static void event(evl_handle *handle, uint32_t mask, int error) {
     evl_stream_handle *s = evl_s_of(handle);
     if (EVL_UNLIKELY(error != 0)) {
-        lose(s, error);
+        lose(s, (int)mask, error);
         return;
     }
     bool both = s->more && s->more->transport;
