@@ -28,7 +28,7 @@ class future_wait : public op_awaitable<Self, T> {
     evl_future *future_;
 };
 
-class number_wait : public future_wait<number_wait, std::int64_t> {
+class [[nodiscard("co_await it")]] number_wait : public future_wait<number_wait, std::int64_t> {
   public:
     using future_wait::future_wait;
     std::int64_t finish(std::int64_t) noexcept {
@@ -38,13 +38,13 @@ class number_wait : public future_wait<number_wait, std::int64_t> {
     }
 };
 
-class done_wait : public future_wait<done_wait, void> {
+class [[nodiscard("co_await it")]] done_wait : public future_wait<done_wait, void> {
   public:
     using future_wait::future_wait;
 };
 
 template <class T>
-class object_wait : public future_wait<object_wait<T>, const T &> {
+class [[nodiscard("co_await it")]] object_wait : public future_wait<object_wait<T>, const T &> {
   public:
     using future_wait<object_wait<T>, const T &>::future_wait;
     const T &finish(std::int64_t) noexcept {
@@ -112,7 +112,7 @@ class future {
   private:
     future(std::nullptr_t, int) noexcept {}
 
-    struct typed : detail::future_wait<typed, T> {
+    struct [[nodiscard("co_await it")]] typed : detail::future_wait<typed, T> {
         using detail::future_wait<typed, T>::future_wait;
         T finish(std::int64_t) noexcept {
             std::int64_t value = 0;
@@ -126,7 +126,8 @@ class future {
         if constexpr (std::is_void_v<T>) {
             return number(future_, 0);
         } else if constexpr (detail::is_number<T>) {
-            return number(future_, static_cast<std::int64_t>(T(std::forward<Args>(args)...)));
+            const T value(std::forward<Args>(args)...);
+            return number(future_, static_cast<std::int64_t>(value));
         } else {
             void *memory = detail::frame_new(sizeof(T));
             if (!memory)

@@ -206,9 +206,9 @@ template <class F>
 attempt<body_result_t<F>> group_body(F body) {
     task_group group;
     group.whole_ = true;
-    slot<body_result_t<F>> value;
     bool thrown = false, was_cancelled = false;
 #if EVLOOP_EXCEPTIONS
+    slot<body_result_t<F>> value;
     try {
         if constexpr (std::is_void_v<body_result_t<F>>)
             co_await body(group);

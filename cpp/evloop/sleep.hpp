@@ -7,14 +7,14 @@
 namespace evloop::inline EVLOOP_CPP_ABI {
 
 // Lets everything else that is ready run first.
-class yield_awaitable : public op_awaitable<yield_awaitable> {
+class [[nodiscard("co_await it")]] yield_awaitable : public op_awaitable<yield_awaitable> {
   public:
     static constexpr const char *name = "yield";
     std::int32_t start(evl_loop *loop, evl_op *op) noexcept { return evl_defer(loop, op); }
 };
 inline yield_awaitable yield() noexcept { return {}; }
 
-class sleep_awaitable : public op_awaitable<sleep_awaitable> {
+class [[nodiscard("co_await it")]] sleep_awaitable : public op_awaitable<sleep_awaitable> {
   public:
     static constexpr const char *name = "sleep";
     explicit sleep_awaitable(std::int64_t ns, std::int32_t error = 0) noexcept : ns_(ns), error_(error) {}
@@ -39,7 +39,7 @@ sleep_awaitable sleep(std::chrono::duration<Rep, Period> time) noexcept {
     return sleep_awaitable(detail::nanoseconds(time));
 }
 
-class sleep_until_awaitable : public op_awaitable<sleep_until_awaitable> {
+class [[nodiscard("co_await it")]] sleep_until_awaitable : public op_awaitable<sleep_until_awaitable> {
   public:
     static constexpr const char *name = "sleep until";
     explicit sleep_until_awaitable(std::int64_t deadline) noexcept : deadline_(deadline) {}
@@ -55,7 +55,7 @@ sleep_until_awaitable sleep_until(std::chrono::time_point<loop_clock, Duration> 
     return sleep_until_awaitable(detail::deadline(when));
 }
 
-class fd_awaitable : public op_awaitable<fd_awaitable, std::uint32_t> {
+class [[nodiscard("co_await it")]] fd_awaitable : public op_awaitable<fd_awaitable, std::uint32_t> {
   public:
     static constexpr const char *name = "fd";
     fd_awaitable(evl_fd fd, std::uint32_t mask) noexcept : fd_(fd), mask_(mask) {}
@@ -73,7 +73,7 @@ inline fd_awaitable readable(evl_fd fd) noexcept { return {fd, EVL_READ}; }
 inline fd_awaitable writable(evl_fd fd) noexcept { return {fd, EVL_WRITE}; }
 inline fd_awaitable wait_fd(evl_fd fd, std::uint32_t mask) noexcept { return {fd, mask}; }
 
-class signal_awaitable : public op_awaitable<signal_awaitable, std::int64_t> {
+class [[nodiscard("co_await it")]] signal_awaitable : public op_awaitable<signal_awaitable, std::int64_t> {
   public:
     static constexpr const char *name = "signal";
     explicit signal_awaitable(std::int32_t signo) noexcept : signo_(signo) {}

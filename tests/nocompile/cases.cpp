@@ -1,0 +1,60 @@
+// cases.cpp - what must not build, one piece at a time; nocompile.py says how.
+#include <evloop.hpp>
+
+using namespace std::chrono_literals;
+using evloop::task;
+
+task<int> number() { co_return 1; }
+
+task<> program() {
+    auto named = number();
+    int value = co_await std::move(named);
+    auto job = evloop::spawn(number());
+    auto later = co_await as_result(job);
+    auto slept = co_await as_result(evloop::sleep(1ms));
+    auto other = evloop::spawn([](int n) -> task<int> { co_return n; }, value);
+    std::move(other).detach();
+    (void)later;
+    (void)slept;
+
+#if defined(CASE_discarded_task)
+    // says: a task that is not awaited does nothing
+    number();
+#elif defined(CASE_discarded_handle)
+    // says: the task goes with its handle
+    evloop::spawn(number());
+#elif defined(CASE_discarded_awaitable)
+    // says: co_await it
+    evloop::sleep(1ms);
+#elif defined(CASE_stored_task)
+    // says: deleted
+    auto stored = number();
+    value = co_await stored;
+#elif defined(CASE_copied_task)
+    // says: task
+    auto original = number();
+    auto copy = original;
+#elif defined(CASE_capturing_lambda)
+    // says: the captures of a lambda do not live as long as its coroutine
+    evloop::spawn([value]() -> task<> { co_return; }).detach();
+#elif defined(CASE_copied_handle)
+    // says: spawned
+    auto handle = job;
+    auto copy_of_it = handle;
+    std::move(copy_of_it).detach();
+#elif defined(CASE_fallible_sleep) // -fno-exceptions
+    // says: this await may fail
+    co_await evloop::sleep(1ms);
+#elif defined(CASE_fallible_join)  // -fno-exceptions
+    // says: this await may fail
+    value = co_await job;
+#elif defined(CASE_fallible_queue) // -fno-exceptions
+    // says: this await may fail
+    evloop::queue<int> queue(evloop::this_loop());
+    value = co_await queue.get();
+#elif defined(CASE_text_as_resolution)
+    // says: const T value(
+    evloop::future<int> future;
+    future.resolve("text");
+#endif
+}
