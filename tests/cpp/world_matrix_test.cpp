@@ -1,0 +1,283 @@
+// world_matrix_test.cpp - every await of streams, servers and datagrams, ended in every state: nothing leaks,
+// nothing is touched after its end, and what had arrived is there for the next who asks.
+#include "world.hpp"
+
+#include <evloop.hpp>
+
+#include <array>
+#include <cstdio>
+#include <gtest/gtest.h>
+#include <memory>
+#include <optional>
+#include <string>
+#include <sys/socket.h>
+#include <vector>
+
+using namespace std::chrono_literals;
+using namespace support;
+using evloop::stream;
+using evloop::task;
+
+namespace {
+
+struct Things {
+    explicit Things(World &world) : w(world), scope(world.loop) {
+        int fds[2];
+        EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        a = stream(w.loop, fds[0]);
+        b = stream(w.loop, fds[1]);
+        a.set_linger(0s);
+    }
+    void fill() { a.write(std::string(4 << 20, 'f')); }
+    void drink() {
+        b.on_data([] {});
+    }
+    void listen() { server = *evloop::server::make(w.loop, "127.0.0.1", "0"); }
+    void knock() {
+        const evloop::address to = server.local();
+        Fd &fd = clients.emplace_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        const evloop::address_view view = to;
+        EXPECT_EQ(connect(fd, static_cast<const sockaddr *>(view.data()), view.length()), 0);
+    }
+    void bind() {
+        u = evloop::udp(w.loop, evloop::address::parse("127.0.0.1"));
+        v = evloop::udp(w.loop);
+    }
+
+    World &w;
+    stream a, b, accepted;
+    evloop::server server;
+    evloop::udp u, v;
+    std::vector<Fd> clients;
+    std::unique_ptr<FILE, int (*)(FILE *)> file{nullptr, std::fclose};
+    evloop::scope scope;
+};
+
+struct Await {
+    const char *name;
+    void (*prepare)(Things &);
+    task<std::string> (*wait)(Things &); // what it got
+    void (*end)(Things &);
+    const char *gets;    // by who asks after one that was cancelled or destroyed, too
+    bool pending = true; // until `end`
+};
+
+void nothing(Things &) {}
+
+const Await awaits[] = {
+    {"read", nothing, [](Things &t) -> task<std::string> { co_return co_await t.a.read(); },
+     [](Things &t) { t.b.write("x"); }, "x"},
+    {"read_into", nothing,
+     [](Things &t) -> task<std::string> {
+         std::array<char, 16> room{};
+         const std::size_t n = co_await t.a.read(room);
+         co_return std::string(room.data(), n);
+     },
+     [](Things &t) { t.b.write("x"); }, "x"},
+    {"read_line", [](Things &t) { t.b.write("be"); },
+     [](Things &t) -> task<std::string> { co_return co_await t.a.read_line(); },
+     [](Things &t) { t.b.write("gun\nrest"); }, "begun\n"},
+    {"read_exactly_into", [](Things &t) { t.b.write("be"); },
+     [](Things &t) -> task<std::string> {
+         std::array<char, 5> room{};
+         const std::size_t n = co_await t.a.read_exactly(room);
+         co_return std::string(room.data(), n);
+     },
+     [](Things &t) { t.b.write("gunrest"); }, "begun"},
+    {"read_all", [](Things &t) { t.b.write("be"); },
+     [](Things &t) -> task<std::string> { co_return co_await t.a.read_all(); },
+     [](Things &t) {
+         t.b.write("gun");
+         t.b.write_eof();
+     },
+     "begun"},
+    {"drain", [](Things &t) { t.fill(); },
+     [](Things &t) -> task<std::string> {
+         co_await t.a.drain();
+         co_return "drained";
+     },
+     [](Things &t) { t.drink(); }, "drained"},
+    {"flush", [](Things &t) { t.fill(); },
+     [](Things &t) -> task<std::string> {
+         co_await t.a.flush();
+         co_return "flushed";
+     },
+     [](Things &t) { t.drink(); }, "flushed"},
+    {"sendfile",
+     [](Things &t) {
+         t.fill();
+         t.file.reset(std::tmpfile());
+         std::fputs("file", t.file.get());
+         std::fflush(t.file.get());
+     },
+     [](Things &t) -> task<std::string> {
+         const std::int64_t n = co_await t.a.sendfile(fileno(t.file.get()));
+         co_return std::to_string(n);
+     },
+     [](Things &t) { t.drink(); }, "4"},
+    {"shutdown", nothing,
+     [](Things &t) -> task<std::string> {
+         co_await t.a.shutdown();
+         co_return "shut down";
+     },
+     [](Things &t) { t.b.abort(); }, "shut down"},
+    {"accept", [](Things &t) { t.listen(); },
+     [](Things &t) -> task<std::string> {
+         t.accepted = co_await t.server.accept();
+         co_return "accepted";
+     },
+     [](Things &t) { t.knock(); }, "accepted"},
+    {"connect", [](Things &t) { t.listen(); },
+     [](Things &t) -> task<std::string> {
+         t.accepted = co_await evloop::open_connection(t.server.local());
+         co_return "connected";
+     },
+     nothing, "connected", false},
+    {"server_idle",
+     [](Things &t) {
+         t.listen();
+         t.knock();
+     },
+     [](Things &t) -> task<std::string> {
+         co_await t.server.idle();
+         co_return "idle";
+     },
+     [](Things &t) { t.server.stop(); }, "idle"},
+    {"receive", [](Things &t) { t.bind(); },
+     [](Things &t) -> task<std::string> {
+         std::array<char, 16> room{};
+         const evloop::datagram got = co_await t.u.receive(room);
+         co_return std::string(room.data(), got.size);
+     },
+     [](Things &t) { t.v.send("datagram", t.u.local()); }, "datagram"},
+};
+
+task<> witnessed(const Await &a, Things &t, std::string name) {
+    const auto held = std::make_unique<int>(1);
+    std::string outcome = "failed";
+    try {
+        outcome = co_await a.wait(t);
+    } catch (const evloop::cancelled &) {
+        t.w.note(name + ":cancelled");
+        throw;
+    } catch (const std::system_error &error) {
+        outcome = error.code().message();
+    }
+    t.w.note(name + ":" + outcome);
+}
+
+class WorldMatrix : public ::testing::TestWithParam<std::size_t> {
+  public:
+    WorldMatrix() : a(awaits[GetParam()]) { a.prepare(*t); }
+
+    void pass(int n) {
+        for (int i = 0; i < n; i++)
+            evl_loop_run(w.loop, EVL_RUN_NOWAIT);
+    }
+    void start() {
+        job = t->scope.spawn(witnessed(a, *t, "a"));
+        pass(2);
+        if (a.pending) {
+            EXPECT_FALSE(job.done());
+        }
+    }
+    // Who asks now gets what there is.
+    void expect_nothing_lost() {
+        w.clear();
+        auto next = t->scope.spawn(witnessed(a, *t, "b"));
+        for (int i = 0; i < 10'000 && !next.done(); i++)
+            pass(1);
+        EXPECT_EQ(w.log(), std::string("b:") + a.gets);
+    }
+
+    const Await &a;
+    World w;
+    std::optional<Things> t{std::in_place, w};
+    evloop::spawned<> job;
+
+    void TearDown() override {
+        job = {};
+        t.reset();
+    }
+};
+
+TEST_P(WorldMatrix, Completes) {
+    start();
+    a.end(*t);
+    for (int i = 0; i < 10'000 && !job.done(); i++)
+        pass(1);
+    EXPECT_EQ(w.log(), std::string("a:") + a.gets);
+}
+
+TEST_P(WorldMatrix, NeverStartedAndDestroyed) {
+    job = t->scope.spawn(witnessed(a, *t, "a"));
+    job = {};
+    {
+        auto unawaited = a.wait(*t);
+    }
+    pass(2);
+    EXPECT_EQ(w.log(), "");
+}
+
+TEST_P(WorldMatrix, DestroyedWhileItWaits) {
+    start();
+    job = {};
+    a.end(*t);
+    expect_nothing_lost();
+}
+
+TEST_P(WorldMatrix, DestroyedWhenItMayBeQueued) {
+    start();
+    a.end(*t);
+    job = {};
+    expect_nothing_lost();
+}
+
+TEST_P(WorldMatrix, DestroyedInThePassThatTellsOfIt) {
+    start();
+    a.end(*t);
+    evl_call_soon(w.loop, [](void *self) { static_cast<WorldMatrix *>(self)->job = {}; }, this);
+    pass(1);
+    if (w.log().empty()) { // else it was first
+        expect_nothing_lost();
+    }
+}
+
+TEST_P(WorldMatrix, CancelledWhileItWaits) {
+    start();
+    if (!a.pending)
+        return;
+    job.cancel();
+    pass(4);
+    EXPECT_EQ(w.log(), "a:cancelled");
+    a.end(*t);
+    expect_nothing_lost();
+}
+
+TEST_P(WorldMatrix, CancelledInThePassThatTellsOfIt) {
+    start();
+    a.end(*t);
+    evl_call_soon(w.loop, [](void *self) { static_cast<WorldMatrix *>(self)->job.cancel(); }, this);
+    pass(6);
+    if (w.log() == "a:cancelled") {
+        expect_nothing_lost();
+    }
+}
+
+TEST_P(WorldMatrix, DestroyedAfterTheLoop) {
+    start();
+    w.destroy();
+    job = {};
+}
+
+TEST_P(WorldMatrix, DestroyedAfterTheLoopWhenItMayBeQueued) {
+    start();
+    a.end(*t);
+    w.destroy();
+    job = {};
+}
+
+INSTANTIATE_TEST_SUITE_P(Awaits, WorldMatrix, ::testing::Range(std::size_t(0), std::size(awaits)),
+                         [](const auto &info) { return std::string(awaits[info.param].name); });
+
+} // namespace
