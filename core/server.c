@@ -27,8 +27,9 @@ typedef struct listener {
     server *of;
     struct listener *next;
     bool tcp;
-    bool may_accept; /* reported, and not found empty since */
-    dev_t path_dev;  /* of a Unix path that is ours to remove; ino 0: of none */
+    bool may_accept;   /* reported, and not found empty since */
+    bool was_blocking; /* before it was adopted */
+    dev_t path_dev;    /* of a Unix path that is ours to remove; ino 0: of none */
     ino_t path_ino;
 } listener;
 
@@ -364,13 +365,17 @@ int32_t evl_server_resume(evl_server *handle) {
 
 /* The path may name another server's socket by now. */
 static void remove_path(const listener *l) {
-    struct sockaddr_un address;
-    socklen_t len = sizeof address;
+    struct {
+        struct sockaddr_un address;
+        char final_0; /* a path that fills its field has none of its own */
+    } at = {0};
+    const char *path = at.address.sun_path;
+    socklen_t len = sizeof at.address;
     struct stat st;
-    if (l->path_ino == 0 || evl_sys.getsockname(l->io.fd, (struct sockaddr *)&address, &len) != 0)
+    if (l->path_ino == 0 || evl_sys.getsockname(l->io.fd, (struct sockaddr *)&at.address, &len) != 0)
         return;
-    if (evl_sys.lstat(address.sun_path, &st) == 0 && st.st_ino == l->path_ino && st.st_dev == l->path_dev)
-        (void)evl_sys.unlink(address.sun_path);
+    if (evl_sys.lstat(path, &st) == 0 && st.st_ino == l->path_ino && st.st_dev == l->path_dev)
+        (void)evl_sys.unlink(path);
 }
 
 static void close_listener(listener *l) {
@@ -593,7 +598,7 @@ static int new_server(evl_loop *loop, const evl_server_options *given, server **
 }
 
 /* Takes an fd that listens into the server. On an error it is the caller's. */
-static int add(server *sv, int fd, bool tcp) {
+static int add(server *sv, int fd, bool tcp, listener **out) {
     evl_handle *handle = sv->first ? evl_handle_take_internal(sv->loop, EVL_KIND_SERVER, NULL)
                                    : evl_handle_take(sv->loop, EVL_KIND_SERVER, NULL, NULL);
     if (!handle)
@@ -604,6 +609,7 @@ static int add(server *sv, int fd, bool tcp) {
     l->next = NULL;
     l->tcp = tcp;
     l->may_accept = false;
+    l->was_blocking = false;
     l->path_ino = 0;
     if (sv->options.flags & EVL_SERVER_SHARED)
         handle->node.flags |= EVL_F_EXCLUSIVE;
@@ -616,13 +622,23 @@ static int add(server *sv, int fd, bool tcp) {
     while (*end)
         end = &(*end)->next;
     *end = l;
+    *out = l;
     return 0;
+}
+
+static void block(int fd) {
+    int flags = evl_sys.get_fd_flags(fd);
+    if (flags >= 0)
+        (void)evl_sys.set_fd_flags(fd, flags & ~O_NONBLOCK);
 }
 
 /* Undoes it all; `keep_fds`: they were the caller's. */
 static int give_up(server *sv, bool keep_fds, int error) {
-    for (listener *l = sv->first; l && keep_fds; l = l->next)
+    for (listener *l = sv->first; l && keep_fds; l = l->next) {
+        if (l->was_blocking)
+            block(l->io.fd);
         evl_io_disown(&l->io);
+    }
     listener *first = sv->first;
     if (first) {
         detach(&first->io.base);
@@ -699,18 +715,19 @@ static int listen_on(server *sv, const evl_address *address) {
     int rc = set_up(fd, family, sv->options.flags);
     if (rc == 0)
         rc = bind_to(fd, address);
+    bool bound = rc == 0;
+    listener *l;
     if (rc == 0 && evl_sys.listen(fd, sv->options.backlog) != 0)
         rc = evl_err_from_errno(errno);
     if (rc == 0)
-        rc = add(sv, fd, family != AF_UNIX);
+        rc = add(sv, fd, family != AF_UNIX, &l);
     if (rc != 0) {
+        if (bound && is_path(address))
+            (void)evl_sys.unlink(address->u.path.sun_path);
         (void)evl_sys.close(fd);
         return rc;
     }
-    listener *last = sv->first;
-    while (last->next)
-        last = last->next;
-    remember_path(sv, last, address);
+    remember_path(sv, l, address);
     return 0;
 }
 
@@ -870,21 +887,36 @@ int32_t evl_server_listen(evl_loop *loop, const char *host, const char *service,
 
 /* --- sockets of others ------------------------------------------------------------------------ */
 
+static int get(int fd, int name, int *value) {
+    socklen_t len = sizeof *value;
+    return evl_sys.getsockopt(fd, SOL_SOCKET, name, value, &len) == 0 ? 0 : evl_err_from_errno(errno);
+}
+
+/* Takes an fd of the caller's into the server. On an error it is as it was. */
 static int adopt(server *sv, int fd) {
-    int listens = 0;
-    socklen_t len = sizeof listens;
+    int listens = 0, type = 0;
     struct sockaddr_storage address;
-    if (evl_sys.getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) != 0)
-        return evl_err_from_errno(errno);
-    if (!listens)
+    socklen_t len = sizeof address;
+    int rc = get(fd, SO_ACCEPTCONN, &listens);
+    if (rc == 0)
+        rc = get(fd, SO_TYPE, &type);
+    if (rc != 0)
+        return rc;
+    if (!listens || type != SOCK_STREAM)
         return EVL_EINVAL;
-    len = sizeof address;
     if (evl_sys.getsockname(fd, (struct sockaddr *)&address, &len) != 0)
         return evl_err_from_errno(errno);
     int flags = evl_sys.get_fd_flags(fd);
-    if (flags < 0 || (!(flags & O_NONBLOCK) && evl_sys.set_fd_flags(fd, flags | O_NONBLOCK) < 0))
+    bool blocking = flags >= 0 && !(flags & O_NONBLOCK);
+    if (flags < 0 || (blocking && evl_sys.set_fd_flags(fd, flags | O_NONBLOCK) < 0))
         return evl_err_from_errno(errno);
-    return add(sv, fd, address.ss_family != AF_UNIX);
+    listener *l;
+    rc = add(sv, fd, address.ss_family != AF_UNIX, &l);
+    if (rc == 0)
+        l->was_blocking = blocking;
+    else if (blocking)
+        block(fd);
+    return rc;
 }
 
 int32_t evl_server_listen_fds(evl_loop *loop, const evl_fd *fds, int32_t n, const evl_server_options *options,
