@@ -368,6 +368,7 @@ int32_t evl_loop_fork(evl_loop *loop) {
     loop->origin = generation;
     atomic_store(&loop->gate, generation);
     evl_processes_fork(loop);
+    evl_paths_fork(loop);
     if (loop->embedded) {
         loop->armed = EVL_NEVER;
         evl_touch(loop);

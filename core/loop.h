@@ -242,7 +242,8 @@ struct evl_loop {
     void (*net_free)(evl_loop *loop);
     const evl_handle *lent_to; /* the handle whose callback runs, if it was lent something */
     evl_executor *names_pool;
-    evl_link children; /* process.c: of this loop, those whose handle was closed included */
+    struct evl_paths *paths; /* path.c: NULL until there is one */
+    evl_link children;       /* process.c: of this loop, those whose handle was closed included */
 
     /* A host waits on evl_loop_fd: what changes between dispatches must show there. */
     bool embedded;
@@ -486,6 +487,9 @@ void evl_names_close(evl_loop *loop);
 /* process.c */
 void evl_processes_close(evl_loop *loop);
 void evl_processes_fork(evl_loop *loop); /* they are the parent's */
+
+/* path.c */
+void evl_paths_fork(evl_loop *loop);
 
 /* post.c */
 int evl_posts_init(evl_loop *loop);

@@ -17,6 +17,7 @@
 
 #if EVL_HAVE_EPOLL
 #    include <sys/eventfd.h>
+#    include <sys/inotify.h>
 #    include <sys/sendfile.h>
 #    include <sys/syscall.h>
 #endif
@@ -334,6 +335,8 @@ static int sys_kevent(int kq, const struct kevent *changes, int n, struct kevent
 #endif
 
 #if EVL_HAVE_EPOLL
+static int sys_inotify_init(void) { return inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }
+
 /* By number: the C library may be older than the kernel, and the kernel older than the call (ENOSYS then).
  * The kernel's timespec has 64-bit seconds on every architecture. */
 static int sys_epoll_pwait2(int ep, struct epoll_event *ev, int cap, const struct timespec *t) {
@@ -416,6 +419,10 @@ evl_sys_table evl_sys = {
     .timerfd_create = timerfd_create,
     .timerfd_settime = timerfd_settime,
     .dup3 = dup3,
+    .inotify_init = sys_inotify_init,
+    .inotify_add_watch = inotify_add_watch,
+    .inotify_rm_watch = inotify_rm_watch,
+    .inotify_read = read,
 #endif
 #if EVL_HAVE_KQUEUE
     .kqueue = kqueue,

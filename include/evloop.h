@@ -77,6 +77,7 @@
 #include "evloop/metrics.h"
 #include "evloop/names.h"
 #include "evloop/op.h"
+#include "evloop/path.h"
 #include "evloop/process.h"
 #include "evloop/queue.h"
 #include "evloop/record.h"

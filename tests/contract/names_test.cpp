@@ -480,6 +480,9 @@ TEST(Names, Contract_04_ALookUpThatHangs) {
         ASSERT_EQ(evl_getaddrinfo(t.w.loop, op, "h", "1", 0, &t.list), 0);
     resolver.wait_calls(4);
     EXPECT_EQ(evl_op_cancel(queued), 1) << "one that has not begun";
+    evl_blocker blockers[4] = {};
+    EXPECT_EQ(evl_loop_blockers(t.w.loop, blockers, 4), 1) << "and whose memory nobody has to run for";
+    EXPECT_EQ(blockers[0].kind, EVL_KIND_OP);
     EXPECT_EQ(evl_op_cancel(cancelled), 1);
     EXPECT_EQ(evl_op_deadline(late, evl_now(t.w.loop) + ms), 0);
     EXPECT_EQ(evl_op_close(closed), 0);
@@ -587,6 +590,7 @@ TEST(Names, NamesOfAnAddress) {
     EXPECT_EQ(resolver.flags, NI_NAMEREQD | NI_DGRAM);
     EXPECT_EQ(ask(EVL_NAME_NUMERIC_HOST, nullptr, 0, service, sizeof service), "- service");
     EXPECT_EQ(ask(0, host, 12, service, sizeof service), "EVL_EAI_OVERFLOW - -") << "both or neither";
+    EXPECT_EQ(ask(0, host, 13, service, 7), "EVL_EAI_OVERFLOW - -");
     EXPECT_EQ(ask(0, host, 13, service, 8), "host.example service");
     EXPECT_EQ(ask(EVL_NAME_NUMERIC_HOST, host, sizeof host, nullptr, 0), "10.1.2.3 -");
     EXPECT_EQ(ask(EVL_NAME_NUMERIC_SERVICE, nullptr, 0, service, sizeof service), "- 80");

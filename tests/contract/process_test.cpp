@@ -467,6 +467,9 @@ TEST(Process, NothingIsInheritedThatWasNotAskedFor) {
         ::sigaction(SIGPIPE, &before, nullptr);
         ::sigaction(SIGUSR1, &before_usr1, nullptr);
         EXPECT_EQ(::fcntl(leaky, F_GETFD), 0) << "and the parent keeps its own";
+        Spawn missing;
+        missing.file = "/no/such/file";
+        EXPECT_EQ(t.refused(missing), EVL_ENOENT) << "what tells of it is not closed";
     }
 }
 
@@ -539,6 +542,24 @@ TEST(Process, NumbersMayCollide) {
         EXPECT_EQ(t.read_all(c.r), "err\nfive\n");
         EXPECT_EQ(t.end_of(process), 0);
     });
+}
+
+// More numbers in the child than there are open in the parent: what evloop itself uses is out of the way. And
+// a number that is at its place already survives.
+TEST(Process, ManyNumbers) {
+    Scene t;
+    Pipe pipe;
+    Spawn spawn = Spawn::shell("echo hi >/proc/self/fd/" + std::to_string(pipe.w));
+    spawn.stdio.assign(200, {EVL_STDIO_CLOSED, 0});
+    spawn.stdio[2] = kNull;
+    spawn.stdio[static_cast<size_t>(pipe.w)] = {EVL_STDIO_FD, pipe.w};
+    evl_process *process = t.start(spawn);
+    EXPECT_EQ(t.end_of(process), 0);
+    pipe.w.close();
+    EXPECT_EQ(t.read_all(pipe.r), "hi\n");
+    spawn.file = "/no/such/file";
+    spawn.stdio.assign(200, {EVL_STDIO_CLOSED, 0});
+    EXPECT_EQ(t.refused(spawn), EVL_ENOENT);
 }
 
 // With 0, 1 and 2 closed in the parent, whatever is opened for the child lands there.
@@ -811,9 +832,17 @@ TEST(Process, Contract_11_AChildOfOursKnowsNothing) {
             evl_process *none = nullptr;
             EXPECT_EQ(Spawn::shell("true").start(t.w.loop, World::done(), t.w.arg([] {}), &none), EVL_EFORK);
             EXPECT_EQ(evl_process_kill(process, SIGKILL), EVL_EFORK);
+            int in = evl_process_stdio(closed, 0);
             EXPECT_EQ(evl_close(closed), 0);
+            EXPECT_GE(::fcntl(in, F_GETFD), 0) << "memory only";
+            std::vector<Fd> others; // have the numbers of what is not inherited
+            for (int i = 0; i < 8; i++)
+                others.emplace_back(::fcntl(in, F_DUPFD_CLOEXEC, 3));
             ASSERT_EQ(evl_loop_fork(t.w.loop), 0);
             t.w.run();
+            for (const Fd &fd : others)
+                EXPECT_GE(::fcntl(fd, F_GETFD), 0) << "somebody else's";
+            others.clear();
             EXPECT_EQ(t.ends, std::vector<int64_t>{EVL_ECHILD});
             EXPECT_EQ(evl_process_exit_code(process), EVL_ECHILD);
             EXPECT_EQ(evl_process_signal(process), EVL_ECHILD);

@@ -100,6 +100,12 @@
 #define EVL_ERRNOS_timerfd_settime EBADF, ECANCELED, EINVAL
 #define EVL_ERRNOS_dup3            EBADF, EBUSY, EINTR, EMFILE
 
+/* Without ENOENT, which is no failure of a watched path: nothing is there. */
+#define EVL_ERRNOS_inotify_init      EMFILE, ENFILE, ENOMEM
+#define EVL_ERRNOS_inotify_add_watch EACCES, ENOMEM, ENOSPC, ENOTDIR
+#define EVL_ERRNOS_inotify_rm_watch  EINVAL
+#define EVL_ERRNOS_inotify_read      EAGAIN, EINTR
+
 #define EVL_ERRNOS_kqueue EMFILE, ENFILE, ENOMEM
 #define EVL_ERRNOS_kevent                                                                                    \
     EBADF, EINTR, ENOMEM, EVL_FAULT_SHORT, EVL_FAULT_ROW(EACCES), EVL_FAULT_ROW(EBADF),                      \

@@ -1,9 +1,12 @@
-// outside_scenario.cpp - scenarios of what happens outside the loop: look-ups on threads, and child processes.
+// outside_scenario.cpp - scenarios of what happens outside the loop: look-ups on threads, child processes,
+// paths.
 #include "inject.hpp"
 #include "stage.hpp"
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/wait.h>
@@ -149,6 +152,34 @@ void look_ups(Stage &s) {
     EXPECT_EQ(two != nullptr, name->times == 1 && name->last == 1);
     evl_addresses_free(one);
     evl_addresses_free(two);
+}
+
+void paths(Stage &s) {
+#if defined(__linux__)
+    if (!s.make())
+        return;
+    char root[] = "/tmp/evloop-faults-XXXXXX";
+    ASSERT_NE(::mkdtemp(root), nullptr);
+    std::string name = root + std::string("/file");
+    Ear *file = s.ear(), *directory = s.ear();
+    evl_path *one = nullptr, *two = nullptr;
+    s.attempt([&] { return evl_path_new(s.loop, name.c_str(), Stage::hear, file, &one); });
+    s.attempt([&] { return evl_path_new(s.loop, root, Stage::hear, directory, &two); });
+    int fd = ::open(name.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    s.run_until([&] { return file->times > 0 && directory->times > 0; });
+    s.expect((file->last & EVL_PATH_CREATED) != 0 && directory->last == EVL_PATH_CHANGED, "it is created");
+    int before = file->times;
+    EXPECT_EQ(::write(fd, "x", 1), 1);
+    s.run_until([&] { return file->times > before || file->ended; });
+    s.expect(file->last == EVL_PATH_CHANGED, "it is changed");
+    EXPECT_EQ(evl_close(one), 0);
+    EXPECT_EQ(evl_close(two), 0);
+    ::close(fd);
+    ::unlink(name.c_str());
+    ::rmdir(root);
+#else
+    (void)s;
+#endif
 }
 
 void children(Stage &s) {

@@ -578,6 +578,7 @@ const std::vector<Scenario> &scenarios() {
         FAULTS_SCENARIO(fork_repair),
         FAULTS_SCENARIO(datagrams),
         FAULTS_SCENARIO(look_ups),
+        FAULTS_SCENARIO(paths),
         FAULTS_SCENARIO(children),
         FAULTS_SCENARIO(children_without_pidfd),
         FAULTS_SCENARIO(children_by_signal),

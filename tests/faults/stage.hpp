@@ -130,6 +130,7 @@ struct Scenario {
 void datagrams(Stage &stage); // udp_scenario.cpp
 void look_ups(Stage &stage);  // outside_scenario.cpp, and so are the children
 void children(Stage &stage);
+void paths(Stage &stage);
 void children_without_pidfd(Stage &stage);
 void children_by_signal(Stage &stage);
 
