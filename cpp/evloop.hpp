@@ -9,9 +9,9 @@
 //
 // COROUTINES: task.hpp and scope.hpp (task, spawn), run.hpp, sleep.hpp, group.hpp, gather.hpp, wait.hpp,
 // timeout.hpp, shield.hpp, with.hpp; what they wait on: sync.hpp, queue.hpp, future.hpp, executor.hpp; op.hpp
-// to make more. THE WORLD: stream.hpp (open_connection), server.hpp (listen), udp.hpp, address.hpp (lookup),
-// process.hpp. OWNERS: loop.hpp, handles.hpp, operation.hpp. GENERATORS: generator.hpp, async_generator.hpp.
-// What dump.hpp and stop.hpp have is not needed everywhere, and they are to be included by themselves.
+// to make more. THE WORLD: stream.hpp (open_connection), server.hpp (listen), udp.hpp, address.hpp (lookup).
+// OWNERS: loop.hpp, handles.hpp, operation.hpp. GENERATORS: generator.hpp, async_generator.hpp. What
+// process.hpp, stop.hpp and dump.hpp have is not needed everywhere: include them by themselves.
 #pragma once
 
 #include "evloop/address.hpp"
@@ -27,7 +27,6 @@
 #include "evloop/loop.hpp"
 #include "evloop/op.hpp"
 #include "evloop/operation.hpp"
-#include "evloop/process.hpp"
 #include "evloop/queue.hpp"
 #include "evloop/run.hpp"
 #include "evloop/scope.hpp"

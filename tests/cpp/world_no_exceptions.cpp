@@ -1,6 +1,7 @@
 // world_no_exceptions.cpp - streams, generators, children and datagrams in a unit without exceptions and
 // RTTI; the tests that it is linked with have both.
 #include <evloop.hpp>
+#include <evloop/process.hpp>
 
 namespace {
 
