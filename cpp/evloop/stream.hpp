@@ -22,63 +22,80 @@
 namespace evloop::inline EVLOOP_CPP_ABI {
 namespace detail {
 
-// One of the reads of C, with its parameters.
-struct reading {
-    enum how { some, exactly, until, line, all };
+// A read of C: evl_stream_read and those that are called as it is.
+using read_function = std::int32_t(evl_stream *, evl_op *, void *buf, std::size_t size);
 
-    evl_stream *stream;
-    how what;
-    void *buf; // nullptr: what is read stays in the stream's buffer
-    std::size_t size;
-    bytes separator{nullptr, 0};
-
-    std::int32_t start(evl_op *op) const noexcept {
-        switch (what) {
-        case some:
-            return evl_stream_read(stream, op, buf, size);
-        case exactly:
-            return evl_stream_read_exactly(stream, op, buf, size);
-        case line:
-            return evl_stream_read_line(stream, op, buf, size);
-        case all:
-            return evl_stream_read_all(stream, op, buf, size);
-        case until:
-            break;
-        }
-        const evl_buf one = {separator.data(), separator.size()};
-        return evl_stream_read_until(stream, op, buf, size, &one, 1);
-    }
-};
+// The bytes that C has left in the stream's buffer for us, which are taken out of it.
+inline std::string take_string(evl_stream *stream, std::int64_t size) {
+    const void *data = nullptr;
+    evl_stream_peek(stream, &data);
+    std::string taken(static_cast<const char *>(data), static_cast<std::size_t>(size));
+    evl_stream_consume(stream, taken.size());
+    return taken;
+}
 
 } // namespace detail
 
 class read_awaitable : public op_awaitable<read_awaitable, std::size_t> {
   public:
     static constexpr const char *name = "read";
-    explicit read_awaitable(detail::reading reading) noexcept : reading_(reading) {}
-    std::int32_t start(evl_loop *, evl_op *op) noexcept { return reading_.start(op); }
+    read_awaitable(evl_stream *stream, detail::read_function *read, room to) noexcept
+        : stream_(stream), read_(read), to_(to) {}
+    std::int32_t start(evl_loop *, evl_op *op) noexcept { return read_(stream_, op, to_.data(), to_.size()); }
     std::size_t finish(std::int64_t n) noexcept { return static_cast<std::size_t>(n); }
 
   private:
-    detail::reading reading_;
+    evl_stream *stream_;
+    detail::read_function *read_;
+    room to_;
 };
 
 class read_string_awaitable : public op_awaitable<read_string_awaitable, std::string> {
   public:
     static constexpr const char *name = "read";
-    explicit read_string_awaitable(detail::reading reading) noexcept : reading_(reading) {}
-    std::int32_t start(evl_loop *, evl_op *op) noexcept { return reading_.start(op); }
-    std::string finish(std::int64_t n) {
-        const auto size = static_cast<std::size_t>(n);
-        const void *data = nullptr;
-        evl_stream_peek(reading_.stream, &data);
-        std::string taken(static_cast<const char *>(data), size);
-        evl_stream_consume(reading_.stream, size);
-        return taken;
-    }
+    read_string_awaitable(evl_stream *stream, detail::read_function *read, std::size_t size) noexcept
+        : stream_(stream), read_(read), size_(size) {}
+    std::int32_t start(evl_loop *, evl_op *op) noexcept { return read_(stream_, op, nullptr, size_); }
+    std::string finish(std::int64_t n) { return detail::take_string(stream_, n); }
 
   private:
-    detail::reading reading_;
+    evl_stream *stream_;
+    detail::read_function *read_;
+    std::size_t size_;
+};
+
+class read_until_awaitable : public op_awaitable<read_until_awaitable, std::size_t> {
+  public:
+    static constexpr const char *name = "read until";
+    read_until_awaitable(evl_stream *stream, bytes separator, room to) noexcept
+        : stream_(stream), separator_(separator), to_(to) {}
+    std::int32_t start(evl_loop *, evl_op *op) noexcept {
+        const evl_buf one = {separator_.data(), separator_.size()};
+        return evl_stream_read_until(stream_, op, to_.data(), to_.size(), &one, 1);
+    }
+    std::size_t finish(std::int64_t n) noexcept { return static_cast<std::size_t>(n); }
+
+  private:
+    evl_stream *stream_;
+    bytes separator_;
+    room to_;
+};
+
+class read_string_until_awaitable : public op_awaitable<read_string_until_awaitable, std::string> {
+  public:
+    static constexpr const char *name = "read until";
+    read_string_until_awaitable(evl_stream *stream, bytes separator, std::size_t limit) noexcept
+        : stream_(stream), separator_(separator), limit_(limit) {}
+    std::int32_t start(evl_loop *, evl_op *op) noexcept {
+        const evl_buf one = {separator_.data(), separator_.size()};
+        return evl_stream_read_until(stream_, op, nullptr, limit_, &one, 1);
+    }
+    std::string finish(std::int64_t n) { return detail::take_string(stream_, n); }
+
+  private:
+    evl_stream *stream_;
+    bytes separator_;
+    std::size_t limit_;
 };
 
 // Waits by a function of C that takes the stream and an operation.
@@ -136,35 +153,38 @@ class stream : public handle {
     // --- reading ------------------------------------------------------------------------------------
 
     // What there is, at least a byte unless the stream has ended, and at most so much.
-    [[nodiscard]] auto read(std::size_t most = default_limit) const noexcept {
-        return string(detail::reading::some, most);
+    [[nodiscard]] read_string_awaitable read(std::size_t most = default_limit) const noexcept {
+        return {c(), evl_stream_read, most};
     }
-    [[nodiscard]] auto read(room to) const noexcept { return into(detail::reading::some, to); }
+    [[nodiscard]] read_awaitable read(room to) const noexcept { return {c(), evl_stream_read, to}; }
 
     // Exactly so much. Fails with EVL_EEOF when the stream ends before, and what came stays in it.
-    [[nodiscard]] auto read_exactly(std::size_t size) const noexcept {
-        return string(detail::reading::exactly, size);
+    [[nodiscard]] read_string_awaitable read_exactly(std::size_t size) const noexcept {
+        return {c(), evl_stream_read_exactly, size};
     }
-    [[nodiscard]] auto read_exactly(room to) const noexcept { return into(detail::reading::exactly, to); }
+    [[nodiscard]] read_awaitable read_exactly(room to) const noexcept {
+        return {c(), evl_stream_read_exactly, to};
+    }
 
     // A line with its end; at the end of the stream what is left, and then nothing. Fails with EVL_EMSGSIZE
     // when it is longer, and it stays.
-    [[nodiscard]] auto read_line(std::size_t limit = default_limit) const noexcept {
-        return string(detail::reading::line, limit);
+    [[nodiscard]] read_string_awaitable read_line(std::size_t limit = default_limit) const noexcept {
+        return {c(), evl_stream_read_line, limit};
     }
-    [[nodiscard]] auto read_line(room to) const noexcept { return into(detail::reading::line, to); }
+    [[nodiscard]] read_awaitable read_line(room to) const noexcept { return {c(), evl_stream_read_line, to}; }
 
     // Up to and with a separator, which must stay meanwhile. Fails with EVL_EEOF and EVL_EMSGSIZE.
-    [[nodiscard]] auto read_until(bytes separator, std::size_t limit = default_limit) const noexcept {
-        return string(detail::reading::until, limit, separator);
+    [[nodiscard]] read_string_until_awaitable read_until(bytes separator,
+                                                         std::size_t limit = default_limit) const noexcept {
+        return {c(), separator, limit};
     }
-    [[nodiscard]] auto read_until(bytes separator, room to) const noexcept {
-        return read_awaitable({c(), detail::reading::until, to.data(), to.size(), separator});
+    [[nodiscard]] read_until_awaitable read_until(bytes separator, room to) const noexcept {
+        return {c(), separator, to};
     }
 
     // Everything until the stream ends.
-    [[nodiscard]] auto read_all(std::size_t limit = no_limit) const noexcept {
-        return string(detail::reading::all, limit);
+    [[nodiscard]] read_string_awaitable read_all(std::size_t limit = no_limit) const noexcept {
+        return {c(), evl_stream_read_all, limit};
     }
 
     // What was read and not taken: after a read that failed, and inside the function of on_data. Valid until
@@ -264,13 +284,6 @@ class stream : public handle {
     status set_nodelay(bool on) { return check(evl_stream_set_option(c(), EVL_STREAM_NODELAY, on)); }
 
   private:
-    read_string_awaitable string(detail::reading::how how, std::size_t size,
-                                 bytes separator = {nullptr, 0}) const noexcept {
-        return read_string_awaitable({c(), how, nullptr, size, separator});
-    }
-    read_awaitable into(detail::reading::how how, room to) const noexcept {
-        return read_awaitable({c(), how, to.data(), to.size()});
-    }
     static status written(std::int64_t n, std::size_t size) {
         const bool all = n >= 0 && static_cast<std::size_t>(n) == size;
         return check(all ? 0 : n < 0 ? static_cast<std::int32_t>(n) : EVL_ENOMEM);
