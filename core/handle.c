@@ -99,13 +99,6 @@ void evl_handle_flip_active(evl_handle *handle) {
 
 void evl_handle_detach(evl_handle *handle) { handle->loop->types[handle->node.kind]->detach(handle); }
 
-void evl_handle_run(evl_loop *loop, evl_node *node) {
-    int64_t result;
-    if (loop->types[node->kind]->take(EVL_OWNER(node, evl_handle, node), &result))
-        node->fn.done(node->arg, result);
-    loop->lent_to = NULL;
-}
-
 void evl_handle_know(evl_loop *loop, int kind, const evl_handle_type *type) {
     loop->types[kind] = type;
     loop->handles[kind].size = type->size;

@@ -17,9 +17,11 @@
 #if defined(__GNUC__)
 #    define EVL_LIKELY(x)   __builtin_expect(!!(x), 1)
 #    define EVL_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#    define EVL_COLD        __attribute__((cold, noinline))
 #else
 #    define EVL_LIKELY(x)   (x)
 #    define EVL_UNLIKELY(x) (x)
+#    define EVL_COLD
 #endif
 
 #if defined(__has_builtin)

@@ -186,15 +186,23 @@ int evl_collect(evl_loop *loop, int64_t timeout_ns) { return collect(loop, timeo
 
 /* --- running ---------------------------------------------------------------------------------- */
 
+/* EVL_CALL_TAKE */
+static inline void run_taker(evl_loop *loop, evl_node *node) {
+    int64_t result;
+    if (loop->types[node->kind]->take(EVL_OWNER(node, evl_handle, node), &result))
+        node->fn.done(node->arg, result);
+    loop->lent_to = NULL;
+}
+
 static inline void run_node(evl_loop *loop, evl_node *node) {
     if (EVL_LIKELY(node->call == EVL_CALL_DONE))
         node->fn.done(node->arg, node->u.result);
+    else if (EVL_LIKELY(node->call == EVL_CALL_TAKE))
+        run_taker(loop, node);
     else if (node->call == EVL_CALL_ONCE)
         evl_call_run(loop, node);
     else if (node->call == EVL_CALL_OP)
         evl_op_run(loop, node);
-    else if (node->call == EVL_CALL_TAKE)
-        evl_handle_run(loop, node);
     else
         evl_done_run(loop, node);
 }

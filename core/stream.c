@@ -59,7 +59,7 @@ void evl_stream_interest(evl_stream_handle *s) {
 
 /* The fd is not ours any more: it was closed behind our back, or is about to be, or the kernel would not have
  * it. */
-static void lose(evl_stream_handle *s, int fd, int error) {
+static EVL_COLD void lose(evl_stream_handle *s, int fd, int error) {
     if (error != EVL_EBADF && error != EVL_ECLOSED && !evl_s_has(s, EVL_S_KEEP_FD))
         (void)evl_sys.close(fd); /* the kernel would not watch it */
     s->flags |= EVL_S_KEEP_FD;
@@ -70,12 +70,8 @@ static void lose(evl_stream_handle *s, int fd, int error) {
     evl_stream_settle(s);
 }
 
-static void event(evl_handle *handle, uint32_t mask, int error) {
-    evl_stream_handle *s = evl_s_of(handle);
-    if (EVL_UNLIKELY(error != 0)) {
-        lose(s, (int)mask, error);
-        return;
-    }
+/* Anything but data for a callback. */
+static EVL_COLD void odd_event(evl_stream_handle *s, uint32_t mask) {
     bool both = s->more && s->more->transport;
     if (EVL_LIKELY((mask & ~(uint32_t)EVL_WRITE) != 0) || both) {
         uint32_t alone = mask == EVL_READ ? EVL_S_ALONE : 0U;
@@ -84,6 +80,21 @@ static void event(evl_handle *handle, uint32_t mask, int error) {
     }
     if (EVL_UNLIKELY((mask & (EVL_WRITE | EVL_ERR | EVL_HUP)) != 0 || both) && s->out)
         evl_stream_send_queue(s);
+}
+
+static void event(evl_handle *handle, uint32_t mask, int error) {
+    evl_stream_handle *s = evl_s_of(handle);
+    const uint32_t state = EVL_S_PUSH | EVL_S_PAUSED | EVL_S_DISCARD | EVL_S_CUSTOM;
+    bool pushed = (s->flags & state) == EVL_S_PUSH && handle->node.sink == EVL_SINK_CALL;
+    if (EVL_UNLIKELY(error != 0))
+        lose(s, (int)mask, error);
+    else if (EVL_UNLIKELY(mask != EVL_READ || !pushed))
+        odd_event(s, mask);
+    else {
+        s->flags |= EVL_S_CAN_READ | EVL_S_ALONE;
+        if (EVL_LIKELY(!evl_linked(&handle->node.link)))
+            evl_ready(handle->loop, &handle->node);
+    }
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -247,7 +258,7 @@ int32_t evl_stream_open_on(evl_loop *loop, evl_fd fd, const evl_transport *trans
     if (!out || !is_complete(transport))
         return EVL_EINVAL;
     evl_stream_handle *s;
-    rc = evl_stream_make(loop, fd, EVL_S_SOCKET | EVL_S_CAN_READ, 0, &s);
+    rc = evl_stream_make(loop, fd, EVL_S_SOCKET | EVL_S_CAN_READ | EVL_S_CUSTOM, 0, &s);
     if (rc != 0)
         return rc;
     if (!evl_stream_more_of(s)) {

@@ -4,6 +4,12 @@
 
 #include "net.h"
 
+#include <sys/socket.h>
+
+#if !defined(MSG_NOSIGNAL)
+#    define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE is set there */
+#endif
+
 enum {
     EVL_S_CAN_READ = 1,      /* a read may find something: there was an event, and no end of it seen since */
     EVL_S_ALONE = 2,         /* that event said nothing but READ */
@@ -24,7 +30,8 @@ enum {
     EVL_S_WRITE_FAILED = 0x10000,
     EVL_S_DISCARD = 0x20000, /* what comes in is thrown away */
     EVL_S_EDGE = 0x40000,    /* the kernel reports changes; else it is asked when somebody waits */
-    EVL_S_ABORT = 0x80000    /* to be closed with a reset */
+    EVL_S_ABORT = 0x80000,   /* to be closed with a reset */
+    EVL_S_CUSTOM = 0x100000  /* bytes go through a transport of the program's */
 };
 
 /* What came in and was not taken. */
@@ -109,6 +116,20 @@ int64_t evl_transport_writev(evl_stream_handle *s, const evl_buf *bufs, int n);
 int evl_transport_shutdown(evl_stream_handle *s);
 void evl_transport_close(evl_stream_handle *s, bool abort);
 
+/* A socket's fd itself, without a call in between; and what to make of an answer below 0. */
+int64_t evl_transport_read_failed(evl_stream_handle *s, void *buf, size_t cap);
+int64_t evl_transport_write_failed(evl_stream_handle *s, const void *data, size_t len);
+
+static inline int64_t evl_transport_recv(evl_stream_handle *s, void *buf, size_t cap) {
+    ssize_t n = evl_sys.recv(s->io.fd, buf, cap, MSG_DONTWAIT);
+    return EVL_LIKELY(n >= 0) ? n : evl_transport_read_failed(s, buf, cap);
+}
+
+static inline int64_t evl_transport_send(evl_stream_handle *s, const void *data, size_t len) {
+    ssize_t n = evl_sys.send(s->io.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return EVL_LIKELY(n >= 0) ? n : evl_transport_write_failed(s, data, len);
+}
+
 /* stream.c */
 int evl_stream_make(evl_loop *loop, int fd, uint32_t flags, uint32_t mask, evl_stream_handle **out);
 evl_stream_more *evl_stream_more_of(evl_stream_handle *s); /* NULL: out of memory */
@@ -120,7 +141,7 @@ int evl_stream_enter(const evl_stream *stream);
 int64_t evl_stream_fetch(evl_stream_handle *s, void *buf, size_t cap); /* a read, and what follows from it */
 void evl_stream_readable(evl_stream_handle *s);
 void evl_stream_discard(evl_stream_handle *s);
-void evl_stream_discard_soon(evl_stream_handle *s); /* in the next pass: what is lent now stays */
+void evl_stream_discard_soon(evl_stream_handle *s);           /* in the next pass: what is lent now stays */
 void evl_stream_end_reading(evl_stream_handle *s, int error); /* whoever reads hears of it */
 bool evl_stream_take(evl_handle *handle, int64_t *result);
 void evl_inbuf_give(evl_net *net, evl_inbuf *in);

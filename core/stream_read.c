@@ -400,15 +400,15 @@ int64_t evl_stream_try_read(evl_stream *stream, void *buf, size_t cap) {
 /* --- the buffer, for the caller --------------------------------------------------------------- */
 
 int64_t evl_stream_peek(evl_stream *stream, const void **data) {
+    if (EVL_LIKELY(stream && data && stream->loop->lent_to == stream)) {
+        const evl_net *net = stream->loop->net;
+        *data = net->lent_data;
+        return (int64_t)net->lent_len;
+    }
     int rc = evl_check_kind(stream, EVL_KIND_STREAM);
     if (EVL_UNLIKELY(rc != 0 || !data))
         return rc != 0 ? rc : EVL_EINVAL;
     const evl_stream_handle *s = evl_s_of(stream);
-    const evl_net *net = evl_s_net(s);
-    if (EVL_LIKELY(net->loop->lent_to == stream)) {
-        *data = net->lent_data;
-        return (int64_t)net->lent_len;
-    }
     *data = s->in ? s->in->bytes + s->in->start : NULL;
     return (int64_t)evl_s_buffered(s);
 }
@@ -503,16 +503,55 @@ static int64_t push_record(evl_stream_handle *s) {
 
 static bool has_room(const evl_stream_handle *s) { return !is_record(s) || evl_s_buffered(s) < EVL_READ_MAX; }
 
+static bool took(evl_stream_handle *s, int64_t n, int64_t *result);
+static bool take_slowly(evl_stream_handle *s, int64_t *result);
+static bool take_rest(evl_stream_handle *s, int64_t n, int64_t *result);
+
+/* Nearly every push: data on a socket, read once, into the buffer that all share. */
+static inline bool is_plain(const evl_stream_handle *s, const evl_net *net) {
+    const uint32_t yes = EVL_S_PUSH | EVL_S_CAN_READ | EVL_S_SOCKET | EVL_S_EDGE;
+    const uint32_t no = EVL_S_PAUSED | EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_CUSTOM;
+    return (s->flags & (yes | no)) == yes && !s->in && !is_record(s) && net->lent && !net->lent_in;
+}
+
 bool evl_stream_take(evl_handle *handle, int64_t *result) {
     evl_stream_handle *s = evl_s_of(handle);
+    evl_net *net = handle->loop->net;
+    if (EVL_UNLIKELY(!is_plain(s, net)))
+        return take_slowly(s, result);
+    int64_t n = evl_transport_recv(s, net->lent, EVL_READ_MAX);
+    uint32_t drained = s->flags & (EVL_S_TCP | EVL_S_ALONE);
+    if (EVL_UNLIKELY(n <= 0 || n == EVL_READ_MAX || drained != (EVL_S_TCP | EVL_S_ALONE)))
+        return take_rest(s, n, result);
+    s->flags &= ~(uint32_t)EVL_S_CAN_READ;
+    s->bytes_in += (uint64_t)n;
+    s->last_in = handle->loop->now;
+    handle->loop->lent_to = handle;
+    net->lent_data = net->lent;
+    net->lent_len = (size_t)n;
+    *result = n;
+    return true;
+}
+
+/* Nothing, the end, an error, or data behind which there may be more. */
+static EVL_COLD bool take_rest(evl_stream_handle *s, int64_t n, int64_t *result) {
+    (void)evl_stream_noted(s, n, EVL_READ_MAX);
+    lend(s, evl_s_net(s)->lent, n > 0 ? (size_t)n : 0);
+    return took(s, n, result);
+}
+
+static EVL_COLD bool take_slowly(evl_stream_handle *s, int64_t *result) {
     if (EVL_UNLIKELY((s->flags & (EVL_S_PUSH | EVL_S_PAUSED)) != EVL_S_PUSH))
         return false;
-    int64_t n = EVL_UNLIKELY(is_record(s)) ? push_record(s) : push_callback(s);
+    return took(s, is_record(s) ? push_record(s) : push_callback(s), result);
+}
+
+static EVL_COLD bool took(evl_stream_handle *s, int64_t n, int64_t *result) {
     *result = n;
     if (EVL_LIKELY(n > 0)) {
         if (EVL_UNLIKELY(may_find(s) && has_room(s) && !is_record(s)) ||
             (is_record(s) && may_fetch(s) && has_room(s)))
-            evl_ready(handle->loop, &handle->node);
+            evl_ready(evl_s_loop(s), &s->io.base.node);
     } else if (n == EVL_ENOMEM && !evl_s_has(s, EVL_S_READ_FAILED))
         s->flags |= EVL_S_PAUSED;
     else if (n != EVL_EAGAIN)

@@ -492,8 +492,7 @@ static void queued(evl_stream_handle *s, bool full) {
 }
 
 /* Sends pieces that nothing is queued in front of. How much went out, or an error. */
-static int64_t send_now(evl_stream_handle *s, const evl_buf *bufs, int n) {
-    int64_t rc = n == 1 ? evl_transport_write(s, bufs->data, bufs->len) : evl_transport_writev(s, bufs, n);
+static int64_t note_sent(evl_stream_handle *s, int64_t rc) {
     if (EVL_LIKELY(rc > 0)) {
         sent(s, (size_t)rc);
         return rc;
@@ -502,6 +501,23 @@ static int64_t send_now(evl_stream_handle *s, const evl_buf *bufs, int n) {
         return 0;
     evl_stream_end_writing(s, (int)rc);
     return rc;
+}
+
+static int64_t send_now(evl_stream_handle *s, const evl_buf *bufs, int n) {
+    return note_sent(s, n == 1 ? evl_transport_write(s, bufs->data, bufs->len)
+                               : evl_transport_writev(s, bufs, n));
+}
+
+/* Queues what is left when `out` bytes went out. */
+static int64_t queue_rest(evl_stream_handle *s, const evl_buf *bufs, int n, size_t out, size_t total) {
+    uint32_t hard = s->more ? s->more->hard : 0;
+    if (hard != 0 && total - out > hard) /* the kernel took a part, and the rest is more than may be queued */
+        return out > 0 ? (int64_t)out : EVL_ENOBUFS;
+    int rc = enqueue(s, bufs, n, out, total);
+    if (rc != 0)
+        return out > 0 ? (int64_t)out : rc;
+    queued(s, out == 0);
+    return (int64_t)total;
 }
 
 static int64_t write_pieces(evl_stream_handle *s, const evl_buf *bufs, int n, size_t total) {
@@ -519,24 +535,39 @@ static int64_t write_pieces(evl_stream_handle *s, const evl_buf *bufs, int n, si
         if (EVL_LIKELY(out < 0 || (size_t)out == total))
             return out;
     }
-    uint32_t hard = s->more ? s->more->hard : 0;
-    size_t left = total - (size_t)out;
-    if (hard != 0 && left > hard) /* the kernel took a part, and the rest is more than may be queued */
-        return out > 0 ? out : EVL_ENOBUFS;
-    rc = enqueue(s, bufs, n, (size_t)out, total);
+    return queue_rest(s, bufs, n, (size_t)out, total);
+}
+
+/* A socket that nothing stands in the way of. */
+static inline bool may_send(const evl_stream_handle *s) {
+    const uint32_t wrong = EVL_S_NO_WRITE | EVL_S_SHUT_ASKED | EVL_S_WRITE_FAILED | EVL_S_CUSTOM;
+    return s && s->io.base.node.kind == EVL_KIND_STREAM && evl_enter(s->io.base.loop) == 0 &&
+           (s->flags & (wrong | EVL_S_SOCKET)) == EVL_S_SOCKET && !s->out;
+}
+
+static EVL_COLD int64_t write_slowly(evl_stream *stream, const void *data, size_t len) {
+    int rc = evl_stream_enter(stream);
     if (rc != 0)
-        return out > 0 ? out : rc;
-    queued(s, out == 0);
-    return (int64_t)total;
+        return rc;
+    if ((!data && len > 0) || len > INT64_MAX)
+        return EVL_EINVAL;
+    return write_pieces(evl_s_of(stream), &(evl_buf){data, len}, 1, len);
+}
+
+static EVL_COLD int64_t write_rest(evl_stream_handle *s, const void *data, size_t len, int64_t n) {
+    n = note_sent(s, n);
+    return n < 0 ? n : queue_rest(s, &(evl_buf){data, len}, 1, (size_t)n, len);
 }
 
 int64_t evl_stream_write(evl_stream *stream, const void *data, size_t len) {
-    int rc = evl_stream_enter(stream);
-    if (EVL_UNLIKELY(rc != 0))
-        return rc;
-    if (EVL_UNLIKELY((!data && len > 0) || len > INT64_MAX))
-        return EVL_EINVAL;
-    return write_pieces(evl_s_of(stream), &(evl_buf){data, len}, 1, len);
+    evl_stream_handle *s = evl_s_of(stream);
+    if (EVL_UNLIKELY(!may_send(s) || !data || len - 1 >= INT64_MAX))
+        return write_slowly(stream, data, len);
+    int64_t n = evl_transport_send(s, data, len);
+    if (EVL_UNLIKELY(n != (int64_t)len))
+        return write_rest(s, data, len, n);
+    sent(s, len);
+    return n;
 }
 
 int64_t evl_stream_writev(evl_stream *stream, const evl_buf *bufs, int32_t n) {

@@ -3,12 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <unistd.h>
-
-#if !defined(MSG_NOSIGNAL)
-#    define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE is set there */
-#endif
 
 static const evl_transport *custom(const evl_stream_handle *s) { return s->more ? s->more->transport : NULL; }
 
@@ -25,6 +20,14 @@ int64_t evl_transport_read(evl_stream_handle *s, void *buf, size_t cap) {
                                        : evl_sys.read(s->io.fd, buf, cap);
     while (EVL_UNLIKELY(n < 0) && errno == EINTR);
     return EVL_LIKELY(n >= 0) ? n : failure();
+}
+
+int64_t evl_transport_read_failed(evl_stream_handle *s, void *buf, size_t cap) {
+    return errno == EINTR ? evl_transport_read(s, buf, cap) : failure();
+}
+
+int64_t evl_transport_write_failed(evl_stream_handle *s, const void *data, size_t len) {
+    return errno == EINTR ? evl_transport_write(s, data, len) : failure();
 }
 
 int64_t evl_transport_write(evl_stream_handle *s, const void *data, size_t len) {
