@@ -96,9 +96,13 @@ static void rest(server *sv) {
     update(sv);
 }
 
+static int open_spare(void) { return evl_sys.socket(AF_UNIX, SOCK_STREAM, 0); }
+
 static void rested(void *arg, int64_t result) {
     server *sv = arg;
     (void)result;
+    if (sv->spare < 0 && sv->options.at_fd_limit == EVL_ACCEPT_SHED)
+        sv->spare = open_spare(); /* somebody else got it */
     if (sv->parked >= 0)
         tell(sv);
     update(sv);
@@ -116,8 +120,6 @@ static bool is_passing(int error) {
            error == EVL_ENETDOWN || error == EVL_EHOSTDOWN || error == EVL_EHOSTUNREACH ||
            error == EVL_ENETUNREACH || error == EVL_ENOPROTOOPT || error == EVL_ENOTSUP;
 }
-
-static int open_spare(void) { return evl_sys.socket(AF_UNIX, SOCK_STREAM, 0); }
 
 /* Takes one connection with the fd that was kept back, and hangs up. */
 static void shed(server *sv, const listener *l) {
@@ -188,8 +190,11 @@ static int take_stream(server *sv, evl_stream **out) {
         sv->parked_tcp = tcp;
     }
     if (is_limit(rc) || (rc != 0 && fd >= 0)) {
-        if (sv->options.at_fd_limit == EVL_ACCEPT_REPORT)
+        if (sv->options.at_fd_limit == EVL_ACCEPT_REPORT) {
+            if (sv->parked >= 0 && evl_list_empty(&sv->waiting)) /* the kernel does not know of it */
+                tell(sv);
             return rc;
+        }
         rest(sv);
         return EVL_EAGAIN;
     }
