@@ -85,7 +85,7 @@ static size_t copy_out(evl_stream_handle *s, void *buf, size_t cap) {
 
 /* --- one read --------------------------------------------------------------------------------- */
 
-inline int64_t evl_stream_noted(evl_stream_handle *s, int64_t n, size_t cap) {
+int64_t evl_stream_noted(evl_stream_handle *s, int64_t n, size_t cap) {
     if (EVL_LIKELY(n > 0)) {
         s->bytes_in += (uint64_t)n;
         if (EVL_LIKELY(!evl_s_lingers(s)))
