@@ -312,8 +312,7 @@ static int copy_text(path *p, const char *text) {
     memcpy(p->text, text, length);
     const char *slash = strrchr(p->text, '/');
     const char *name = slash ? slash + 1 : p->text;
-    bool is_name = name[0] != '\0' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
-    p->name = is_name ? name : NULL;
+    p->name = name[0] != '\0' ? name : NULL; /* the root has none */
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #define EVL_CORE_SPAWN_H
 
 #include "sys.h"
+#include <evloop/process.h>
 #include <stdint.h>
 
 typedef struct evl_spawn {
@@ -21,6 +22,12 @@ typedef struct evl_spawn {
     int channel;        /* the parent's end while the child stands still */
     int pid;
 } evl_spawn;
+
+/* spawn_stdio.c: what the options want as the child's numbers up to `count`. sources: the parent's numbers of
+ * it, -1: nothing. own: of these, what is to be closed when the child has them, also after an error. ours:
+ * the parent's ends of pipes and sockets. The arrays have `count` places, those of ours -1 before. */
+int evl_stdio_open(const evl_process_options *options, int32_t count, int32_t *sources, int32_t *own,
+                   int32_t *ours);
 
 /* Bytes that `path` needs; sets `search`. */
 size_t evl_spawn_look(evl_spawn *s);

@@ -158,6 +158,8 @@ TEST(Path, PathsMayShareWhatTheyWatch) {
     EXPECT_EQ(evl_close(two), 0);
     fs::create_directory(t.at("other"));
     EXPECT_EQ(t.told(), "dir changed other created");
+    fs::permissions(t.root, fs::perms::owner_all | fs::perms::group_read);
+    EXPECT_EQ(t.told(), "dir attributes");
     EXPECT_EQ(evl_close(dir), 0);
     t.write("other/x");
     EXPECT_EQ(t.told(), "other changed");
