@@ -31,6 +31,9 @@ int source_open(source *s, int nonblocking);
  * is to be closed. Counts the read, compares the bytes, notes what is wrong. */
 int source_read(source *s, int fd);
 
+/* The same of what somebody else has read: n bytes, 0 at the end, or a negative errno. */
+int source_take(source *s, const void *data, int64_t n);
+
 /* The whole of a source, blocking. */
 void source_fetch(source *s);
 

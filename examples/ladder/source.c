@@ -78,28 +78,32 @@ static int end(source *s, int error) {
     return 0;
 }
 
-int source_read(source *s, int fd) {
+int source_take(source *s, const void *data, int64_t n) {
     struct tally *t = s->tally;
-    char buf[16384];
     size_t got = atomic_load_explicit(&t->got, memory_order_relaxed);
     uint64_t reads = atomic_load_explicit(&t->reads, memory_order_relaxed);
-    ssize_t n = recv(fd, buf, sizeof buf, 0);
     atomic_store_explicit(&t->reads, reads + 1,
                           memory_order_relaxed); /* only one writes: no need to add atomically */
     if (n < 0) {
         /* ENOTCONN is how some systems say that a connect is still going on. */
-        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ENOTCONN)
+        if (n == -EAGAIN || n == -EWOULDBLOCK || n == -EINTR || n == -ENOTCONN)
             return 1;
-        return end(s, errno);
+        return end(s, (int)-n);
     }
     if (n == 0)
         return end(s, 0);
     if ((size_t)n > s->size - got)
         return end(s, TOO_LONG);
-    if (memcmp(buf, s->data + got, (size_t)n) != 0)
+    if (memcmp(data, s->data + got, (size_t)n) != 0)
         return end(s, DIFFERS);
     atomic_store_explicit(&t->got, got + (size_t)n, memory_order_relaxed);
     return 1;
+}
+
+int source_read(source *s, int fd) {
+    char buf[16384];
+    ssize_t n = recv(fd, buf, sizeof buf, 0);
+    return source_take(s, buf, n < 0 ? -errno : n);
 }
 
 void source_fetch(source *s) {

@@ -11,3 +11,4 @@ STYLE(style_epoll, "epoll", 0, "one thread, raw epoll")
 #endif
 STYLE(style_evloop, "evloop", 1, "one thread, callbacks on an evloop, on each backend it has")
 STYLE(style_futures, "futures", 1, "one thread, futures on an evloop, on each backend it has")
+STYLE(style_streams, "streams", 1, "one thread, streams of an evloop, on each backend it has")

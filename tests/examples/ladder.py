@@ -13,9 +13,10 @@ from support.programs import equal, main_once, path, run
 
 STYLES = ["blocking", "processes", "threads", "spinning", "select"]
 if sys.platform == "linux":
-    STYLES += ["epoll", "evloop/epoll", "evloop/select", "futures/epoll", "futures/select"]
+    STYLES += ["epoll", "evloop/epoll", "evloop/select", "futures/epoll", "futures/select",
+               "streams/epoll", "streams/select"]
 else:
-    STYLES += ["evloop/kqueue", "evloop/select", "futures/kqueue", "futures/select"]
+    STYLES += ["evloop/kqueue", "evloop/select", "futures/kqueue", "futures/select", "streams/kqueue", "streams/select"]
 SMALL = ["-n", "3", "-d", "5", "-t", "200"]
 ROW = re.compile(r"(\S+) +(\d+\.\d\d) +(\d+\.\d) +(\d+) +(\d+) +(\d+) +(\d+)  (yes|NO) *(#*)")
 
