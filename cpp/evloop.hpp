@@ -11,7 +11,7 @@
 // timeout.hpp, shield.hpp, with.hpp; what they wait on: sync.hpp, queue.hpp, future.hpp, executor.hpp; op.hpp
 // to make more. THE WORLD: stream.hpp (open_connection), server.hpp (listen), udp.hpp, address.hpp (lookup).
 // OWNERS: loop.hpp, handles.hpp, operation.hpp. GENERATORS: generator.hpp, async_generator.hpp. What
-// process.hpp, stop.hpp and dump.hpp have is not needed everywhere: include them by themselves.
+// process.hpp, path.hpp, stop.hpp and dump.hpp have is not needed everywhere: include them by themselves.
 #pragma once
 
 #include "evloop/address.hpp"
