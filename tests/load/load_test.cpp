@@ -170,7 +170,7 @@ TEST(Load, TenThousandConnectionsLoseNothing) {
     size_t lent = records() ? 0 : 65536; // once, for all
     size_t each = (idle - empty - lent) / static_cast<size_t>(count);
     std::printf("%zu bytes for each idle connection\n", each);
-    if (in_full(w) && !slow()) {
+    if (count >= 5000) {
         EXPECT_LE(each, 210u); // a table of fds that grew by doubling is in it
     }
 
