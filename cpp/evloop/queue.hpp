@@ -27,7 +27,8 @@ class queue {
 
   public:
     // maxsize 0: no limit. Errors: those of evl_queue_new.
-    explicit queue(evl_loop *loop, std::uint32_t maxsize = 0, order order = order::fifo) {
+    template <std::convertible_to<evl_loop *> Loop>
+    explicit queue(Loop loop, std::uint32_t maxsize = 0, order order = order::fifo) {
         (void)check(evl_queue_new(loop, maxsize, static_cast<std::int32_t>(order), drop, &queue_));
     }
     explicit queue(std::uint32_t maxsize = 0, order order = order::fifo)

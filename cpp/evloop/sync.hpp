@@ -123,7 +123,8 @@ class lock : public detail::owned<evl_lock, evl_lock_free> {
 class semaphore : public detail::owned<evl_semaphore, evl_semaphore_free> {
   public:
     // limit 0: none.
-    explicit semaphore(evl_loop *loop, std::uint32_t value = 1, std::uint32_t limit = 0) {
+    template <std::convertible_to<evl_loop *> Loop>
+    explicit semaphore(Loop loop, std::uint32_t value = 1, std::uint32_t limit = 0) {
         (void)check(evl_semaphore_new(loop, value, limit, &object_));
     }
     explicit semaphore(std::uint32_t value = 1, std::uint32_t limit = 0)

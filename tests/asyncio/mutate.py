@@ -11,39 +11,50 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LIST = pathlib.Path(__file__).with_name("mutants")
+HERE = pathlib.Path(__file__).parent
 
 
-def read_mutants():
-    lines = [line for line in LIST.read_text().splitlines() if line and not line.startswith("#")]
+class Layer:
+    """What is mutated, by which list, and the tests that have to notice."""
+
+    def __init__(self, listing, sources, tests):
+        self.listing, self.sources, self.tests = HERE / listing, pathlib.Path(sources), tests
+
+
+C = Layer("mutants", "core", "contract")
+CPP = Layer("mutants-cpp", "cpp/evloop", "cpp")
+
+
+def read_mutants(layer):
+    lines = [line for line in layer.listing.read_text().splitlines() if line and not line.startswith("#")]
     return [[part.replace("\\n", "\n") for part in line.split(" | ")] for line in lines]
 
 
-def copy_tree(to):
+def copy_tree(layer, to):
     names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, check=True,
                            capture_output=True, text=True).stdout.split("\0")
     for name in filter(None, names):
         source = ROOT / name
-        if not source.is_file() or is_another_test(source):
+        if not source.is_file() or is_another_test(layer, source):
             continue
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, to / name)
 
 
-def is_another_test(path):
-    """Of the contract tests, which are compiled, the copy has those only that a mutant is for."""
+def is_another_test(layer, path):
+    """Of the tests that are compiled the copy has those only that a mutant is for."""
     parts = path.relative_to(ROOT).parts
-    return parts[:2] == ("tests", "contract") and path.suffix == ".cpp" and "Asyncio_" not in path.read_text()
+    return parts[:2] == ("tests", layer.tests) and path.name.endswith("_test.cpp") and "Asyncio_" not in path.read_text()
 
 
-def build(tree):
-    return subprocess.run(["cmake", "--build", "build", "--target", "contract"], cwd=tree, capture_output=True,
+def build(layer, tree):
+    return subprocess.run(["cmake", "--build", "build", "--target", layer.tests], cwd=tree, capture_output=True,
                           text=True)
 
 
-def passes(tree, pattern, seconds):
+def passes(layer, tree, pattern, seconds):
     env = {**os.environ, "EVLOOP_BACKEND": "epoll", "EVLOOP_TEST_SINK": "callbacks"}
-    command = ["build/tests/contract", f"--gtest_filter=*Asyncio_{pattern}"]
+    command = [f"build/tests/{layer.tests}", f"--gtest_filter=*Asyncio_{pattern}"]
     try:
         done = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, timeout=seconds,
                               errors="replace")
@@ -54,37 +65,37 @@ def passes(tree, pattern, seconds):
     return done.returncode == 0
 
 
-def misfits(mutants):
+def misfits(layer, mutants):
     """Those whose old text is not once in its file, told for all of them whichever are to be applied."""
     for number, file, old, _ in mutants:
-        count = (ROOT / "core" / file).read_text().count(old)
+        count = (ROOT / layer.sources / file).read_text().count(old)
         if count != 1:
             yield f"{number} {file}: the old text is there {count} times"
 
 
-def numbers(tree):
-    listed = subprocess.run(["build/tests/contract", "--gtest_list_tests", "--gtest_filter=*Asyncio_*"], cwd=tree,
+def numbers(layer, tree):
+    listed = subprocess.run([f"build/tests/{layer.tests}", "--gtest_list_tests", "--gtest_filter=*Asyncio_*"], cwd=tree,
                             check=True, capture_output=True, text=True).stdout
     return sorted(set(re.findall(r"Asyncio_(\d{3})_", listed)))
 
 
-def others(tree, number):
+def others(layer, tree, number):
     """What else is red, each number by itself: a mutant may crash or hang."""
-    red = [n for n in numbers(tree) if n != number and not passes(tree, f"{n}_*", 2)]
+    red = [n for n in numbers(layer, tree) if n != number and not passes(layer, tree, f"{n}_*", 2)]
     return f"; so do {' '.join(red)}" if red else "; alone"
 
 
-def fate(tree, number, file, old, new, seconds, look_around):
+def fate(layer, tree, number, file, old, new, seconds, look_around):
     """What became of a mutant: "caught", or what is wrong with it."""
-    path = tree / "core" / file
+    path = tree / layer.sources / file
     text = path.read_text()
     path.write_text(text.replace(old, new))
     try:
-        if build(tree).returncode != 0:
+        if build(layer, tree).returncode != 0:
             return "does not compile"
-        if passes(tree, f"{number}_*", seconds):
+        if passes(layer, tree, f"{number}_*", seconds):
             return "SURVIVED"
-        return "caught" + (others(tree, number) if look_around else "")
+        return "caught" + (others(layer, tree, number) if look_around else "")
     finally:
         path.write_text(text)
 
@@ -92,17 +103,19 @@ def fate(tree, number, file, old, new, seconds, look_around):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("count", nargs="?", type=int, default=5, help="how many, at random")
+    parser.add_argument("--cpp", action="store_true", help="of the C++ layer, instead of the C library")
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--only", default="", help="numbers, separated by commas")
     parser.add_argument("--others", action="store_true", help="say which other numbers notice")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     parser.add_argument("--seconds", type=float, default=20, help="after which a test counts as failed")
     args = parser.parse_args()
-    mutants = read_mutants()
+    layer = CPP if args.cpp else C
+    mutants = read_mutants(layer)
     bad = [m for m in mutants if len(m) != 4 or not re.fullmatch(r"\d{3}", m[0])]
     if bad:
         sys.exit(f"not a mutant: {bad[0]}")
-    lost = list(misfits(mutants))
+    lost = list(misfits(layer, mutants))
     if lost:
         sys.exit("\n".join(lost))
     if args.only:
@@ -113,17 +126,17 @@ def main():
 
     with tempfile.TemporaryDirectory(prefix="evloop-mutants-") as directory:
         tree = pathlib.Path(directory)
-        copy_tree(tree)
+        copy_tree(layer, tree)
         subprocess.run(["cmake", "-S", ".", "-B", "build", "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug",
                         "-DEVLOOP_BUILD_EXAMPLES=OFF"], cwd=tree, check=True, capture_output=True)
-        built = build(tree)
+        built = build(layer, tree)
         if built.returncode != 0:
             sys.exit(built.stdout + built.stderr)
-        if not passes(tree, "*", 300):
+        if not passes(layer, tree, "*", 300):
             sys.exit("the tests fail without a mutant")
         wrong = 0
         for mutant in mutants:
-            result = fate(tree, *mutant, args.seconds, args.others)
+            result = fate(layer, tree, *mutant, args.seconds, args.others)
             wrong += not result.startswith("caught")
             print(f"{mutant[0]} {mutant[1]}: {result}", flush=True)
     print(f"{len(mutants)} mutants, {len(mutants) - wrong} caught, {wrong} not")

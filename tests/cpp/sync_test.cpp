@@ -37,7 +37,8 @@ TEST(Sync, ALockIsHeldByOneAtATimeInOrder) {
 TEST(Sync, ASemaphoreLetsInAsManyAsItHas) {
     World w;
     run(w, []() -> task<> {
-        evloop::semaphore semaphore(2, 2);
+        evloop::semaphore none(0), semaphore(2, 2);
+        EXPECT_FALSE(none.try_acquire());
         int inside = 0, most = 0;
         const auto enters = [](evloop::semaphore &semaphore, int &inside, int &most) -> task<> {
             auto guard = co_await semaphore.scoped();
@@ -144,7 +145,8 @@ TEST(Sync, AQueueConnectsProducersAndConsumers) {
         EXPECT_EQ(late.code(), EVL_ESHUTDOWN);
         EXPECT_EQ(queue.task_done(), EVL_ERANGE);
 
-        evloop::queue<std::string> ordered(0, evloop::order::priority);
+        evloop::queue<std::string> ordered(0, evloop::order::priority), unlimited(0);
+        EXPECT_EQ(unlimited.size(), 0u);
         co_await ordered.put("b", 2);
         co_await ordered.put("a", 1);
         const std::string first = co_await ordered.get();

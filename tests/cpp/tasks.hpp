@@ -57,7 +57,7 @@ template <class A>
 task<std::string> how(A awaitable) {
     std::string outcome = "value";
     try {
-        co_await static_cast<A &&>(awaitable);
+        static_cast<void>(co_await static_cast<A &&>(awaitable));
     } catch (const evloop::cancelled &) {
         outcome = "cancelled";
     } catch (const std::exception &error) {
