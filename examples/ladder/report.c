@@ -15,7 +15,7 @@ static int terminal_width(void) {
 void report_progress(const job *j, const row *r, double seconds) {
     int room = terminal_width() - 28, width = room / j->count - 1;
     width = width < 1 ? 1 : width > 16 ? 16 : width;
-    printf("\r\033[K%-16s %5.1f s |", r->name, seconds);
+    printf("\r\033[K%-18s %5.1f s |", r->name, seconds);
     for (int i = 0; i < j->count && (i + 1) * (width + 1) <= room; i++) {
         const source *s = &j->sources[i];
         int full = (int)(source_got(s) * (uint64_t)width / s->size);
@@ -27,7 +27,7 @@ void report_progress(const job *j, const row *r, double seconds) {
 }
 
 void report_done(const row *r) {
-    printf("\r\033[K%-16s %5.1f s %s\n", r->name, r->wall, r->problem[0] == 0 ? "done" : "FAILED");
+    printf("\r\033[K%-18s %5.1f s %s\n", r->name, r->wall, r->problem[0] == 0 ? "done" : "FAILED");
     fflush(stdout);
 }
 
@@ -38,21 +38,21 @@ void report_table(const row *rows, int count) {
     for (int i = 0; i < count; i++)
         slowest = rows[i].wall > slowest ? rows[i].wall : slowest;
 
-    printf("\n%-14s %8s %9s %9s %7s %8s %9s  %-3s\n", "style", "wall s", "cpu ms", "reads", "waits",
+    printf("\n%-18s %8s %9s %9s %7s %8s %9s  %-3s\n", "style", "wall s", "cpu ms", "reads", "waits",
            "switches", "bytes", "ok");
     for (int i = 0; i < count; i++) {
         const row *r = &rows[i];
         int length = slowest > 0 ? (int)(r->wall / slowest * BAR + 0.5) : 0;
         memset(bar, '#', sizeof bar);
         bar[r->wall > 0 && length == 0 ? 1 : length] = 0;
-        printf("%-14s %8.2f %9.1f %9llu %7llu %8llu %9llu  %-3s %s\n", r->name, r->wall, r->cpu * 1000,
+        printf("%-18s %8.2f %9.1f %9llu %7llu %8llu %9llu  %-3s %s\n", r->name, r->wall, r->cpu * 1000,
                (unsigned long long)r->reads, (unsigned long long)r->waits, (unsigned long long)r->switches,
                (unsigned long long)r->bytes, r->problem[0] == 0 ? "yes" : "NO", bar);
     }
     printf("\n");
     for (int i = 0; i < count; i++)
         if (i == 0 || rows[i].note != rows[i - 1].note)
-            printf("%-14s %s\n", rows[i].name, rows[i].note);
+            printf("%-18s %s\n", rows[i].name, rows[i].note);
     printf("\ncpu: user and system, of all processes of the style but not of the servers; waits: calls that "
            "wait for\n"
            "several fds; switches: how often it gave up the processor to wait; ok: every byte was the "

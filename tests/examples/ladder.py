@@ -14,9 +14,10 @@ from support.programs import equal, main_once, path, run
 STYLES = ["blocking", "processes", "threads", "spinning", "select"]
 if sys.platform == "linux":
     STYLES += ["epoll", "evloop/epoll", "evloop/select", "futures/epoll", "futures/select",
-               "streams/epoll", "streams/select"]
+               "streams/epoll", "streams/select", "coroutines/epoll", "coroutines/select"]
 else:
-    STYLES += ["evloop/kqueue", "evloop/select", "futures/kqueue", "futures/select", "streams/kqueue", "streams/select"]
+    STYLES += ["evloop/kqueue", "evloop/select", "futures/kqueue", "futures/select", "streams/kqueue", "streams/select",
+               "coroutines/kqueue", "coroutines/select"]
 SMALL = ["-n", "3", "-d", "5", "-t", "200"]
 ROW = re.compile(r"(\S+) +(\d+\.\d\d) +(\d+\.\d) +(\d+) +(\d+) +(\d+) +(\d+)  (yes|NO) *(#*)")
 
