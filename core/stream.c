@@ -36,12 +36,21 @@ static bool somebody_reads(const evl_stream_handle *s) {
     return s->reader || pushed || evl_s_has(s, EVL_S_DISCARD);
 }
 
+/* A transport says what it waits for once it has answered EVL_EAGAIN, to whichever side. It may need any
+ * direction for either, and so gets no edges. */
+static uint32_t custom_wanted(const evl_stream_handle *s) {
+    bool over = evl_s_has(s, EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_CAN_READ);
+    bool waits = evl_s_has(s, EVL_S_OUT) || (somebody_reads(s) && !over);
+    const evl_stream_more *more = s->more;
+    return waits && more ? more->transport->want(more->self) & (EVL_READ | EVL_WRITE) : 0;
+}
+
 /* With edges a stream registers once, and WRITE joins when it is first needed. Without, READ is there while
  * somebody waits, for it would be reported again and again. */
 static uint32_t wanted(const evl_stream_handle *s) {
     uint32_t mask = evl_s_has(s, EVL_S_OUT) ? EVL_WRITE : 0;
-    if (s->more && s->more->transport)
-        mask |= s->more->transport->want(s->more->self) & (EVL_READ | EVL_WRITE);
+    if (evl_s_has(s, EVL_S_CUSTOM))
+        return custom_wanted(s);
     if (evl_s_has(s, EVL_S_NO_READ))
         return evl_s_has(s, EVL_S_EDGE) ? EVL_WRITE : mask;
     if (evl_s_has(s, EVL_S_EDGE))
@@ -72,7 +81,7 @@ static EVL_COLD void lose(evl_stream_handle *s, int fd, int error) {
 
 /* Anything but data for a callback. */
 static EVL_COLD void odd_event(evl_stream_handle *s, uint32_t mask) {
-    bool both = s->more && s->more->transport;
+    bool both = evl_s_has(s, EVL_S_CUSTOM);
     if (EVL_LIKELY((mask & ~(uint32_t)EVL_WRITE) != 0) || both) {
         uint32_t alone = mask == EVL_READ ? EVL_S_ALONE : 0U;
         s->flags = (s->flags & ~(uint32_t)EVL_S_ALONE) | EVL_S_CAN_READ | alone;
@@ -80,6 +89,8 @@ static EVL_COLD void odd_event(evl_stream_handle *s, uint32_t mask) {
     }
     if (EVL_UNLIKELY((mask & (EVL_WRITE | EVL_ERR | EVL_HUP)) != 0 || both) && s->out)
         evl_stream_send_queue(s);
+    else if (both && s->io.fd >= 0)
+        evl_stream_try_shutdown(s);
 }
 
 static void event(evl_handle *handle, uint32_t mask, int error) {
@@ -149,9 +160,10 @@ int evl_stream_make(evl_loop *loop, int fd, uint32_t flags, uint32_t mask, evl_s
     s->last_in = s->last_out = loop->now;
     s->high = HIGH_MARK;
     s->low = HIGH_MARK / 4;
-    s->flags = flags | (loop->backend->caps & EVL_CAP_EDGE ? EVL_S_EDGE : 0U);
+    bool edge = (loop->backend->caps & EVL_CAP_EDGE) && !(flags & EVL_S_CUSTOM);
+    s->flags = flags | (edge ? EVL_S_EDGE : 0U);
     s->error = 0;
-    rc = evl_io_own(&s->io, fd, wanted(s) | mask, true);
+    rc = evl_io_own(&s->io, fd, wanted(s) | mask, edge);
     if (rc != 0) {
         evl_handle_give(&s->io.base);
         return rc;

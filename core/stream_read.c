@@ -92,8 +92,8 @@ int64_t evl_stream_noted(evl_stream_handle *s, int64_t n, size_t cap) {
             s->last_in = evl_s_loop(s)->now;
         /* A short read has emptied a TCP socket if nothing but data was reported. Elsewhere it ends at a
          * passed fd, an urgent byte or a line too, and what is behind makes no new edge. */
-        bool drained =
-            !evl_s_has(s, EVL_S_EDGE) || (s->flags & (EVL_S_TCP | EVL_S_ALONE)) == (EVL_S_TCP | EVL_S_ALONE);
+        bool drained = !evl_s_has(s, EVL_S_EDGE | EVL_S_CUSTOM) ||
+                       (s->flags & (EVL_S_TCP | EVL_S_ALONE)) == (EVL_S_TCP | EVL_S_ALONE);
         if ((size_t)n < cap && drained)
             s->flags &= ~(uint32_t)EVL_S_CAN_READ;
         return n;

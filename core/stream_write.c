@@ -446,6 +446,8 @@ void evl_stream_try_shutdown(evl_stream_handle *s) {
         return;
     }
     s->flags |= EVL_S_SHUT;
+    if (evl_s_has(s, EVL_S_CUSTOM))
+        disarm(s); /* it may have been waiting for this */
     if (rc != 0)
         evl_stream_end_writing(s, rc);
 }
