@@ -33,7 +33,7 @@ class async_generator_promise final : public promise_base {
     using value = std::remove_reference_t<T>;
 
     async_generator<T> get_return_object() noexcept;
-    std::suspend_always initial_suspend() const noexcept { return {}; }
+    suspend_at_start initial_suspend() const noexcept { return suspend_at_start(this->self); }
     return_to_caller final_suspend() const noexcept { return {}; }
     void return_void() const noexcept {}
 #if EVLOOP_EXCEPTIONS

@@ -85,7 +85,7 @@ class generator_frame : public frame_memory {
 
     // --- for the coroutine --------------------------------------------------------------------------
 
-    std::suspend_always initial_suspend() const noexcept { return {}; }
+    suspend_at_start initial_suspend() const noexcept { return suspend_at_start(self_); }
     std::suspend_always final_suspend() const noexcept { return {}; }
     template <class Awaitable>
     void await_transform(Awaitable &&) = delete; // it cannot wait
