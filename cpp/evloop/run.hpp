@@ -3,6 +3,9 @@
 
 #include "scope.hpp"
 
+#include <csignal>
+#include <optional>
+
 namespace evloop::inline EVLOOP_CPP_ABI {
 namespace detail {
 
@@ -32,10 +35,93 @@ inline void wind_up(scope &root) noexcept {
     }
 }
 
+// The first SIGINT cancels the main task, the second has its usual effect.
+class interrupts {
+  public:
+    interrupts(evl_loop *loop, any_task main) : main_(std::move(main)) {
+        (void)evl_signal_new(loop, SIGINT, told, this, &signal_);
+    }
+    interrupts(const interrupts &) = delete;
+    ~interrupts() { (void)evl_close(signal_); }
+
+  private:
+    static void told(void *arg, std::int64_t count) noexcept {
+        auto *self = static_cast<interrupts *>(arg);
+        const bool again = std::exchange(self->heard_, true) || count > 1;
+        if (!again) {
+            self->main_.cancel();
+            return;
+        }
+        (void)evl_close(std::exchange(self->signal_, nullptr));
+        (void)std::raise(SIGINT);
+    }
+
+    any_task main_;
+    evl_signal *signal_ = nullptr;
+    bool heard_ = false;
+};
+
 struct loop_owner {
     evl_loop *loop = nullptr;
     ~loop_owner() { (void)evl_loop_destroy(loop); }
 };
+
+#if !EVLOOP_EXCEPTIONS
+template <class T>
+using outcome_of = result<T>;
+#endif
+
+template <class T>
+auto run_main(evl_loop *loop, task<T> main, bool interruptible) {
+    scope root(loop);
+    spawned<T> job = root.spawn(std::move(main));
+    const any_task kept = job;
+#if !EVLOOP_EXCEPTIONS
+    if (!kept)
+        return outcome_of<T>(fail(EVL_ENOMEM));
+#endif
+    std::optional<interrupts> heard;
+    if (interruptible)
+        heard.emplace(loop, kept);
+    std::int32_t rc = run_until(loop, *kept.state());
+    std::move(job).detach();
+    wind_up(root);
+    task_state &state = *kept.state();
+    state.looked_at = true;
+#if EVLOOP_EXCEPTIONS
+    (void)check(rc);
+    if (state.end == task_end::error)
+        std::rethrow_exception(state.error);
+    if (state.end == task_end::cancelled)
+        throw cancelled{};
+    if (std::exception_ptr other = root.take_error())
+        std::rethrow_exception(other);
+    if constexpr (std::is_void_v<T>)
+        return 0;
+    else
+        return static_cast<task_block<T> &>(state).value.take();
+#else
+    if (rc == 0 && state.end != task_end::value)
+        rc = EVL_ECANCELED;
+    if constexpr (std::is_void_v<T>)
+        return rc < 0 ? outcome_of<T>(fail(rc)) : outcome_of<T>();
+    else
+        return rc < 0 ? outcome_of<T>(fail(rc))
+                      : outcome_of<T>(std::in_place, static_cast<task_block<T> &>(state).value.take());
+#endif
+}
+
+template <class T>
+auto run_owned(task<T> main, const evl_options *options, bool interruptible) {
+    loop_owner own;
+#if EVLOOP_EXCEPTIONS
+    check(evl_loop_new(&own.loop, options));
+#else
+    if (const std::int32_t rc = evl_loop_new(&own.loop, options); rc < 0)
+        return outcome_of<T>(fail(rc));
+#endif
+    return run_main(own.loop, std::move(main), interruptible);
+}
 
 } // namespace detail
 
@@ -46,48 +132,24 @@ struct loop_owner {
 // stopped.
 template <class T>
 auto run(evl_loop *loop, task<T> main) {
-    scope root(loop);
-    spawned<T> job = root.spawn(std::move(main));
-    std::int32_t rc = job ? detail::run_until(loop, *job.state()) : EVL_ENOMEM;
-    const any_task kept = job;
-    std::move(job).detach();
-    detail::wind_up(root);
-    detail::task_state &state = *kept.state();
-    state.looked_at = true;
-#if EVLOOP_EXCEPTIONS
-    (void)check(rc);
-    if (state.end == detail::task_end::error)
-        std::rethrow_exception(state.error);
-    if (state.end == detail::task_end::cancelled)
-        throw cancelled{};
-    if (std::exception_ptr other = root.take_error())
-        std::rethrow_exception(other);
-    if constexpr (std::is_void_v<T>)
-        return 0;
-    else
-        return static_cast<detail::task_block<T> &>(state).value.take();
-#else
-    if (rc == 0 && state.end != detail::task_end::value)
-        rc = EVL_ECANCELED;
-    if constexpr (std::is_void_v<T>)
-        return rc < 0 ? result<void>(fail(rc)) : result<void>();
-    else
-        return rc < 0 ? result<T>(fail(rc))
-                      : result<T>(std::in_place, static_cast<detail::task_block<T> &>(state).value.take());
-#endif
+    return detail::run_main(loop, std::move(main), false);
 }
 
 // The same on a loop of its own. Errors: also those of evl_loop_new.
 template <class T>
 auto run(task<T> main, const evl_options *options = nullptr) {
-    detail::loop_owner own;
-#if EVLOOP_EXCEPTIONS
-    check(evl_loop_new(&own.loop, options));
-#else
-    if (const std::int32_t rc = evl_loop_new(&own.loop, options); rc < 0)
-        return decltype(run(own.loop, std::move(main)))(fail(rc));
-#endif
-    return run(own.loop, std::move(main));
+    return detail::run_owned(std::move(main), options, false);
+}
+
+// The same for programs at a terminal: the first SIGINT cancels the main task, so that everything is cleaned
+// up and this throws `cancelled`; the second ends the program at once.
+template <class T>
+auto run_interruptible(evl_loop *loop, task<T> main) {
+    return detail::run_main(loop, std::move(main), true);
+}
+template <class T>
+auto run_interruptible(task<T> main, const evl_options *options = nullptr) {
+    return detail::run_owned(std::move(main), options, true);
 }
 
 } // namespace evloop::inline EVLOOP_CPP_ABI

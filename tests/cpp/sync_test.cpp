@@ -303,6 +303,27 @@ TEST(Run, ReportsWhatNobodyAwaited) {
     EXPECT_EQ(evl_loop_error(w.loop), 0);
 }
 
+task<> cleans_up(World &w, int interrupts) {
+    for (int i = 0; i < interrupts; i++) {
+        ::kill(::getpid(), SIGINT);
+        try {
+            co_await evloop::sleep(1h);
+        } catch (const evloop::cancelled &) {
+            w.note("cleaned");
+            if (i + 1 == interrupts)
+                throw;
+        }
+    }
+}
+
+TEST(Run, Asyncio_151_AnInterruptCancelsTheMainTaskAndTheSecondEndsTheProgram) {
+    World w;
+    EXPECT_THROW(evloop::run_interruptible(w.loop, cleans_up(w, 1)), evloop::cancelled);
+    EXPECT_EQ(w.log(), "cleaned");
+    EXPECT_EQ(evloop::run_interruptible(w.loop, gives(3)), 3);
+    EXPECT_EXIT(evloop::run_interruptible(cleans_up(w, 2)), ::testing::KilledBySignal(SIGINT), "");
+}
+
 TEST(Run, SaysWhenNothingCanGoOn) {
     World w({.clock = EVL_CLOCK_MANUAL});
     try {
