@@ -101,8 +101,8 @@ static int open_spare(void) { return evl_sys.socket(AF_UNIX, SOCK_STREAM, 0); }
 static void rested(void *arg, int64_t result) {
     server *sv = arg;
     (void)result;
-    if (sv->spare < 0 && sv->options.at_fd_limit == EVL_ACCEPT_SHED)
-        sv->spare = open_spare(); /* somebody else got it */
+    if (sv->options.at_fd_limit == EVL_ACCEPT_SHED && sv->spare < 0)
+        sv->spare = open_spare(); /* somebody else was faster */
     if (sv->parked >= 0)
         tell(sv);
     update(sv);
@@ -121,32 +121,39 @@ static bool is_passing(int error) {
            error == EVL_ENETUNREACH || error == EVL_ENOPROTOOPT || error == EVL_ENOTSUP;
 }
 
-/* Takes one connection with the fd that was kept back, and hangs up. */
-static void shed(server *sv, const listener *l) {
-    if (sv->spare < 0)
-        return;
-    (void)evl_sys.close(sv->spare);
+/* An fd, or an error. */
+static int ask(listener *l) {
     int fd = evl_sys.accept(l->io.fd, NULL, NULL);
+    if (fd >= 0)
+        return fd;
+    int error = errno == EWOULDBLOCK ? EVL_EAGAIN : evl_err_from_errno(errno);
+    if (error == EVL_EAGAIN)
+        l->may_accept = false;
+    return error;
+}
+
+/* Takes one connection with the fd that was kept back, and hangs up. 0, or an error: at the limit the kernel
+ * says so whether or not somebody waits. */
+static int shed(server *sv, listener *l) {
+    (void)evl_sys.close(sv->spare);
+    int fd = ask(l);
     if (fd >= 0)
         (void)evl_sys.close(fd);
     sv->spare = open_spare();
+    return fd < 0 ? fd : 0;
 }
 
 /* An fd, EVL_EAGAIN, or an error. */
 static int accept_from(server *sv, listener *l) {
     for (int i = 0; i < ACCEPT_MAX; i++) {
-        int fd = evl_sys.accept(l->io.fd, NULL, NULL);
-        if (fd >= 0)
-            return fd;
-        int error = errno == EAGAIN || errno == EWOULDBLOCK ? EVL_EAGAIN : evl_err_from_errno(errno);
-        if (error == EVL_EAGAIN) {
-            l->may_accept = false;
-            return error;
+        int rc = ask(l);
+        if (is_limit(rc) && sv->options.at_fd_limit == EVL_ACCEPT_SHED && sv->spare >= 0) {
+            rc = shed(sv, l);
+            if (rc == 0)
+                continue;
         }
-        if (is_limit(error) && sv->options.at_fd_limit == EVL_ACCEPT_SHED && sv->spare >= 0)
-            shed(sv, l);
-        else if (!is_passing(error))
-            return error;
+        if (!is_passing(rc))
+            return rc;
     }
     return EVL_EAGAIN;
 }
@@ -191,8 +198,8 @@ static int take_stream(server *sv, evl_stream **out) {
     }
     if (is_limit(rc) || (rc != 0 && fd >= 0)) {
         if (sv->options.at_fd_limit == EVL_ACCEPT_REPORT) {
-            if (sv->parked >= 0 && evl_list_empty(&sv->waiting)) /* the kernel does not know of it */
-                tell(sv);
+            if (sv->parked >= 0)
+                tell(sv); /* no event will speak of it */
             return rc;
         }
         rest(sv);
@@ -228,6 +235,8 @@ static void leave_accept(evl_operation *op) {
         evl_list_remove(&op->node.link);
     else
         sv->trying = NULL;
+    if (sv->parked >= 0)
+        tell(sv); /* no event will speak of it to the next one */
     update(sv);
 }
 
@@ -286,6 +295,11 @@ static void fail(server *sv, int error) {
         evl_op_fail(op, error);
 }
 
+static void wake_idlers(server *sv, int error) {
+    while (!evl_list_empty(&sv->idlers))
+        evl_op_complete(evl_operation_at(evl_list_shift(&sv->idlers)), error);
+}
+
 static void lose(listener *l, int fd, int error) {
     server *sv = l->of;
     if (error != EVL_EBADF && error != EVL_ECLOSED)
@@ -301,6 +315,8 @@ static void lose(listener *l, int fd, int error) {
     fail(sv, error);
     tell(sv);
     update(sv);
+    if (sv->live == 0)
+        wake_idlers(sv, 0);
 }
 
 static void event(evl_handle *handle, uint32_t mask, int error) {
@@ -351,7 +367,8 @@ int32_t evl_server_pause(evl_server *handle) {
     int rc = enter(handle);
     if (rc == 0) {
         server_of(handle)->paused = true;
-        evl_list_unlink(&handle->node.link);
+        if (server_of(handle)->error == 0)
+            evl_list_unlink(&handle->node.link);
         update(server_of(handle));
     }
     return rc;
@@ -392,11 +409,6 @@ static void close_listener(listener *l) {
     evl_io_disown(&l->io);
     l->may_accept = false;
     (void)evl_sys.close(fd);
-}
-
-static void wake_idlers(server *sv, int error) {
-    while (!evl_list_empty(&sv->idlers))
-        evl_op_complete(evl_operation_at(evl_list_shift(&sv->idlers)), error);
 }
 
 static void stop(server *sv) {
