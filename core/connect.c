@@ -29,6 +29,7 @@ typedef struct race {
     evl_op retry;
     int64_t stagger_ns, retry_ns;
     evl_address local; /* length 0: none */
+    uint32_t families; /* EVL_NAME_IPV4, EVL_NAME_IPV6; 0: any */
     int32_t *errors;
     int32_t errors_cap;
     int n, next, running;
@@ -141,11 +142,9 @@ static void answered(void *arg, int64_t result) {
         (void)lose(a->race, a, error);
 }
 
-static int bind_local(const race *r, int fd, int family) {
+static int bind_local(const race *r, int fd) {
     if (r->local.length == 0)
         return 0;
-    if (r->local.u.any.sa_family != family)
-        return EVL_EADDRNOTAVAIL;
     return evl_sys.bind(fd, &r->local.u.any, r->local.length) == 0 ? 0 : evl_err_from_errno(errno);
 }
 
@@ -188,7 +187,7 @@ static int begin(race *r, attempt *a) {
     if (a->fd < 0)
         return evl_err_from_errno(errno);
     r->running++;
-    int rc = bind_local(r, a->fd, family);
+    int rc = bind_local(r, a->fd);
     return rc != 0 ? rc : go_on(a);
 }
 
@@ -244,6 +243,8 @@ static int alternate(const evl_addresses *list, int n, int *order) {
 }
 
 static int make_attempts(race *r, int n) {
+    if (n == 0)
+        return 0;
     r->attempts = evl_mem_zalloc(&r->loop->mem, (size_t)n * sizeof *r->attempts);
     if (!r->attempts)
         return EVL_ENOMEM;
@@ -253,8 +254,6 @@ static int make_attempts(race *r, int n) {
         a->race = r;
         a->fd = -1;
         evl_op_init_chore(&a->op, answered, a);
-        if (i < r->errors_cap)
-            r->errors[i] = 0;
     }
     return 0;
 }
@@ -270,13 +269,26 @@ static int set_address(evl_address *to, const void *address, uint32_t length) {
     return 0;
 }
 
+/* What cannot be reached from the local address, or is of a family that was not asked for, is left out. */
+static bool is_wanted(const race *r, const struct sockaddr *address) {
+    int family = address->sa_family;
+    if (r->local.length != 0 && r->local.u.any.sa_family != family)
+        return false;
+    uint32_t flag = family == AF_INET ? EVL_NAME_IPV4 : family == AF_INET6 ? EVL_NAME_IPV6 : 0U;
+    return r->families == 0 || flag == 0 || (r->families & flag) != 0;
+}
+
 static int take_list(race *r, const evl_addresses *list) {
-    int n = evl_addresses_count(list);
+    int n = evl_addresses_count(list), wanted = 0;
     int *order = evl_mem_zalloc(&r->loop->mem, (size_t)n * sizeof *order);
-    int rc = order ? make_attempts(r, n) : EVL_ENOMEM;
-    if (rc == 0)
-        (void)alternate(list, n, order);
-    for (int i = 0; i < n && rc == 0; i++) {
+    if (!order)
+        return EVL_ENOMEM;
+    (void)alternate(list, n, order);
+    for (int i = 0; i < n; i++)
+        if (is_wanted(r, evl_addresses_at(list, order[i], NULL)))
+            order[wanted++] = order[i];
+    int rc = make_attempts(r, wanted);
+    for (int i = 0; i < wanted && rc == 0; i++) {
         uint32_t length;
         const void *address = evl_addresses_at(list, order[i], &length);
         rc = set_address(&r->attempts[i].address, address, length);
@@ -310,6 +322,9 @@ static int read_options(race *r, const evl_connect_options *given, uint32_t *fla
     r->stagger_ns = o.stagger_ns ? o.stagger_ns : STAGGER;
     r->errors = o.errors;
     r->errors_cap = o.errors_cap;
+    r->families = o.flags;
+    for (int i = 0; i < o.errors_cap; i++)
+        o.errors[i] = 0;
     return o.local ? set_address(&r->local, o.local, o.local_length) : 0;
 }
 
@@ -352,9 +367,12 @@ int32_t evl_connect_to(evl_loop *loop, evl_op *op, const void *address, uint32_t
     int rc = new_race(loop, op, options, out, &flags, &r);
     if (rc != 0)
         return rc;
-    rc = make_attempts(r, 1);
+    evl_address to;
+    rc = set_address(&to, address, length);
     if (rc == 0)
-        rc = set_address(&r->attempts[0].address, address, length);
+        rc = make_attempts(r, is_wanted(r, &to.u.any));
+    if (rc == 0 && r->n == 1)
+        r->attempts[0].address = to;
     if (rc != 0) {
         free_race(r);
         return rc;

@@ -614,6 +614,42 @@ TEST(Accept, OneOfTwoSocketsClosedBehindItsBack) {
     EXPECT_EQ(accept.result, 0);
 }
 
+TEST(Accept, Contract_12_TheLoopGoesWithEverythingOnIt) {
+    World w;
+    evl_server_options options = with();
+    options.max_connections = 2;
+    evl_server *two = nullptr;
+    ASSERT_EQ(evl_server_listen(w.loop, "localhost", "0", &options, &two), 0);
+    Server full(w, two), waiting(w), paused(w);
+    EXPECT_EQ(evl_set_name(two, "front"), 0);
+    full.take();
+    std::vector<Fd> peers = full.connect_all(4);
+    full.take(2);
+    Accept behind(w), first(w), second(w);
+    Wait idle(w);
+    EXPECT_EQ(behind.start(two), 0);
+    EXPECT_EQ(first.start(waiting.s), 0);
+    EXPECT_EQ(second.start(waiting.s), 0);
+    EXPECT_EQ(evl_server_on_idle(two, idle.op), 0);
+    paused.take();
+    EXPECT_EQ(evl_server_pause(paused.s), 0);
+    EXPECT_EQ(write(full.streams[0], "x"), 1);
+    EXPECT_EQ(evl_close(full.streams[0]), 0); // lingers
+    passes(w);
+    EXPECT_EQ(w.close(), EVL_EBUSY);
+    evl_blocker blockers[8];
+    ASSERT_GE(evl_loop_blockers(w.loop, blockers, 8), 4);
+    bool named = false;
+    for (const evl_blocker &blocker : blockers)
+        named |= blocker.name && std::strcmp(blocker.name, "front") == 0;
+    EXPECT_TRUE(named);
+    EXPECT_EQ(w.destroy(), 0);
+    for (Wait *op : {static_cast<Wait *>(&behind), static_cast<Wait *>(&first), &idle}) {
+        EXPECT_FALSE(op->done());
+        EXPECT_EQ(evl_op_active(op->op), 0);
+    }
+}
+
 TEST(Accept, Contract_16_SteadyStateAllocatesNothing) {
     World w;
     Server server(w);
