@@ -300,6 +300,20 @@ TEST(YieldFrom, AGeneratorThatHasBegunGoesOn) {
     EXPECT_THROW(nothing.next(), std::system_error);
 }
 
+TEST(YieldFrom, WhatWasSentIsHadOnce) {
+    auto inner = averager();
+    inner.next();
+    auto outer = [](generator<double, std::optional<double>, int> begun)
+        -> generator<double, std::optional<double>, int> {
+        const std::optional<double> mine = co_yield 0;
+        const int count = co_yield from(std::move(begun)); // which goes on with nothing, as by next
+        co_return mine == 5 ? count : -1;
+    }(std::move(inner));
+    outer.next();
+    EXPECT_FALSE(outer.send(5));
+    EXPECT_EQ(*outer.returned(), 0);
+}
+
 TEST(YieldFrom, ABegunChainIsTakenOverWhole) {
     auto chain = [](auto self, int depth) -> generator<int> {
         if (depth > 0)
