@@ -53,7 +53,7 @@ class generator_frame : public frame_memory {
     generator_frame() = default;
     generator_frame(const generator_frame &) = delete;
 
-    // --- for the generator object, on a root --------------------------------------------------------
+    // --- for the generator object, on a root -----------------------------------------------------
 
     bool done() const noexcept { return self_.done(); }
     bool started() const noexcept { return started_; }
@@ -83,7 +83,7 @@ class generator_frame : public frame_memory {
         }
     }
 
-    // --- for the coroutine --------------------------------------------------------------------------
+    // --- for the coroutine -----------------------------------------------------------------------
 
     suspend_at_start initial_suspend() const noexcept { return suspend_at_start(self_); }
     std::suspend_always final_suspend() const noexcept { return {}; }

@@ -150,7 +150,7 @@ class stream : public handle {
         return stream(made);
     }
 
-    // --- reading ------------------------------------------------------------------------------------
+    // --- reading ---------------------------------------------------------------------------------
 
     // What there is, at least a byte unless the stream has ended, and at most so much.
     [[nodiscard]] read_string_awaitable read(std::size_t most = default_limit) const noexcept {
@@ -208,7 +208,7 @@ class stream : public handle {
     void pause() noexcept { evl_stream_pause(c()); }
     status resume() { return check(evl_stream_resume(c())); }
 
-    // --- writing ------------------------------------------------------------------------------------
+    // --- writing ---------------------------------------------------------------------------------
 
     // Sends at once what the kernel takes, and queues a copy of the rest. Does not wait: drain() does, where
     // there is much of it.
@@ -247,7 +247,7 @@ class stream : public handle {
         return size > 0 ? static_cast<std::size_t>(size) : 0;
     }
 
-    // --- its end ------------------------------------------------------------------------------------
+    // --- its end ---------------------------------------------------------------------------------
 
     // The other side sees the end behind what was written.
     status write_eof() { return check(evl_stream_write_eof(c())); }
@@ -265,7 +265,7 @@ class stream : public handle {
         return check(evl_stream_set_linger(c(), detail::nanoseconds(time)));
     }
 
-    // --- looking at it ------------------------------------------------------------------------------
+    // --- looking at it ---------------------------------------------------------------------------
 
     evl_stream_info info() const noexcept {
         evl_stream_info all{};
@@ -290,7 +290,7 @@ class stream : public handle {
     }
 };
 
-// --- connecting -------------------------------------------------------------------------------------
+// --- connecting ----------------------------------------------------------------------------------
 
 // How to connect; by name an address's family only, a time to wait before the next address is tried too.
 struct connect_options {

@@ -15,8 +15,7 @@
 using evloop::from;
 using evloop::generator;
 
-// --- next: values one after the other, as many as are asked for
-// -------------------------------------------------
+// --- next: values one after the other, as many as are asked for ----------------------------------
 
 static generator<int> fibonacci() {
     int a = 0, b = 1;
@@ -37,8 +36,7 @@ static void next() {
     std::printf("\n");
 }
 
-// --- send: what the other side says comes out of co_yield
-// ---------------------------------------------------------
+// --- send: what the other side says comes out of co_yield ----------------------------------------
 
 static generator<std::string, std::string> answers() {
     std::string value = "0";
@@ -58,8 +56,7 @@ static void send() {
     std::printf("%s\n", g.send("e") ? "still there" : "StopIteration");
 }
 
-// --- throw: an exception comes out of co_yield
-// --------------------------------------------------------------------
+// --- throw: an exception comes out of co_yield ---------------------------------------------------
 
 static generator<std::string> stubborn() {
     for (;;) {
@@ -83,8 +80,7 @@ static void throw_in() {
     std::printf("%s\n", g.throw_(std::bad_cast()) ? "still there" : "StopIteration");
 }
 
-// --- producer and consumer: two that take turns, on one thread and without a lock
-// ---------------------------------
+// --- producer and consumer: two that take turns, on one thread and without a lock ----------------
 
 static generator<std::string, int> consumer() {
     std::string reply;
@@ -104,8 +100,7 @@ static void produce() {
     c.close();
 }
 
-// --- yield from: one generator made of others, open in both directions
-// --------------------------------------------
+// --- yield from: one generator made of others, open in both directions ---------------------------
 
 static generator<int> flat() {
     const std::vector<int> first{0, 1, 2}, second{10, 20};

@@ -43,7 +43,7 @@ std::vector<int> all(G &&generator) {
     return values;
 }
 
-// --- next, and ranges -------------------------------------------------------------------------------
+// --- next, and ranges ----------------------------------------------------------------------------
 
 generator<int> count(int from, int to) {
     for (int i = from; i < to; i++)
@@ -178,7 +178,7 @@ TEST(Generator, ThatCallsItselfIsRefused) {
     EXPECT_FALSE(g.next());
 }
 
-// --- send -------------------------------------------------------------------------------------------
+// --- send ----------------------------------------------------------------------------------------
 
 // The averager of the books: no sum and no count outside.
 generator<double, std::optional<double>, int> averager() {
@@ -216,7 +216,7 @@ TEST(Generator, WhatIsSentMayBeMovedOnly) {
     EXPECT_EQ(*g.send(std::make_unique<int>(5)), 9);
 }
 
-// --- throw ------------------------------------------------------------------------------------------
+// --- throw ---------------------------------------------------------------------------------------
 
 generator<int> catches() {
     for (int i = 0;; i++) {
@@ -245,7 +245,7 @@ TEST(Generator, ThatHasNotStartedIsEndedByAThrow) {
     EXPECT_FALSE(g.next());
 }
 
-// --- yield from -------------------------------------------------------------------------------------
+// --- yield from ----------------------------------------------------------------------------------
 
 TEST(YieldFrom, PassesValuesSendsAndTheResult) {
     std::string log;

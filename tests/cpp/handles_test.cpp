@@ -317,7 +317,7 @@ TYPED_TEST(Handles, ThatFailedToBeMadeDestroyTheirFunction) {
     evl_loop_unref(raw);
 }
 
-// --- what each kind can do ------------------------------------------------------------------------
+// --- what each kind can do -----------------------------------------------------------------------
 
 struct Each : testing::Test {
     evloop::loop loop{{.time = evloop::clock::jump}};

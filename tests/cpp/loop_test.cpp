@@ -150,7 +150,7 @@ TEST_F(Loop, AHoldKeepsItGoing) {
     EXPECT_FALSE(loop.alive());
 }
 
-// --- errors that nobody took ----------------------------------------------------------------------
+// --- errors that nobody took ---------------------------------------------------------------------
 
 std::string what(const std::exception_ptr &error) {
     try {
@@ -207,7 +207,7 @@ TEST_F(Loop, AHookMayDestroyTheLoopOrReplaceItself) {
     EXPECT_EQ(log, "first second ");
 }
 
-// --- operations -----------------------------------------------------------------------------------
+// --- operations ----------------------------------------------------------------------------------
 
 TEST_F(Loop, AnOperationHappensOnceAndAgain) {
     std::string log;

@@ -45,7 +45,7 @@ std::int32_t code_of(F &&fn) {
     return 0;
 }
 
-// --- reading ----------------------------------------------------------------------------------------
+// --- reading -------------------------------------------------------------------------------------
 
 TEST(Stream, ReadsIntoStrings) {
     evloop::run([]() -> task<> {
@@ -182,7 +182,7 @@ TEST(Stream, MayBeClosedInItsFunction) {
     }());
 }
 
-// --- writing and ending -----------------------------------------------------------------------------
+// --- writing and ending --------------------------------------------------------------------------
 
 TEST(Stream, WritesInOrderWhateverTheWay) {
     evloop::run([]() -> task<> {
@@ -249,7 +249,7 @@ TEST(Stream, OutlivesItsLoop) {
     kept.abort();
 }
 
-// --- connecting and serving -------------------------------------------------------------------------
+// --- connecting and serving ----------------------------------------------------------------------
 
 task<> echo(stream s) {
     for (;;) {
@@ -350,7 +350,7 @@ TEST(Connect, SaysWhyNot) {
     }());
 }
 
-// --- addresses --------------------------------------------------------------------------------------
+// --- addresses -----------------------------------------------------------------------------------
 
 TEST(Address, FromTextAndToText) {
     const auto v4 = evloop::address::parse("127.0.0.1", 80);
