@@ -12,12 +12,6 @@
 
 extern char **environ;
 
-#if defined(NSIG)
-#    define SIGNALS NSIG
-#else
-#    define SIGNALS 65
-#endif
-
 #if defined(MSG_NOSIGNAL)
 #    define NO_SIGPIPE MSG_NOSIGNAL
 #else
@@ -49,15 +43,6 @@ static ssize_t tell(int channel, int byte) {
 }
 
 /* --- the child -------------------------------------------------------------------------------- */
-
-/* A disposition of ours would be the program's too if it is to ignore. */
-static void reset_signals(void) {
-    struct sigaction standard = {.sa_handler = SIG_DFL};
-    (void)sigemptyset(&standard.sa_mask);
-    for (int signo = 1; signo < SIGNALS; signo++)
-        if (signo != SIGKILL && signo != SIGSTOP)
-            (void)evl_sys.sigaction(signo, &standard, NULL);
-}
 
 /* Everything out of the way that stands where something is to be put. */
 static int clear_places(evl_spawn *s, int *channel) {
@@ -148,7 +133,7 @@ static void be_the_child(evl_spawn *s, int parents, int channel) {
     sigset_t none;
     (void)evl_sys.close(parents); /* or the channel would never end */
     (void)sigemptyset(&none);
-    reset_signals();
+    (void)evl_sys.reset_signals(); /* what is ignored would stay so */
     (void)pthread_sigmask(SIG_SETMASK, &none, NULL);
     ssize_t n = hear(channel, &go);
     if (n == 0)

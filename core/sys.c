@@ -281,6 +281,20 @@ static int sys_close_above(int first) {
 #endif
 }
 
+static int sys_reset_signals(void) {
+#if defined(NSIG)
+    const int end = NSIG;
+#else
+    const int end = 65;
+#endif
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    (void)sigemptyset(&standard.sa_mask);
+    for (int signo = 1; signo < end; signo++)
+        if (signo != SIGKILL && signo != SIGSTOP)
+            (void)sigaction(signo, &standard, NULL);
+    return 0;
+}
+
 static int sys_become(const uint32_t *uid, const uint32_t *gid) {
     gid_t own = getgid();
     if (geteuid() == 0 && setgroups(1, gid ? gid : &own) != 0)
@@ -401,6 +415,7 @@ evl_sys_table evl_sys = {
     .dup2 = dup2,
     .keep_on_exec = sys_keep_on_exec,
     .close_above = sys_close_above,
+    .reset_signals = sys_reset_signals,
     .chdir = chdir,
     .setsid = setsid,
     .setpgid = setpgid,

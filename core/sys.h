@@ -102,6 +102,7 @@ typedef struct evl_mmsg {
     X(int, dup2, (int from, int to), (from, to))                                                             \
     X(int, keep_on_exec, (int fd), (fd))                                                                     \
     X(int, close_above, (int first), (first))                                                                \
+    X(int, reset_signals, (void), ())                                                                        \
     X(int, chdir, (const char *path), (path))                                                                \
     X(int, setsid, (void), ())                                                                               \
     X(int, setpgid, (int pid, int group), (pid, group))                                                      \
@@ -159,9 +160,9 @@ typedef struct evl_mmsg {
  * system said or -EVL_EAI_*.
  *
  * Of the processes: dup_above is fcntl(F_DUPFD_CLOEXEC); keep_on_exec takes FD_CLOEXEC away; close_above sees
- * to it that no fd from the given one on outlives an exec, ENOSYS where only a loop can; become sets ids for
- * good, those that are not NULL, and leaves all further groups; wait_child is waitpid, by pidfd if that is
- * not -1. What a kernel lacks is ENOSYS. */
+ * to it that no fd from the given one on outlives an exec, ENOSYS where only a loop can; reset_signals gives
+ * every signal its default action; become sets ids for good, those that are not NULL, and leaves all further
+ * groups; wait_child is waitpid, by pidfd if that is not -1. What a kernel lacks is ENOSYS. */
 typedef struct evl_sys_table {
 #define EVL_SYS_ROW(ret, name, params, args) ret(*name) params;
     EVL_SYSCALLS(EVL_SYS_ROW)

@@ -81,15 +81,16 @@
 #define EVL_ERRNOS_dup2               EBUSY, EINTR, EMFILE
 #define EVL_ERRNOS_keep_on_exec       EBADF
 #define EVL_ERRNOS_close_above        ENOMEM, ENOSYS
-#define EVL_ERRNOS_chdir              EACCES, ENOENT
-#define EVL_ERRNOS_setsid             EPERM
-#define EVL_ERRNOS_setpgid            EACCES, EPERM, ESRCH
-#define EVL_ERRNOS_become             EAGAIN, EPERM
-#define EVL_ERRNOS_execve             E2BIG, EACCES, EAGAIN, EIO, ENOENT, ENOEXEC, ENOMEM, ENOTDIR, ETXTBSY
-#define EVL_ERRNOS_pidfd_open         EMFILE, ENFILE, ENODEV, ENOMEM, ENOSYS, EPERM
-#define EVL_ERRNOS_pidfd_signal       ENOSYS, EPERM, ESRCH
-#define EVL_ERRNOS_kill               EPERM, ESRCH
-#define EVL_ERRNOS_wait_child         ECHILD, EINTR
+#define EVL_ERRNOS_reset_signals
+#define EVL_ERRNOS_chdir        EACCES, ENOENT
+#define EVL_ERRNOS_setsid       EPERM
+#define EVL_ERRNOS_setpgid      EACCES, EPERM, ESRCH
+#define EVL_ERRNOS_become       EAGAIN, EPERM
+#define EVL_ERRNOS_execve       E2BIG, EACCES, EAGAIN, EIO, ENOENT, ENOEXEC, ENOMEM, ENOTDIR, ETXTBSY
+#define EVL_ERRNOS_pidfd_open   EMFILE, ENFILE, ENODEV, ENOMEM, ENOSYS, EPERM
+#define EVL_ERRNOS_pidfd_signal ENOSYS, EPERM, ESRCH
+#define EVL_ERRNOS_kill         EPERM, ESRCH
+#define EVL_ERRNOS_wait_child   ECHILD, EINTR
 
 #define EVL_ERRNOS_epoll_create1   EMFILE, ENFILE, ENOMEM
 #define EVL_ERRNOS_epoll_ctl       EBADF, EEXIST, EINVAL, ELOOP, ENOENT, ENOMEM, ENOSPC, EPERM
