@@ -47,10 +47,12 @@ static evl_watcher *first_of(const evl_loop *loop, int fd) {
 
 static bool has_flag(const evl_watcher *io, int flag) { return (io->base.node.flags & flag) != 0; }
 
-/* After a change of the mask or the flags. */
+static bool is_owner(const evl_watcher *io) { return io->base.node.kind != EVL_KIND_IO; }
+
+/* After a change of the mask or the flags. Who owns the fd says itself what is odd. */
 static void set_odd(evl_watcher *io) {
-    bool odd = has_flag(io, EVL_F_ONESHOT | EVL_F_SHARED) || io->base.node.kind != EVL_KIND_IO;
-    io->odd = odd ? UINT32_MAX : ~(uint32_t)io->mask;
+    if (!is_owner(io))
+        io->odd = has_flag(io, EVL_F_ONESHOT | EVL_F_SHARED) ? UINT32_MAX : ~(uint32_t)io->mask;
 }
 
 static void set_flag(evl_watcher *io, int flag, bool on) {
@@ -65,8 +67,6 @@ static uint32_t wanted(const evl_loop *loop, const evl_watcher *first) {
         mask |= io->mask;
     return mask;
 }
-
-static bool is_owner(const evl_watcher *io) { return io->base.node.kind != EVL_KIND_IO; }
 
 /* An edge that hides what stands behind the data would be the last one: who owns the fd hears of its end too.
  */

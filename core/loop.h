@@ -100,7 +100,8 @@ typedef struct evl_watcher {
     uint32_t next; /* slot + 1 of the next watcher of the fd, or 0 */
     uint8_t mask;  /* wanted */
     uint8_t armed; /* first watcher: what the kernel was last told */
-    uint32_t odd;  /* a report with one of these bits is not simply passed on */
+    uint32_t
+        odd; /* a report with one of these bits is not simply passed on, or made an event of the owner's */
 } evl_watcher;
 
 typedef struct evl_timer_handle {

@@ -59,7 +59,16 @@ static uint32_t wanted(const evl_stream_handle *s) {
     return mask | (somebody_reads(s) && !over ? (uint32_t)EVL_READ : 0);
 }
 
+/* Data that is pushed to a callback makes the node ready like a watcher's, with READ as its result, and
+ * evl_stream_take knows it by that. */
+static void set_odd(evl_stream_handle *s) {
+    const uint32_t state = EVL_S_EDGE | EVL_S_PUSH | EVL_S_PAUSED | EVL_S_DISCARD | EVL_S_CUSTOM;
+    bool straight = (s->flags & state) == (EVL_S_EDGE | EVL_S_PUSH) && s->io.base.node.sink == EVL_SINK_CALL;
+    s->io.odd = straight ? ~(uint32_t)EVL_READ : UINT32_MAX;
+}
+
 void evl_stream_interest(evl_stream_handle *s) {
+    set_odd(s);
     if (s->io.fd >= 0)
         evl_io_want(&s->io, wanted(s));
 }
@@ -79,10 +88,11 @@ static EVL_COLD void lose(evl_stream_handle *s, int fd, int error) {
     evl_stream_settle(s);
 }
 
-/* Anything but data for a callback. */
+/* Anything but data for a callback or an operation. */
 static EVL_COLD void odd_event(evl_stream_handle *s, uint32_t mask) {
     bool both = evl_s_has(s, EVL_S_CUSTOM);
     if (EVL_LIKELY((mask & ~(uint32_t)EVL_WRITE) != 0) || both) {
+        s->io.base.node.u.result = 0; /* whatever it was ready for, it is not data alone */
         uint32_t alone = mask == EVL_READ ? EVL_S_ALONE : 0U;
         s->flags = (s->flags & ~(uint32_t)EVL_S_ALONE) | EVL_S_CAN_READ | alone;
         evl_stream_readable(s);
@@ -95,16 +105,14 @@ static EVL_COLD void odd_event(evl_stream_handle *s, uint32_t mask) {
 
 static void event(evl_handle *handle, uint32_t mask, int error) {
     evl_stream_handle *s = evl_s_of(handle);
-    const uint32_t state = EVL_S_PUSH | EVL_S_PAUSED | EVL_S_DISCARD | EVL_S_CUSTOM;
-    bool pushed = (s->flags & state) == EVL_S_PUSH && handle->node.sink == EVL_SINK_CALL;
+    bool waited = s->reader && !evl_s_has(s, EVL_S_DISCARD | EVL_S_CUSTOM);
     if (EVL_UNLIKELY(error != 0))
         lose(s, (int)mask, error);
-    else if (EVL_UNLIKELY(mask != EVL_READ || !pushed))
+    else if (EVL_UNLIKELY(mask != EVL_READ || !waited || s->reader->type == &evl_stream_splicing))
         odd_event(s, mask);
     else {
         s->flags |= EVL_S_CAN_READ | EVL_S_ALONE;
-        if (EVL_LIKELY(!evl_linked(&handle->node.link)))
-            evl_ready(handle->loop, &handle->node);
+        evl_op_try(s->reader);
     }
 }
 
@@ -150,6 +158,7 @@ int evl_stream_make(evl_loop *loop, int fd, uint32_t flags, uint32_t mask, evl_s
     if (!s)
         return EVL_ENOMEM;
     s->io.base.node.call = EVL_CALL_TAKE;
+    s->io.odd = UINT32_MAX;
     s->reader = NULL;
     s->in = NULL;
     s->out = NULL;
@@ -342,6 +351,7 @@ static bool is_owed(const evl_stream_handle *s) {
 static bool lingers(evl_handle *handle) {
     evl_stream_handle *s = evl_s_of(handle);
     evl_loop *loop = handle->loop;
+    evl_stream_unready(s);
     int64_t linger = s->more ? s->more->linger : LINGER;
     bool failed = evl_s_has(s, EVL_S_READ_FAILED | EVL_S_WRITE_FAILED);
     if (linger == 0 && is_owed(s))
@@ -362,7 +372,6 @@ static bool lingers(evl_handle *handle) {
     evl_list_append(&loop->net->lingering, &s->peers);
     evl_timer_first(loop->net->sweep_timer, s->last_in);
     evl_stream_interest(s);
-    evl_list_unlink(&handle->node.link);
     if (evl_s_has(s, EVL_S_CAN_READ))
         evl_stream_discard_soon(s);
     return true;
@@ -377,7 +386,9 @@ void evl_stream_settle(evl_stream_handle *s) {
     }
     bool pushed = evl_s_has(s, EVL_S_PUSH) && !evl_s_has(s, EVL_S_PAUSED);
     evl_handle_set_active(&s->io.base, lingering || pushed || evl_s_is_sending(s));
-    if (!evl_s_has(s, EVL_S_EDGE))
+    if (evl_s_has(s, EVL_S_EDGE))
+        set_odd(s);
+    else
         evl_stream_interest(s);
 }
 

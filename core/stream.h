@@ -143,6 +143,7 @@ void evl_stream_readable(evl_stream_handle *s);
 void evl_stream_discard(evl_stream_handle *s);
 void evl_stream_discard_soon(evl_stream_handle *s);           /* in the next pass: what is lent now stays */
 void evl_stream_end_reading(evl_stream_handle *s, int error); /* whoever reads hears of it */
+void evl_stream_unready(evl_stream_handle *s); /* takes back a push that is due; what it was for stays */
 bool evl_stream_take(evl_handle *handle, int64_t *result);
 void evl_inbuf_give(evl_net *net, evl_inbuf *in);
 

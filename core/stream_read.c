@@ -110,7 +110,9 @@ int64_t evl_stream_noted(evl_stream_handle *s, int64_t n, size_t cap) {
 }
 
 int64_t evl_stream_fetch(evl_stream_handle *s, void *buf, size_t cap) {
-    return evl_stream_noted(s, evl_transport_read(s, buf, cap), cap);
+    bool plain = (s->flags & (EVL_S_SOCKET | EVL_S_CUSTOM)) == EVL_S_SOCKET;
+    return evl_stream_noted(s, plain ? evl_transport_recv(s, buf, cap) : evl_transport_read(s, buf, cap),
+                            cap);
 }
 
 /* Into the stream's own buffer. */
@@ -514,9 +516,25 @@ static inline bool is_plain(const evl_stream_handle *s, const evl_net *net) {
     return (s->flags & (yes | no)) == yes && !s->in && !is_record(s) && net->lent && !net->lent_in;
 }
 
+/* The kernel has reported READ alone, and that made the node ready. */
+static inline bool take_report(evl_stream_handle *s) {
+    bool reported = s->io.base.node.u.result == EVL_READ;
+    if (EVL_LIKELY(reported)) {
+        s->io.base.node.u.result = 0;
+        s->flags |= EVL_S_CAN_READ | EVL_S_ALONE;
+    }
+    return reported;
+}
+
+void evl_stream_unready(evl_stream_handle *s) {
+    (void)take_report(s);
+    evl_list_unlink(&s->io.base.node.link);
+}
+
 bool evl_stream_take(evl_handle *handle, int64_t *result) {
     evl_stream_handle *s = evl_s_of(handle);
     evl_net *net = handle->loop->net;
+    (void)take_report(s);
     if (EVL_UNLIKELY(!is_plain(s, net)))
         return take_slowly(s, result);
     int64_t n = evl_transport_recv(s, net->lent, EVL_READ_MAX);
@@ -571,7 +589,7 @@ int32_t evl_stream_on_data(evl_stream *stream, evl_done_fn *fn, void *arg) {
     if (s->reader || evl_s_has(s, EVL_S_DISCARD))
         return EVL_EBUSY;
     evl_node *node = &stream->node;
-    evl_list_unlink(&node->link);
+    evl_stream_unready(s);
     evl_node_set(node, EVL_KIND_STREAM, fn, arg);
     node->call = EVL_CALL_TAKE;
     s->flags |= EVL_S_PUSH;
@@ -587,7 +605,7 @@ int32_t evl_stream_pause(evl_stream *stream) {
     evl_stream_handle *s = evl_s_of(stream);
     s->flags |= EVL_S_PAUSED;
     if (evl_s_has(s, EVL_S_PUSH))
-        evl_list_unlink(&stream->node.link);
+        evl_stream_unready(s);
     evl_stream_settle(s);
     return 0;
 }
