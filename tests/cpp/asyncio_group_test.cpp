@@ -65,6 +65,7 @@ TEST(Asyncio, Asyncio_087_TheFirstErrorCancelsTheOthersAndTheBody) {
             group.spawn(sleeps_named(w, "other", 1h));
             Trace body(w, "body");
             co_await evloop::sleep(1h);
+            body.done();
         });
         const std::string end = co_await how(std::move(group));
         EXPECT_EQ(end, "first");
