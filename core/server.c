@@ -846,6 +846,15 @@ int32_t evl_server_listen_unix(evl_loop *loop, const char *path, const evl_serve
     return rc != 0 ? rc : listen_addresses(loop, &address, 1, options, out);
 }
 
+/* Some resolvers say an address twice, and the second time it would be in use. */
+static bool is_among(const evl_address *addresses, int n, const evl_address *address) {
+    for (int i = 0; i < n; i++)
+        if (addresses[i].length == address->length &&
+            memcmp(&addresses[i].u, &address->u, address->length) == 0)
+            return true;
+    return false;
+}
+
 int32_t evl_server_listen_any(evl_loop *loop, const evl_addresses *list, const evl_server_options *options,
                               evl_server **out) {
     int rc = check(loop, out);
@@ -858,13 +867,15 @@ int32_t evl_server_listen_any(evl_loop *loop, const evl_addresses *list, const e
     evl_address *addresses = evl_mem_zalloc(&loop->mem, size);
     if (!addresses)
         return EVL_ENOMEM;
+    int different = 0;
     for (int i = 0; i < n && rc == 0; i++) {
         uint32_t length;
         const void *address = evl_addresses_at(list, i, &length);
-        rc = copy_address(address, length, &addresses[i]);
+        rc = copy_address(address, length, &addresses[different]);
+        different += !is_among(addresses, different, &addresses[different]);
     }
     if (rc == 0)
-        rc = listen_addresses(loop, addresses, n, options, out);
+        rc = listen_addresses(loop, addresses, different, options, out);
     evl_mem_free(&loop->mem, addresses, size);
     return rc;
 }

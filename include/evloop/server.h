@@ -39,8 +39,9 @@ typedef struct evl_server_options {
 EVL_API int32_t evl_server_listen(evl_loop *loop, const char *host, const char *service,
                                   const evl_server_options *options, evl_server **out);
 
-/* The same on addresses: those of a list, one, or a Unix path ("@name": an abstract one). A path that nobody
- * listens on any more is replaced; at the end it is removed if it still is ours. @since 0.1 */
+/* The same on addresses: those of a list, where one that stands there twice is one socket; on one; or on a
+ * Unix path ("@name": an abstract one). A path that nobody listens on any more is replaced; at the end it is
+ * removed if it still is ours. @since 0.1 */
 EVL_API int32_t evl_server_listen_any(evl_loop *loop, const evl_addresses *addresses,
                                       const evl_server_options *options, evl_server **out);
 EVL_API int32_t evl_server_listen_on(evl_loop *loop, const void *address, uint32_t length,

@@ -247,6 +247,36 @@ TEST(Server, AListOfAddresses) {
     evl_addresses_free(list);
 }
 
+// What a resolver says twice is one socket.
+TEST(Server, AnAddressThatIsListedTwice) {
+    static addrinfo rows[3];
+    static sockaddr_in addresses[3];
+    Sys sys; // puts the table back
+    for (size_t i = 0; i < 3; i++) {
+        addresses[i].sin_family = AF_INET;
+        addresses[i].sin_addr.s_addr = htonl(INADDR_LOOPBACK + (i == 2));
+        rows[i].ai_family = AF_INET;
+        rows[i].ai_addr = reinterpret_cast<sockaddr *>(&addresses[i]);
+        rows[i].ai_addrlen = sizeof addresses[i];
+        rows[i].ai_next = i < 2 ? &rows[i + 1] : nullptr;
+    }
+    evl_sys.getaddrinfo = [](const char *, const char *, const addrinfo *, addrinfo **out) {
+        *out = rows;
+        return 0;
+    };
+    evl_sys.freeaddrinfo = [](addrinfo *) { return 0; };
+    World w{{.clock = EVL_CLOCK_REAL}};
+    evl_addresses *list = nullptr;
+    ASSERT_EQ(evl_getaddrinfo(w.loop, w.op([] {}), "h", "0", 0, &list), 0);
+    w.run();
+    ASSERT_EQ(evl_addresses_count(list), 3);
+    evl_server *server = nullptr;
+    EXPECT_EQ(evl_server_listen_any(w.loop, list, nullptr, &server), 0);
+    EXPECT_EQ(evl_server_sockets(server), 2);
+    EXPECT_EQ(Address(server, 1).host(), "127.0.0.2");
+    evl_addresses_free(list);
+}
+
 TEST(Server, Contract_13_OutOfMemoryLeavesNothing) {
     Folder folder;
     std::string path = folder / "s";
