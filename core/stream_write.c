@@ -459,9 +459,10 @@ int32_t evl_stream_write_eof(evl_stream *stream) {
     evl_stream_handle *s = evl_s_of(stream);
     if (!evl_s_has(s, EVL_S_SOCKET))
         return EVL_ENOTSUP;
+    bool failed = evl_s_has(s, EVL_S_WRITE_FAILED);
     s->flags |= EVL_S_SHUT_ASKED;
     evl_stream_try_shutdown(s);
-    return 0;
+    return !failed && evl_s_has(s, EVL_S_WRITE_FAILED) ? s->error : 0;
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */

@@ -96,10 +96,11 @@ EVL_API int32_t evl_stream_resume(evl_stream *stream);
 /* --- writing -----------------------------------------------------------------------------------
  *
  * All three send at once what the kernel takes and queue the rest, and answer how many bytes were accepted:
- * all of them, or fewer when memory or the hard limit ended it after some were sent. They never wait, and the order is kept.
- * Errors, with nothing accepted: EVL_ENOBUFS (the hard limit), EVL_EPIPE (after evl_stream_write_eof, or the
- * other end has gone), EVL_EBADF (not open for writing), EVL_ECONNRESET and what else the kernel answers,
- * EVL_ENOMEM. An error that is found later is told by the next call, drain or flush. */
+ * all of them, or fewer when memory or the hard limit ended it after some were sent. They never wait, and the
+ * order is kept. Errors, with nothing accepted: EVL_ENOBUFS (the hard limit), EVL_EPIPE (after
+ * evl_stream_write_eof, or the other end has gone), EVL_EBADF (not open for writing), EVL_ECONNRESET and what
+ * else the kernel answers, EVL_ENOMEM. An error that is found later is told by the next call, drain or flush.
+ */
 
 /* data is copied where it has to be. @since 0.1 */
 EVL_API int64_t evl_stream_write(evl_stream *stream, const void *data, size_t len);
@@ -151,7 +152,8 @@ EVL_API int64_t evl_stream_queued(const evl_stream *stream);
  * loop sees to the rest. What is still to be done keeps evl_loop_run going. */
 
 /* The end of what is written: the other side sees end of file behind everything queued. A pipe or terminal
- * has no half: EVL_ENOTSUP. Calling it twice is no error. @since 0.1 */
+ * has no half: EVL_ENOTSUP. Calling it twice is no error. Also answers what the kernel or a transport did.
+ * @since 0.1 */
 EVL_API int32_t evl_stream_write_eof(evl_stream *stream);
 
 /* The close that one can wait for: evl_stream_write_eof (if there is one), then what still comes in is

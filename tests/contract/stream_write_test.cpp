@@ -146,6 +146,27 @@ TEST(StreamWrite, ShortSendsLoseNothing) {
     }
 }
 
+TEST(StreamWrite, AShortWriteToAPipe) {
+    World w;
+    Pipe pipe;
+    evl_stream *s = open(w, pipe.w);
+    evl_sys_table real = evl_sys;
+    static evl_sys_table *table;
+    static int calls;
+    table = &real;
+    calls = 0;
+    evl_sys.write_pipe = [](int fd, const iovec *iov, int n) {
+        iovec one = {iov->iov_base, 1};
+        return calls++ == 0 ? table->write_pipe(fd, &one, 1) : table->write_pipe(fd, iov, n);
+    };
+    std::string sent = pattern(200000), back;
+    EXPECT_EQ(write(s, sent), 200000);
+    int n = 0;
+    pump(w, [&] { return (back += got(pipe.r)).size() == sent.size() || n++ > 10000; });
+    evl_sys = real;
+    EXPECT_TRUE(back == sent) << back.size();
+}
+
 TEST(StreamWriteRef, ReleasedOnceAndNeverInside) {
     for (Kind kind : kinds) {
         World w;
