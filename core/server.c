@@ -788,8 +788,6 @@ static int listen_all(server *sv, evl_address *addresses, int n, bool *clash) {
             rc = 0;
         else if (!is_absent(error))
             return error;
-        else if (!sv->first)
-            rc = error;
     }
     return sv->first ? 0 : rc;
 }
