@@ -263,7 +263,7 @@ class [[nodiscard]] join_awaiter : joining {
     }
 
     T await_resume() {
-        static_assert(EVLOOP_EXCEPTIONS || !sizeof(Value *),
+        static_assert(EVLOOP_EXCEPTIONS || !sizeof(join_awaiter),
                       "this await may fail: without exceptions write co_await evloop::as_result(...)");
 #if EVLOOP_EXCEPTIONS
         if (const std::int32_t rc = code(); rc == EVL_EUSER)

@@ -268,6 +268,35 @@ TEST(Run, GivesTheResultAndVoidIsZero) {
     EXPECT_THROW(evloop::run(throws("main")), Error);
 }
 
+task<int &> refers(int &value) {
+    co_await evloop::yield();
+    co_return value;
+}
+struct MoveThrows {
+    MoveThrows() = default;
+    MoveThrows(MoveThrows &&) { throw Error("move"); }
+};
+task<MoveThrows> gives_what_throws() { co_return MoveThrows(); }
+
+TEST(Run, ResultsMayBeReferencesOrMoveOnlyOrThrowWhenMoved) {
+    World w;
+    run(w, []() -> task<> {
+        int value = 1;
+        int &called = co_await refers(value);
+        auto job = evloop::spawn(refers(value));
+        int &joined = co_await job, &taken = co_await std::move(job);
+        EXPECT_TRUE(&called == &value && &joined == &value && &taken == &value);
+        auto moves =
+            evloop::spawn([]() -> task<std::unique_ptr<int>> { co_return std::make_unique<int>(3); }());
+        const auto moved = co_await std::move(moves);
+        EXPECT_EQ(*moved, 3);
+        const std::string direct = co_await how(gives_what_throws());
+        auto throws_late = evloop::spawn(gives_what_throws());
+        const std::string joins = co_await how_of(throws_late);
+        EXPECT_EQ(direct + " " + joins, "move move");
+    }());
+}
+
 TEST(Run, CancelsAndJoinsWhatIsLeft) {
     World w;
     run(w, [](World &w) -> task<> {
