@@ -259,7 +259,7 @@ TEST(ConnectRace, ConnectedAtOnce) {
     EXPECT_EQ(r.net.tried(), "10.0.0.1");
 }
 
-TEST(ConnectRace, AnInterruptedConnectGoesOnAndIsNotRepeated) {
+TEST(ConnectRace, Asyncio_039_AnInterruptedConnectGoesOnAndIsNotRepeated) {
     Race r({"10.0.0.1"});
     ticks(r.w);
     r.net.at_once["10.0.0.1"] = EINTR;

@@ -148,7 +148,7 @@ TEST(ServerListen, APortThatIsTakenAndSharedOnes) {
     EXPECT_EQ(evl_server_listen(w.loop, "127.0.0.1", port.c_str(), &o, &second), 0);
 }
 
-TEST(ServerAccept, ByCallbackEachAStreamOfItsOwn) {
+TEST(ServerAccept, Asyncio_113_ByCallbackEachAStreamWithoutDelay) {
     World w;
     Served served(w);
     std::vector<Fd> clients = served.clients(5);
@@ -180,7 +180,7 @@ TEST(ServerAccept, ByCallbackEachAStreamOfItsOwn) {
     EXPECT_EQ(r.some(served.streams[1]), 0) << "the connections live on";
 }
 
-TEST(ServerAccept, AtMostThirtyTwoInAPass) {
+TEST(ServerAccept, Asyncio_040_AtMostThirtyTwoInAPass) {
     World w;
     Served served(w);
     std::vector<Fd> clients = served.clients(70);
