@@ -587,7 +587,7 @@ const std::vector<Scenario> &scenarios() {
 }
 
 const std::vector<Scenario> &larger_scenarios() {
-    static const std::vector<Scenario> list = {FAULTS_SCENARIO(crowd)};
+    static const std::vector<Scenario> list = {FAULTS_SCENARIO(servers), FAULTS_SCENARIO(crowd)};
     return list;
 #undef FAULTS_SCENARIO
 }
