@@ -236,7 +236,7 @@ TEST(Steady, AMillionTasksLeaveNoMemory) {
 
 void frames_everywhere() {
     task<int> early = child(1); // before there is a loop
-    std::optional<evloop::spawned<>> late;
+    evloop::spawned<> late;
     {
         World w;
         evloop::scope scope(w.loop);
@@ -247,7 +247,7 @@ void frames_everywhere() {
             evloop::trim_frames();
         }).join();
     }
-    late.reset(); // after its loop and its scope
+    late = {}; // after its loop and its scope
 }
 
 TEST(Steady, FramesAreFreedOnWhateverThreadAndWhenever) {
