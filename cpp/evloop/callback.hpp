@@ -121,6 +121,10 @@ class target {
     target() noexcept = default;
     target(evl_loop *loop, callback &&fn) noexcept : loop_(loop), fn_(std::move(fn)) {}
     target(target &&other) noexcept { *this = std::move(other); }
+#if defined(__GNUC__) && !defined(__clang__)
+#    pragma GCC diagnostic push
+#    pragma GCC diagnostic ignored "-Wdangling-pointer"
+#endif
     target &operator=(target &&other) noexcept {
         if (this == &other)
             return *this;
@@ -129,9 +133,12 @@ class target {
         fn_ = std::move(other.fn_);
         running_ = std::exchange(other.running_, nullptr);
         if (running_)
-            running_->self = this;
+            running_->self = this; // GCC 12 takes it for a pointer that is left behind: ~target forgets it
         return *this;
     }
+#if defined(__GNUC__) && !defined(__clang__)
+#    pragma GCC diagnostic pop
+#endif
     ~target() { forget(); }
 
     // The two functions that go with the address.
