@@ -486,7 +486,8 @@ static bool is_too_much(const evl_stream_handle *s, size_t len) {
 static void queued(evl_stream_handle *s, bool full) {
     update_choked(s);
     evl_handle_set_active(&s->io.base, true);
-    bool armed = evl_s_has(s, EVL_S_OUT) || (s->more && s->more->transport);
+    /* What is only written to has WRITE from the start. */
+    bool armed = evl_s_has(s, EVL_S_OUT | EVL_S_NO_READ | EVL_S_CUSTOM);
     if (full || !armed)
         arm(s);
     else
