@@ -231,9 +231,9 @@ static bool settle_run(evl_timer_queue *q) {
 static evl_timer_entry *first_entry(evl_timer_queue *q) {
     bool in_run = q->run_len != 0 && settle_run(q);
     bool in_heap = settle_root(q);
-    evl_timer_entry *root = &q->heap[EVL_HEAP_ROOT];
+    evl_timer_entry *root = in_heap ? &q->heap[EVL_HEAP_ROOT] : NULL; /* without timers there is no heap */
     if (!in_run)
-        return in_heap ? root : NULL;
+        return root;
     evl_timer_entry *head = &q->run[q->run_pos];
     return in_heap && before(root, head) ? root : head;
 }
