@@ -561,11 +561,12 @@ static bool has_hung_up(const struct kevent *row) {
     return rc != 0;
 }
 
-static uint32_t mask_of(const struct kevent *row, uint32_t bit) {
+static uint32_t mask_of(const slot *slot, const struct kevent *row, uint32_t bit) {
     if (bit == EVL_PRI || !(row->flags & EV_EOF))
         return bit;
     /* There may be data left: READ comes with it, and a read tells. */
-    return bit | (has_hung_up(row) ? EVL_HUP : EVL_MASK_RDHUP) | (row->fflags ? EVL_ERR : 0);
+    uint32_t end = has_hung_up(row) ? (uint32_t)EVL_HUP : slot->wanted & EVL_MASK_RDHUP;
+    return bit | end | (row->fflags ? EVL_ERR : 0U);
 }
 
 static void take_row(kqueue_state *s, batch *b, const struct kevent *row) {
@@ -591,7 +592,7 @@ static void take_row(kqueue_state *s, batch *b, const struct kevent *row) {
     const slot *slot = watched(s, fd);
     uint32_t bit = bit_of((int)row->filter);
     if (slot && slot->error == 0 && (slot->wanted & bit))
-        put_row(s, b, fd, mask_of(row, bit));
+        put_row(s, b, fd, mask_of(slot, row, bit));
 }
 
 static int ask(const kqueue_state *s, const struct kevent *changes, int n, struct kevent *rows, int cap,

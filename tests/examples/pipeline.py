@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Commands in a row, as a shell would run them: what comes out, how each of them ended, and what was inherited."""
+import os
 import subprocess
 
 from support.programs import Program, environment, equal, main, path, run
@@ -44,9 +45,12 @@ def ended_early(backend):
 
 
 def a_signal_is_passed_on(backend):
-    program = Program("pipeline", "-v", "cat /proc/version /dev/stdin", backend=backend, stdin=subprocess.PIPE)
+    ours, others = os.pipe()  # stays open: an end of file would end cat too, and sooner
+    program = Program("pipeline", "-v", "cat /proc/version /dev/stdin", backend=backend, stdin=ours)
     program.line("Linux")
     status, _, errors = program.stop()
+    os.close(ours)
+    os.close(others)
     equal((status, errors), (143, "cat: signal 15\n"), "SIGTERM")
 
 

@@ -94,7 +94,7 @@ uint32_t FdModel::ready(int fd, uint32_t wanted) const {
     uint32_t error = fds_.at(fd) == Kind::socket ? if_any(POLLERR, EVL_ERR) : 0;
     uint32_t reported = 0;
     if ((wanted & EVL_READ) && (r & (POLLIN | POLLRDHUP | POLLHUP | POLLERR)))
-        reported |= EVL_READ | error | if_any(POLLRDHUP | POLLHUP | POLLERR, EVL_HUP);
+        reported |= EVL_READ | error | if_any(POLLHUP | POLLERR, EVL_HUP);
     if ((wanted & EVL_WRITE) && (r & (POLLOUT | POLLHUP | POLLERR)))
         reported |= EVL_WRITE | error | if_any(POLLHUP | POLLERR, EVL_HUP);
     return reported;
