@@ -735,7 +735,8 @@ TEST(Process, Contract_12_TheLoopMayGoFirst) {
                 EXPECT_EQ(info.si_pid, 0) << "it runs";
             }
             in.close();
-            ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT), 0);
+            bool ended = ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT) == 0;
+            EXPECT_TRUE(ended || (kill && errno == ECHILD)); // killed in time for the loop that went
             Scene other;
             evl_process *next = other.shell("true");
             EXPECT_EQ(other.end_of(next), 0);
