@@ -5,7 +5,9 @@
 #include <cerrno>
 #include <cstring>
 #include <evloop.h>
+#include <poll.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 namespace faults {
 namespace {
@@ -54,7 +56,8 @@ int fail(int err) {
 // Calls whose effect does not depend on what they answer: ECANCELED says that the clock was set meanwhile,
 // ECHILD that somebody else was faster.
 bool happens_anyway(Call call, int err) {
-    return call == Call::close || (call == Call::wait_child && err == ECHILD) || err == ECANCELED ||
+    return call == Call::close || (call == Call::shutdown && err == ENOTCONN) ||
+           (call == Call::wait_child && err == ECHILD) || err == ECANCELED ||
            (call == Call::write && err == EAGAIN);
 }
 
@@ -80,21 +83,73 @@ class Waiting {
     bool blocks_;
 };
 
+// Who is told of changes only may trust an EAGAIN: it cannot come while there is something.
+int due_if_true(Call call, int fd, short events) {
+    int err = due(call);
+    pollfd row = {fd, events, 0};
+    return err == EAGAIN && ::poll(&row, 1, 0) > 0 ? 0 : err;
+}
+
 ssize_t short_read(int fd, void *buf, size_t len) {
-    int err = due(Call::read);
+    int err = due_if_true(Call::read, fd, POLLIN);
+    struct stat st;
+    if (err == ECANCELED && ::fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode))
+        err = 0; // that is for clocks
     if (err == 0)
         return real.read(fd, buf, len);
     return err == EVL_FAULT_SHORT ? real.read(fd, buf, 1) : fail(err);
 }
 
+// TCP reads are short only where nothing is left, and a stream trusts that.
+bool is_tcp(int fd) {
+    int type = 0;
+    sockaddr_storage address{};
+    socklen_t len = sizeof address, size = sizeof type;
+    return real.getsockname(fd, reinterpret_cast<sockaddr *>(&address), &len) == 0 &&
+           real.getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && address.ss_family != AF_UNIX &&
+           type == SOCK_STREAM;
+}
+
 ssize_t short_recv(int fd, void *buf, size_t len, int flags) {
-    int err = due(Call::recv);
+    int err = due_if_true(Call::recv, fd, POLLIN);
+    err = err == EVL_FAULT_SHORT && is_tcp(fd) ? 0 : err;
     return err > 0 ? fail(err) : real.recv(fd, buf, err ? 1 : len, flags);
 }
 
+// One that is interrupted goes on by itself, except where it would have waited for room.
+int odd_connect(int fd, const sockaddr *address, socklen_t len) {
+    int err = due(Call::connect);
+    if (err == EINPROGRESS || (err == EINTR && address->sa_family != AF_UNIX))
+        (void)real.connect(fd, address, len);
+    return err != 0 ? fail(err) : real.connect(fd, address, len);
+}
+
 ssize_t short_send(int fd, const void *buf, size_t len, int flags) {
-    int err = due(Call::send);
+    int err = due_if_true(Call::send, fd, POLLOUT);
     return err > 0 ? fail(err) : real.send(fd, buf, err ? 1 : len, flags);
+}
+
+ssize_t short_sendmsg(int fd, const msghdr *msg, int flags) {
+    int err = due_if_true(Call::sendmsg, fd, POLLOUT);
+    if (err == 0)
+        return real.sendmsg(fd, msg, flags);
+    return err > 0 ? fail(err) : real.send(fd, msg->msg_iov->iov_base, 1, flags);
+}
+
+ssize_t short_write_pipe(int fd, const iovec *iov, int n) {
+    int err = due_if_true(Call::write_pipe, fd, POLLOUT);
+    iovec one = {iov->iov_base, 1};
+    return err > 0 ? fail(err) : real.write_pipe(fd, err ? &one : iov, err ? 1 : n);
+}
+
+ssize_t short_sendfile(int out, int in, int64_t *offset, size_t len) {
+    int err = due_if_true(Call::sendfile, out, POLLOUT);
+    return err > 0 ? fail(err) : real.sendfile(out, in, offset, err ? 1 : len);
+}
+
+ssize_t short_pread(int fd, void *buf, size_t len, int64_t offset) {
+    int err = due(Call::pread);
+    return err > 0 ? fail(err) : real.pread(fd, buf, err ? 1 : len, offset);
 }
 
 // The first row alone.
@@ -237,7 +292,12 @@ Injector::Injector() {
 #undef FAULTS_SET
     evl_sys.read = short_read;
     evl_sys.recv = short_recv;
+    evl_sys.connect = odd_connect;
     evl_sys.send = short_send;
+    evl_sys.sendmsg = short_sendmsg;
+    evl_sys.write_pipe = short_write_pipe;
+    evl_sys.sendfile = short_sendfile;
+    evl_sys.pread = short_pread;
     evl_sys.sendmmsg = short_sendmmsg;
     evl_sys.recvmmsg = short_recvmmsg;
     evl_sys.select = wait_select;

@@ -577,6 +577,7 @@ const std::vector<Scenario> &scenarios() {
         FAULTS_SCENARIO(destroyed_with_everything_on_it),
         FAULTS_SCENARIO(fork_repair),
         FAULTS_SCENARIO(datagrams),
+        FAULTS_SCENARIO(piped),
         FAULTS_SCENARIO(look_ups),
         FAULTS_SCENARIO(paths),
         FAULTS_SCENARIO(children),

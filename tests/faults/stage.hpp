@@ -129,6 +129,7 @@ struct Scenario {
 
 void datagrams(Stage &stage); // udp_scenario.cpp
 void servers(Stage &stage);   // server_scenario.cpp
+void piped(Stage &stage);     // stream_scenario.cpp
 void look_ups(Stage &stage);  // outside_scenario.cpp, and so are the children
 void children(Stage &stage);
 void paths(Stage &stage);

@@ -15,7 +15,8 @@ namespace {
 bool is_absorbed(const Fault &fault) {
     switch (fault.err) {
     case EAGAIN: // of a process it says that there are too many
-        return fault.call != Call::fork && fault.call != Call::become && fault.call != Call::execve;
+        return fault.call != Call::connect && fault.call != Call::fork && fault.call != Call::become &&
+               fault.call != Call::execve;
     case EVL_FAULT_SHORT:
     case ECANCELED:
         return true;
