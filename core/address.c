@@ -83,6 +83,16 @@ int evl_address_path(const char *text, evl_address *out) {
     return 0;
 }
 
+int evl_address_copy(const void *address, uint32_t length, evl_address *out) {
+    if (!address || length < sizeof(sa_family_t) || length > sizeof out->u)
+        return EVL_EINVAL;
+    memset(out, 0, sizeof *out);
+    memcpy(&out->u, address, length);
+    out->length = length;
+    int family = out->u.any.sa_family;
+    return family == AF_INET || family == AF_INET6 || family == AF_UNIX ? 0 : EVL_EAFNOSUPPORT;
+}
+
 int32_t evl_address_parse(const char *text, uint32_t port, void *address, uint32_t cap, uint32_t *length) {
     if (!text || !address || !length || port > UINT16_MAX)
         return EVL_EINVAL;

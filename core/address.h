@@ -24,6 +24,9 @@ typedef struct evl_address {
 /* A Unix path, or "@name". EVL_EINVAL (none), EVL_ENAMETOOLONG. */
 int evl_address_path(const char *text, evl_address *out);
 
+/* An IP or Unix address of the caller's, aligned or not. EVL_EINVAL, EVL_EAFNOSUPPORT. */
+int evl_address_copy(const void *address, uint32_t length, evl_address *out);
+
 /* An IPv4 or IPv6 literal; EVL_EINVAL for anything else, a name above all. */
 int evl_address_literal(const char *text, uint16_t port, evl_address *out);
 

@@ -258,17 +258,6 @@ static int make_attempts(race *r, int n) {
     return 0;
 }
 
-static int set_address(evl_address *to, const void *address, uint32_t length) {
-    if (!address || length < sizeof(sa_family_t) || length > sizeof to->u)
-        return EVL_EINVAL;
-    int family = ((const struct sockaddr *)address)->sa_family;
-    if (family != AF_INET && family != AF_INET6 && family != AF_UNIX)
-        return EVL_EAFNOSUPPORT;
-    memcpy(&to->u, address, length);
-    to->length = length;
-    return 0;
-}
-
 /* What cannot be reached from the local address, or is of a family that was not asked for, is left out. */
 static bool is_wanted(const race *r, const struct sockaddr *address) {
     int family = address->sa_family;
@@ -291,7 +280,7 @@ static int take_list(race *r, const evl_addresses *list) {
     for (int i = 0; i < wanted && rc == 0; i++) {
         uint32_t length;
         const void *address = evl_addresses_at(list, order[i], &length);
-        rc = set_address(&r->attempts[i].address, address, length);
+        rc = evl_address_copy(address, length, &r->attempts[i].address);
     }
     evl_mem_free(&r->loop->mem, order, (size_t)n * sizeof *order);
     return rc;
@@ -325,7 +314,7 @@ static int read_options(race *r, const evl_connect_options *given, uint32_t *fla
     r->families = o.flags;
     for (int i = 0; i < o.errors_cap; i++)
         o.errors[i] = 0;
-    return o.local ? set_address(&r->local, o.local, o.local_length) : 0;
+    return o.local ? evl_address_copy(o.local, o.local_length, &r->local) : 0;
 }
 
 static int new_race(evl_loop *loop, evl_op *op, const evl_connect_options *options, evl_stream **out,
@@ -368,7 +357,7 @@ int32_t evl_connect_to(evl_loop *loop, evl_op *op, const void *address, uint32_t
     if (rc != 0)
         return rc;
     evl_address to;
-    rc = set_address(&to, address, length);
+    rc = evl_address_copy(address, length, &to);
     if (rc == 0)
         rc = make_attempts(r, is_wanted(r, &to.u.any));
     if (rc == 0 && r->n == 1)

@@ -818,22 +818,12 @@ static int check(evl_loop *loop, evl_server **out) {
     return rc != 0 ? rc : out ? 0 : EVL_EINVAL;
 }
 
-static int copy_address(const void *address, uint32_t length, evl_address *out) {
-    if (!address || length < sizeof(sa_family_t) || length > sizeof out->u)
-        return EVL_EINVAL;
-    memset(out, 0, sizeof *out);
-    memcpy(&out->u, address, length);
-    out->length = length;
-    int family = out->u.any.sa_family;
-    return family == AF_INET || family == AF_INET6 || family == AF_UNIX ? 0 : EVL_EAFNOSUPPORT;
-}
-
 int32_t evl_server_listen_on(evl_loop *loop, const void *address, uint32_t length,
                              const evl_server_options *options, evl_server **out) {
     evl_address copy;
     int rc = check(loop, out);
     if (rc == 0)
-        rc = copy_address(address, length, &copy);
+        rc = evl_address_copy(address, length, &copy);
     return rc != 0 ? rc : listen_addresses(loop, &copy, 1, options, out);
 }
 
@@ -871,7 +861,7 @@ int32_t evl_server_listen_any(evl_loop *loop, const evl_addresses *list, const e
     for (int i = 0; i < n && rc == 0; i++) {
         uint32_t length;
         const void *address = evl_addresses_at(list, i, &length);
-        rc = copy_address(address, length, &addresses[different]);
+        rc = evl_address_copy(address, length, &addresses[different]);
         different += !is_among(addresses, different, &addresses[different]);
     }
     if (rc == 0)

@@ -422,7 +422,7 @@ evl_fd evl_stream_detach(evl_stream *stream, void *buf, size_t cap, size_t *len)
     evl_stream_handle *s = evl_s_of(stream);
     if (s->io.fd < 0)
         return EVL_EBADF;
-    if (s->more && s->more->transport)
+    if (evl_s_has(s, EVL_S_CUSTOM))
         return EVL_ENOTSUP;
     if (s->reader || s->out)
         return EVL_EBUSY;

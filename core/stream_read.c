@@ -104,7 +104,7 @@ int64_t evl_stream_noted(evl_stream_handle *s, int64_t n, size_t cap) {
     else if (n != EVL_EAGAIN) {
         s->flags |= EVL_S_READ_FAILED;
         s->error = (int32_t)n;
-    } else if (s->more && s->more->transport)
+    } else if (evl_s_has(s, EVL_S_CUSTOM))
         evl_stream_interest(s);
     return n;
 }

@@ -90,7 +90,7 @@ static int64_t move_by_kernel(evl_stream_handle *from, evl_stream_handle *to, ev
     return unable ? EVL_ENOSYS : n;
 }
 
-static bool is_plain(const evl_stream_handle *s) { return !(s->more && s->more->transport); }
+static bool is_plain(const evl_stream_handle *s) { return !evl_s_has(s, EVL_S_CUSTOM); }
 
 static int64_t move(evl_stream_handle *from, evl_stream_handle *to, evl_conduit *conduit) {
     bool copies = conduit->fds[0] < 0 || from->in != NULL;

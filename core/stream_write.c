@@ -132,7 +132,7 @@ static void sent(evl_stream_handle *s, size_t n) {
 }
 
 static void arm(evl_stream_handle *s) {
-    if (evl_s_has(s, EVL_S_OUT) && !(s->more && s->more->transport))
+    if (evl_s_has(s, EVL_S_OUT) && !evl_s_has(s, EVL_S_CUSTOM))
         return;
     s->flags |= EVL_S_OUT;
     evl_stream_interest(s);
@@ -221,7 +221,7 @@ static int64_t copy_conduit(evl_stream_handle *s, evl_chunk *c) {
 }
 
 static int64_t send_file(evl_stream_handle *s, evl_chunk *c) {
-    bool plain = !(s->more && s->more->transport) && evl_s_has(s, EVL_S_SOCKET);
+    bool plain = (s->flags & (EVL_S_CUSTOM | EVL_S_SOCKET)) == EVL_S_SOCKET;
     int64_t n = EVL_ENOSYS;
     if (c->conduit)
         n = evl_conduit_send(s, c->conduit, c->len);
