@@ -2,10 +2,7 @@
 #include "future.h"
 #include "waitq.h"
 
-#define OP_MAGIC    UINT32_C(0x65766c6f) /* says that the memory has been initialised */
-#define SYNC_IN_ROW 64                   /* starts answered at once before one has to wait a pass */
-
-static int check(const evl_op *op) { return op && evl_operation_of(op)->magic == OP_MAGIC ? 0 : EVL_EINVAL; }
+#define SYNC_IN_ROW 64 /* starts answered at once before one has to wait a pass */
 
 int32_t evl_op_init(evl_op *op, evl_done_fn *fn, void *arg, uint32_t flags) {
     if (!op || (flags & ~(uint32_t)EVL_OP_SYNC) != 0)
@@ -16,19 +13,20 @@ int32_t evl_op_init(evl_op *op, evl_done_fn *fn, void *arg, uint32_t flags) {
     self->node.call = EVL_CALL_OP;
     self->node.u.result = EVL_EAGAIN;
     self->loop = NULL;
-    self->magic = OP_MAGIC;
+    self->timer = NULL;
+    self->magic = EVL_OP_MAGIC;
     self->state = EVL_OP_IDLE;
     self->flags = (uint8_t)flags;
     return 0;
 }
 
 int32_t evl_op_active(const evl_op *op) {
-    int rc = check(op);
+    int rc = evl_op_check(op);
     return rc != 0 ? rc : evl_operation_of(op)->state != EVL_OP_IDLE;
 }
 
 int64_t evl_op_result(const evl_op *op) {
-    int rc = check(op);
+    int rc = evl_op_check(op);
     if (rc != 0)
         return rc;
     const evl_operation *self = evl_operation_of(op);
@@ -39,13 +37,6 @@ int32_t evl_op_size(void) { return (int32_t)sizeof(evl_op); }
 
 /* --- starting --------------------------------------------------------------------------------- */
 
-int evl_op_check_start(evl_loop *loop, const evl_op *op) {
-    int rc = check(op);
-    if (rc == 0)
-        rc = evl_enter(loop);
-    return rc == 0 && evl_operation_of(op)->state != EVL_OP_IDLE ? EVL_EBUSY : rc;
-}
-
 static inline void count(const evl_operation *self, int change) {
     if (EVL_UNLIKELY(self->flags & EVL_OP_CHORE))
         return;
@@ -53,38 +44,26 @@ static inline void count(const evl_operation *self, int change) {
     self->loop->ops += change;
 }
 
-static evl_operation *activate(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner, int state) {
-    evl_operation *self = evl_operation_of(op);
-    self->loop = loop;
-    self->type = type;
-    self->owner = owner;
-    self->timer = NULL;
-    self->until = self->deadline = EVL_NEVER;
-    self->state = (uint8_t)state;
+void evl_op_activate_special(evl_operation *self) {
     count(self, 1);
     if (self->flags & EVL_OP_IN_FUTURE)
         evl_future_op_started(self);
-    return self;
 }
 
-static void deactivate(evl_operation *self) {
+static inline void deactivate(evl_operation *self) {
     self->state = EVL_OP_IDLE;
     count(self, -1);
 }
 
-evl_operation *evl_op_park(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner) {
-    evl_operation *self = activate(loop, op, type, owner, EVL_OP_PENDING);
-    self->node.u.result = EVL_EAGAIN;
-    evl_list_append(&loop->pending, &self->peers);
-    return self;
-}
-
-static void drop_timer(evl_operation *self) {
-    if (!self->timer)
-        return;
+static EVL_COLD void give_timer(evl_operation *self) {
     evl_handle_detach(self->timer);
     evl_handle_give(self->timer);
     self->timer = NULL;
+}
+
+static inline void drop_timer(evl_operation *self) {
+    if (EVL_UNLIKELY(self->timer != NULL))
+        give_timer(self);
 }
 
 int evl_op_unpark(evl_operation *self, int error) {
@@ -98,7 +77,7 @@ int evl_op_unpark(evl_operation *self, int error) {
 
 /* --- completing ------------------------------------------------------------------------------- */
 
-static void make_ready(evl_operation *self, int64_t result) {
+void evl_op_make_ready(evl_operation *self, int64_t result) {
     self->state = EVL_OP_READY;
     self->node.u.result = result;
     if (self->type->counted)
@@ -120,14 +99,7 @@ static void make_ready(evl_operation *self, int64_t result) {
 void evl_op_complete(evl_operation *self, int64_t result) {
     evl_list_remove(&self->peers);
     drop_timer(self);
-    make_ready(self, result);
-}
-
-void evl_op_try(evl_operation *op) {
-    if (op->state != EVL_OP_PENDING)
-        return;
-    evl_list_remove(&op->peers);
-    make_ready(op, 0);
+    evl_op_make_ready(self, result);
 }
 
 int evl_op_try_now(evl_operation *op) {
@@ -160,7 +132,7 @@ int evl_op_start_done(evl_loop *loop, evl_op *op, const evl_op_type *type, void 
         self->node.u.result = result;
         return 1;
     }
-    make_ready(activate(loop, op, type, owner, EVL_OP_READY), result);
+    evl_op_make_ready(evl_op_activate(loop, op, type, owner, EVL_OP_READY), result);
     return 0;
 }
 
@@ -183,42 +155,57 @@ static void told(const evl_operation *self) {
 
 static int set_timer(evl_operation *self);
 
-/* Nothing was there to take. The timer has stayed, so that this cannot fail. */
+/* Nothing was there to take, or there is more to come. The timer has stayed, so that this cannot fail. */
 static void wait_again(evl_operation *self) {
+    bool again = self->node.u.result == EVL_EINPROGRESS;
     self->state = EVL_OP_PENDING;
     evl_list_append(&self->loop->pending, &self->peers);
     if (self->timer)
         (void)set_timer(self);
+    if (again)
+        evl_op_try(self);
 }
 
-bool evl_op_settle(evl_operation *self, int64_t *result) {
-    if (orphaned(self) && self->node.u.result >= 0)
-        self->node.u.result = EVL_ECLOSED;
-    if (self->type->deliver && self->node.u.result >= 0) {
+static inline bool settled(evl_operation *self) {
+    drop_timer(self);
+    deactivate(self);
+    return true;
+}
+
+static inline bool settle_tried(evl_operation *self) {
+    if (EVL_LIKELY(self->node.u.result >= 0)) {
         self->type->deliver(self);
-        bool again = self->node.u.result == EVL_EINPROGRESS;
-        if (self->type->tries && (again || self->node.u.result == EVL_EAGAIN)) {
+        if (EVL_UNLIKELY(self->node.u.result == EVL_EAGAIN || self->node.u.result == EVL_EINPROGRESS)) {
             wait_again(self);
-            if (again)
-                evl_op_try(self);
             return false;
         }
     }
+    return settled(self);
+}
+
+/* Takes, becomes inactive, and node.u.result is how it ended. False: there was nothing to take. */
+static inline bool settle(evl_operation *self) {
+    if (self->type->tries)
+        return settle_tried(self);
+    if (orphaned(self) && self->node.u.result >= 0)
+        self->node.u.result = EVL_ECLOSED;
+    if (self->type->deliver && self->node.u.result >= 0)
+        self->type->deliver(self);
     told(self);
-    drop_timer(self);
-    deactivate(self);
+    return settled(self);
+}
+
+bool evl_op_settle(evl_operation *self, int64_t *result) {
+    bool over = settle(self);
     *result = self->node.u.result;
-    return true;
+    return over;
 }
 
 /* What is delivered is given up before the callback, which may start, close or free the operation. */
 void evl_op_run(evl_loop *loop, evl_node *node) {
-    evl_done_fn *fn = node->fn.done;
-    void *arg = node->arg;
-    int64_t result;
     (void)loop;
-    if (evl_op_settle(EVL_OWNER(node, evl_operation, node), &result))
-        fn(arg, result);
+    if (EVL_LIKELY(settle(EVL_OWNER(node, evl_operation, node))))
+        node->fn.done(node->arg, node->u.result);
 }
 
 /* What is added meanwhile waits for the next pass, as everything does. */
@@ -245,7 +232,7 @@ void evl_chores_run(evl_loop *loop) {
 static const evl_op_type deferred;
 
 int32_t evl_op_cancel(evl_op *op) {
-    int rc = check(op);
+    int rc = evl_op_check(op);
     if (rc != 0)
         return rc;
     evl_operation *self = evl_operation_of(op);
@@ -293,7 +280,7 @@ void evl_op_forget(evl_operation *self) {
 int32_t evl_op_close(evl_op *op) {
     if (!op)
         return 0;
-    int rc = check(op);
+    int rc = evl_op_check(op);
     if (rc != 0)
         return rc;
     evl_operation *self = evl_operation_of(op);
@@ -329,7 +316,7 @@ int evl_op_set_until(evl_operation *self, int64_t until) {
 }
 
 int32_t evl_op_deadline(evl_op *op, int64_t deadline_ns) {
-    int rc = check(op);
+    int rc = evl_op_check(op);
     if (rc != 0)
         return rc;
     evl_operation *self = evl_operation_of(op);
@@ -385,6 +372,6 @@ static const evl_op_type deferred = {.name = "defer"};
 int32_t evl_defer(evl_loop *loop, evl_op *op) {
     int rc = evl_op_check_start(loop, op);
     if (rc == 0)
-        make_ready(activate(loop, op, &deferred, NULL, EVL_OP_READY), 0);
+        evl_op_make_ready(evl_op_activate(loop, op, &deferred, NULL, EVL_OP_READY), 0);
     return rc;
 }

@@ -26,7 +26,7 @@ typedef struct evl_op_type {
     bool counted;
 
     /* Ready only means that it is worth trying: nothing is taken before the delivery, and so it can be
-     * cancelled until then. It stays where it waits meanwhile. */
+     * cancelled until then. It stays where it waits meanwhile. Never counted, and always has a deliver. */
     bool tries;
 
     /* The operation's `until` is a time at which it completes with 0. */
@@ -50,7 +50,7 @@ struct evl_operation {
     const evl_op_type *type;
     void *owner;       /* what it waits for */
     void *value;       /* the type's own */
-    evl_handle *timer; /* of its deadline or its sleep; NULL: none */
+    evl_handle *timer; /* of its deadline or its sleep; NULL: none, as when it is idle */
     int64_t until;     /* when a sleep is over; else the type's own */
     int64_t deadline;
     uint32_t magic;
@@ -74,11 +74,48 @@ static inline void evl_op_init_chore(evl_op *op, evl_done_fn *fn, void *arg) {
     evl_operation_of(op)->flags |= EVL_OP_CHORE;
 }
 
+/* Says that the memory has been initialised. */
+#define EVL_OP_MAGIC UINT32_C(0x65766c6f)
+
+static inline int evl_op_check(const evl_op *op) {
+    return EVL_LIKELY(op && evl_operation_of(op)->magic == EVL_OP_MAGIC) ? 0 : EVL_EINVAL;
+}
+
 /* 0, or why the operation cannot be started on this loop: EVL_EINVAL, EVL_EBUSY, and those of evl_enter. */
-int evl_op_check_start(evl_loop *loop, const evl_op *op);
+static inline int evl_op_check_start(const evl_loop *loop, const evl_op *op) {
+    int rc = evl_op_check(op);
+    if (rc == 0)
+        rc = evl_enter(loop);
+    return rc == 0 && evl_operation_of(op)->state != EVL_OP_IDLE ? EVL_EBUSY : rc;
+}
+
+/* Active from now on, and its future is told. */
+void evl_op_activate_special(evl_operation *op);
+
+static inline evl_operation *evl_op_activate(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner,
+                                             int state) {
+    evl_operation *self = evl_operation_of(op);
+    self->loop = loop;
+    self->type = type;
+    self->owner = owner;
+    self->until = self->deadline = EVL_NEVER;
+    self->state = (uint8_t)state;
+    if (EVL_UNLIKELY(self->flags & (EVL_OP_CHORE | EVL_OP_IN_FUTURE)))
+        evl_op_activate_special(self);
+    else {
+        loop->alive++;
+        loop->ops++;
+    }
+    return self;
+}
 
 /* Makes it pending. The caller has checked, and puts it where it waits. */
-evl_operation *evl_op_park(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner);
+static inline evl_operation *evl_op_park(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner) {
+    evl_operation *self = evl_op_activate(loop, op, type, owner, EVL_OP_PENDING);
+    self->node.u.result = EVL_EAGAIN;
+    evl_list_append(&loop->pending, &self->peers);
+    return self;
+}
 
 /* Ends a start that failed after evl_op_park; answers `error`. */
 int evl_op_unpark(evl_operation *op, int error);
@@ -86,8 +123,23 @@ int evl_op_unpark(evl_operation *op, int error);
 /* Pending, and already out of where it waited: queues the completion. */
 void evl_op_complete(evl_operation *op, int64_t result);
 
-/* Pending, of a type that tries: its delivery may find something now. */
-void evl_op_try(evl_operation *op);
+/* Queues the completion of one that is not pending any more, in whatever way it is told. */
+void evl_op_make_ready(evl_operation *op, int64_t result);
+
+/* Of a type that tries, if it is pending: its delivery may find something now. */
+static inline void evl_op_try(evl_operation *op) {
+    if (EVL_UNLIKELY(op->state != EVL_OP_PENDING))
+        return;
+    evl_list_remove(&op->peers);
+    if (EVL_UNLIKELY(op->flags & (EVL_OP_CHORE | EVL_OP_IN_FUTURE))) {
+        evl_op_make_ready(op, 0);
+        return;
+    }
+    op->state = EVL_OP_READY;
+    op->node.u.result = 0;
+    evl_ready(op->loop, &op->node);
+    evl_touch(op->loop);
+}
 
 /* The same in the call that starts it. Answers 1 if it may be tried at once and has found something
  * (EVL_OP_SYNC, and not too often in a row), else 0. */

@@ -109,11 +109,28 @@ int64_t evl_stream_noted(evl_stream_handle *s, int64_t n, size_t cap) {
     return n;
 }
 
-int64_t evl_stream_fetch(evl_stream_handle *s, void *buf, size_t cap) {
-    bool plain = (s->flags & (EVL_S_SOCKET | EVL_S_CUSTOM)) == EVL_S_SOCKET;
-    return evl_stream_noted(s, plain ? evl_transport_recv(s, buf, cap) : evl_transport_read(s, buf, cap),
-                            cap);
+/* From a socket. Nearly always it is data that fits, and all that there was. */
+static inline int64_t fetch_plain(evl_stream_handle *s, void *buf, size_t cap) {
+    const uint32_t yes = EVL_S_TCP | EVL_S_ALONE | EVL_S_EDGE;
+    int64_t n = evl_transport_recv(s, buf, cap);
+    if (EVL_UNLIKELY(n <= 0 || (size_t)n == cap || (s->flags & yes) != yes || evl_s_lingers(s)))
+        return evl_stream_noted(s, n, cap);
+    s->flags &= ~(uint32_t)EVL_S_CAN_READ;
+    s->bytes_in += (uint64_t)n;
+    s->last_in = evl_s_loop(s)->now;
+    return n;
 }
+
+static inline bool is_bare_socket(const evl_stream_handle *s) {
+    return (s->flags & (EVL_S_SOCKET | EVL_S_CUSTOM)) == EVL_S_SOCKET;
+}
+
+static inline int64_t fetch(evl_stream_handle *s, void *buf, size_t cap) {
+    return EVL_LIKELY(is_bare_socket(s)) ? fetch_plain(s, buf, cap)
+                                         : evl_stream_noted(s, evl_transport_read(s, buf, cap), cap);
+}
+
+int64_t evl_stream_fetch(evl_stream_handle *s, void *buf, size_t cap) { return fetch(s, buf, cap); }
 
 /* Into the stream's own buffer. */
 static int64_t fetch_more(evl_stream_handle *s, size_t want) {
@@ -141,7 +158,7 @@ int64_t evl_stream_standing(const evl_stream_handle *s) {
     return evl_s_has(s, EVL_S_EOF) ? 0 : EVL_EAGAIN;
 }
 
-static bool may_fetch(const evl_stream_handle *s) {
+static inline bool may_fetch(const evl_stream_handle *s) {
     return evl_s_has(s, EVL_S_CAN_READ) && !evl_s_has(s, EVL_S_READ_FAILED | EVL_S_EOF);
 }
 
@@ -150,15 +167,15 @@ static bool may_fetch(const evl_stream_handle *s) {
 /* op->value is the caller's buffer or NULL, op->until its size. */
 static size_t wanted(const evl_operation *op) { return (size_t)op->until; }
 
-static int64_t attempt_some(evl_stream_handle *s, const evl_operation *op) {
+static inline int64_t attempt_some(evl_stream_handle *s, const evl_operation *op) {
     size_t cap = wanted(op) < EVL_READ_MAX ? wanted(op) : EVL_READ_MAX;
-    if (s->in)
+    if (EVL_UNLIKELY(s->in != NULL))
         return op->value ? (int64_t)copy_out(s, op->value, cap)
                          : (int64_t)(s->in->len < cap ? s->in->len : cap);
-    if (!may_fetch(s))
+    if (EVL_UNLIKELY(!may_fetch(s)))
         return evl_stream_standing(s);
-    if (op->value)
-        return evl_stream_fetch(s, op->value, cap);
+    if (EVL_LIKELY(op->value != NULL))
+        return fetch(s, op->value, cap);
     int64_t n = fetch_more(s, cap);
     return n > (int64_t)cap ? (int64_t)cap : n;
 }
@@ -267,15 +284,16 @@ static void leave(evl_operation *op) {
     evl_stream_interest(s);
 }
 
-static bool has_to_wait(int64_t result) { return result == EVL_EAGAIN || result == EVL_EINPROGRESS; }
+static inline bool has_to_wait(int64_t result) { return result == EVL_EAGAIN || result == EVL_EINPROGRESS; }
 
-static void deliver(evl_operation *op, int64_t (*attempt_it)(evl_stream_handle *, const evl_operation *)) {
+static inline void deliver(evl_operation *op,
+                           int64_t (*attempt_it)(evl_stream_handle *, const evl_operation *)) {
     evl_stream_handle *s = op->owner;
     int64_t n = attempt_it(s, op);
     op->node.u.result = n;
     if (EVL_LIKELY(!has_to_wait(n)))
         s->reader = NULL;
-    if (!evl_s_has(s, EVL_S_EDGE))
+    if (EVL_UNLIKELY(!evl_s_has(s, EVL_S_EDGE)))
         evl_stream_interest(s);
 }
 
@@ -304,6 +322,16 @@ static bool may_find(const evl_stream_handle *s) {
     return s->in || evl_s_has(s, EVL_S_CAN_READ | EVL_S_EOF | EVL_S_READ_FAILED);
 }
 
+/* It reads from now on. */
+static inline void occupy(evl_stream_handle *s, evl_op *op, const evl_op_type *type, void *buf, size_t cap,
+                          int count) {
+    evl_operation *self = evl_op_park(evl_s_loop(s), op, type, s);
+    self->value = buf;
+    self->until = (int64_t)cap;
+    self->count = (uint16_t)count;
+    s->reader = self;
+}
+
 static int start(evl_stream *stream, evl_op *op, const evl_op_type *type, void *buf, size_t cap, int count) {
     int rc = evl_check_kind(stream, EVL_KIND_STREAM);
     if (rc == 0)
@@ -319,21 +347,31 @@ static int start(evl_stream *stream, evl_op *op, const evl_op_type *type, void *
         s->in->seen = 0; /* by whoever read before, for something else */
     if (cap == 0)
         return evl_op_start_done(stream->loop, op, &reading_nothing, s, 0);
-    evl_operation *self = evl_op_park(stream->loop, op, type, s);
-    self->value = buf;
-    self->until = (int64_t)cap;
-    self->count = (uint16_t)count;
-    s->reader = self;
+    occupy(s, op, type, buf, cap, count);
     if (may_find(s))
-        return evl_op_try_now(self);
+        return evl_op_try_now(s->reader);
     if (!evl_s_has(s, EVL_S_EDGE))
         evl_stream_interest(s);
     evl_touch(stream->loop);
     return 0;
 }
 
+/* Nearly every read: nothing is there yet, and the kernel will say when. */
+static inline bool has_only_to_wait(const evl_stream_handle *s, const evl_op *op) {
+    const uint32_t yes = EVL_S_EDGE;
+    const uint32_t no =
+        EVL_S_CAN_READ | EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_NO_READ | EVL_S_PUSH | EVL_S_DISCARD;
+    return s && s->io.base.node.kind == EVL_KIND_STREAM && evl_op_check_start(evl_s_loop(s), op) == 0 &&
+           (s->flags & (yes | no)) == yes && !s->in && !s->reader;
+}
+
 int32_t evl_stream_read(evl_stream *stream, evl_op *op, void *buf, size_t cap) {
-    return start(stream, op, &reading_some, buf, cap, 0);
+    evl_stream_handle *s = evl_s_of(stream);
+    if (EVL_UNLIKELY(!has_only_to_wait(s, op) || cap == 0 || cap > INT64_MAX))
+        return start(stream, op, &reading_some, buf, cap, 0);
+    occupy(s, op, &reading_some, buf, cap, 0);
+    evl_touch(stream->loop);
+    return 0;
 }
 
 int32_t evl_stream_read_exactly(evl_stream *stream, evl_op *op, void *buf, size_t len) {
@@ -537,13 +575,9 @@ bool evl_stream_take(evl_handle *handle, int64_t *result) {
     (void)take_report(s);
     if (EVL_UNLIKELY(!is_plain(s, net)))
         return take_slowly(s, result);
-    int64_t n = evl_transport_recv(s, net->lent, EVL_READ_MAX);
-    uint32_t drained = s->flags & (EVL_S_TCP | EVL_S_ALONE);
-    if (EVL_UNLIKELY(n <= 0 || n == EVL_READ_MAX || drained != (EVL_S_TCP | EVL_S_ALONE)))
+    int64_t n = fetch_plain(s, net->lent, EVL_READ_MAX);
+    if (EVL_UNLIKELY(n <= 0 || evl_s_has(s, EVL_S_CAN_READ)))
         return take_rest(s, n, result);
-    s->flags &= ~(uint32_t)EVL_S_CAN_READ;
-    s->bytes_in += (uint64_t)n;
-    s->last_in = handle->loop->now;
     handle->loop->lent_to = handle;
     net->lent_data = net->lent;
     net->lent_len = (size_t)n;
@@ -553,7 +587,6 @@ bool evl_stream_take(evl_handle *handle, int64_t *result) {
 
 /* Nothing, the end, an error, or data behind which there may be more. */
 static EVL_COLD bool take_rest(evl_stream_handle *s, int64_t n, int64_t *result) {
-    (void)evl_stream_noted(s, n, EVL_READ_MAX);
     lend(s, evl_s_net(s)->lent, n > 0 ? (size_t)n : 0);
     return took(s, n, result);
 }
