@@ -1,6 +1,6 @@
 """differences.py: where evloop differs from asyncio on purpose, and what the comparison does about it.
 
-The only place that says so. worlds.py and programs.py call differ(name) where they do it."""
+The only place that says so. The worlds and their scenarios call differ(name) where they do it."""
 import collections
 
 DIFFERENCES = {
@@ -90,6 +90,46 @@ DIFFERENCES = {
         "as for one-hop"),
     "executor-hop": (
         "a job's result comes in one pass; asyncio passes it through two futures", "as for one-hop"),
+    "kernel-order": (
+        "which of two sockets is heard of first is up to the kernel",
+        "what every stream, server, child and so on saw is compared, each in its own order"),
+    "rest-stays": (
+        "what came before an early end, and a line that is too long, stay in the stream; asyncio throws them away",
+        "evloop's world looks at them and takes them"),
+    "read-nothing": ("a read of no bytes is an error", "evloop's world does not do it"),
+    "read-closed": (
+        "closing a stream ends a read that is pending with ECLOSED; asyncio lets it wait for the end of the connection",
+        "scenarios close when none is pending"),
+    "limits": (
+        "the most that a read gives includes the separator, and is said to each; a StreamReader's limit does not",
+        "evloop's world adds the separator's length"),
+    "write-errors": (
+        "writing to a connection that is lost is answered with the error; asyncio drops it and says nothing",
+        "that answer is left out; drain is compared"),
+    "read-on": (
+        "after an error of writing what the other side sent before can be read, and its end; asyncio's reader fails",
+        "scenarios do not read then"),
+    "high-mark": (
+        "the high water mark is always said", "evloop's world says what asyncio would take: four times the low one"),
+    "closed-at-once": (
+        "a handle that was closed is none any more, and its callback is told nothing",
+        "evloop's world says that it is closing, and that it is lost"),
+    "shutdown-first": (
+        "the close that is waited for is evl_stream_shutdown before evl_close, and it waits for the other side's end",
+        "the other side ends"),
+    "abort-resets": (
+        "an abort resets a TCP connection; asyncio's closes it, and the kernel decides",
+        "asyncio's world resets it too"),
+    "many-watchers": (
+        "an fd and a signal may have several watchers; add_reader replaces the one there is",
+        "evloop's world closes it first"),
+    "socket-calls": (
+        "there is no sock_recv and so on, but evl_wait_fd, and the calls are one's own",
+        "evloop's world makes them of that and Python's"),
+    "exit-status": (
+        "a child that a signal ended has the status 128 + signal, and asyncio -signal", "the signal's name is compared"),
+    "communicate": (
+        "there is no communicate, but streams and tasks or callbacks", "evloop's world makes it of these"),
 }
 
 used = collections.Counter()
@@ -112,6 +152,12 @@ def per_entity(trace):
     differ("one-hop")
     return [f"{group:3} {entity}: {what}" for group, _, entity, what in
             sorted(trace, key=lambda event: (event[0], event[2]))]
+
+
+def each_alone(trace):
+    """What everything saw, in its order."""
+    differ("kernel-order")
+    return [f"{entity}: {what}" for _, _, entity, what in sorted(trace, key=lambda event: event[2])]
 
 
 def same_cancel(lines):

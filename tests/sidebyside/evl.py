@@ -1,6 +1,6 @@
 """evl.py: libevloop by ctypes, as far as the side-by-side driver needs it."""
 import ctypes
-from ctypes import CFUNCTYPE, POINTER, Structure, byref, c_char_p, c_int32, c_int64, c_uint32, c_void_p
+from ctypes import CFUNCTYPE, POINTER, Structure, byref, c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_void_p
 
 FN = CFUNCTYPE(None, c_void_p)
 DONE_FN = CFUNCTYPE(None, c_void_p, c_int64)
@@ -15,9 +15,16 @@ WAIT = {"all": 0, "first": 1, "first_error": 2}
 QUEUE = {"fifo": 0, "lifo": 1, "priority": 2}
 UNBOUNDED = 2**32 - 1
 
-EPERM, EAGAIN, EINVAL, ERANGE, EDEADLK = -1, -11, -22, -34, -35
-ESHUTDOWN, ETIMEDOUT, EALREADY, ECANCELED = -108, -110, -114, -125
-ECLOSED, ERUNNING, EBROKEN = -1000, -1003, -1005
+READ, WRITE = 1, 4
+NAME_NUMERIC_HOST, NAME_NUMERIC_SERVICE = 16, 32
+ADDRESS_SIZE, ADDRESS_TEXT = 128, 160
+STDIO_NULL, STDIO_LIKE, STDIO_PIPE_TO, STDIO_PIPE_FROM = 0, 3, 4, 5
+PROCESS_QUIET = 8
+AUTO = 2**32 - 1
+
+EPERM, EAGAIN, EBUSY, EINVAL, EPIPE, ERANGE, EDEADLK = -1, -11, -16, -22, -32, -34, -35
+EINPROGRESS, EMSGSIZE, EISCONN, ESHUTDOWN, ETIMEDOUT, EALREADY, ECANCELED = -115, -90, -106, -108, -110, -114, -125
+ECLOSED, ERUNNING, EBROKEN, EEOF = -1000, -1003, -1005, -1006
 
 
 class Options(Structure):
@@ -25,8 +32,35 @@ class Options(Structure):
                 ("poll_interval", c_uint32), ("alloc", c_void_p), ("alloc_ctx", c_void_p), ("name", c_char_p)]
 
 
+class Buf(Structure):
+    _fields_ = [("data", c_char_p), ("len", c_size_t)]
+
+
+class ServerOptions(Structure):
+    _fields_ = [("struct_size", c_uint32), ("flags", c_uint32), ("backlog", c_int32), ("max_connections", c_uint32),
+                ("at_fd_limit", c_int32)]
+
+
+class StreamInfo(Structure):
+    _fields_ = [("struct_size", c_uint32), ("fd", c_int32), ("family", c_int32), ("error", c_int32),
+                ("bytes_in", ctypes.c_uint64), ("bytes_out", ctypes.c_uint64), ("queued", ctypes.c_uint64),
+                ("unread", ctypes.c_uint64), ("last_in_ns", c_int64), ("last_out_ns", c_int64), ("eof", c_int32),
+                ("write_closed", c_int32)]
+
+
+class Stdio(Structure):
+    _fields_ = [("action", c_int32), ("fd", c_int32)]
+
+
+class ProcessOptions(Structure):
+    _fields_ = [("struct_size", c_uint32), ("flags", c_uint32), ("file", c_char_p), ("args", POINTER(c_char_p)),
+                ("env", POINTER(c_char_p)), ("cwd", c_char_p), ("stdio", POINTER(Stdio)), ("stdio_count", c_uint32),
+                ("group", c_int32), ("uid", c_uint32), ("gid", c_uint32)]
+
+
 # Argument types, one letter each: p pointer, o pointer to an Op, P where a pointer is stored, f and d callbacks,
-# i int32, u uint32, l int64, L where an int64 is stored, s size; the result after the colon: i, l, p or v (nothing).
+# i int32, u uint32, l int64, z size_t, L and U where an int64 and a uint32 are stored, s text; the result after the
+# colon: i, l, p, s or v (nothing).
 SIGNATURES = """
 evl_version_string : s    evl_record_size : i    evl_op_size : i    evl_err_name i : s
 evl_loop_new Pp : i    evl_loop_run pi : i    evl_loop_run_until ppL : i    evl_stop pi : i
@@ -51,9 +85,27 @@ evl_queue_new puifP : i    evl_queue_free p : v    evl_queue_put popl : i    evl
 evl_queue_try_put ppl : i    evl_queue_try_get pP : i    evl_queue_task_done p : i    evl_queue_join po : i
 evl_queue_shutdown pi : i    evl_queue_size p : i    evl_executor_new puupP : i
 evl_executor_submit ppofpfu : i    evl_executor_close pil : i
+evl_id p : l    evl_lookup pl : p    evl_op_deadline ol : i    evl_wait_fd poiu : i
+evl_io_new piuudpP : i    evl_signal_new pidpP : i    evl_stream_open piuP : i
+evl_stream_read popz : i    evl_stream_read_exactly popz : i    evl_stream_read_until popzpi : i
+evl_stream_read_line popz : i    evl_stream_read_all popz : i    evl_stream_peek pP : l
+evl_stream_consume pz : i    evl_stream_on_data pdp : i    evl_stream_pause p : i    evl_stream_resume p : i
+evl_stream_write ppz : l    evl_stream_writev ppi : l    evl_stream_drain po : i    evl_stream_flush po : i
+evl_stream_sendfile poilz : i    evl_stream_set_marks puuu : i    evl_stream_queued p : l
+evl_stream_write_eof p : i    evl_stream_shutdown po : i    evl_stream_abort p : i    evl_stream_get_info pp : i
+evl_stream_local ppz : i    evl_stream_peer ppz : i    evl_connect posspP : i    evl_connect_unix posP : i
+evl_server_listen psspP : i    evl_server_listen_unix pspP : i    evl_server_on_connection pdp : i
+evl_server_accept pP : i    evl_server_stop p : i    evl_server_close_clients p : i
+evl_server_abort_clients p : i    evl_server_on_idle po : i    evl_server_sockets p : i
+evl_server_local pipz : i    evl_address_parse supuU : i    evl_address_text pupz : i
+evl_udp_open ppuuP : i    evl_udp_connect ppu : i    evl_udp_send ppzpu : l    evl_udp_receive popzpU : i
+evl_udp_local ppz : i    evl_getaddrinfo possuP : i    evl_addresses_count p : i    evl_addresses_at piU : p
+evl_addresses_free p : v    evl_getnameinfo popuupzpz : i    evl_process_spawn ppdpP : i
+evl_process_wait po : i    evl_process_kill pi : i    evl_process_exit_code p : i    evl_process_signal p : i
+evl_process_take_fd pu : i
 """
 TYPES = {"p": c_void_p, "o": c_void_p, "P": POINTER(c_void_p), "f": FN, "d": DONE_FN, "i": c_int32, "u": c_uint32,
-         "l": c_int64, "L": POINTER(c_int64), "s": c_char_p, "v": None}
+         "l": c_int64, "L": POINTER(c_int64), "U": POINTER(c_uint32), "z": c_size_t, "s": c_char_p, "v": None}
 
 
 class Library:
@@ -88,6 +140,37 @@ class Library:
     def name_of(self, code):
         return self.err_name(code).decode().removeprefix("EVL_")
 
+    def check(self, rc):
+        if rc < 0:
+            raise Refused(self.name_of(rc), rc)
+        return rc
+
 
 class Refused(Exception):
     pass
+
+
+class Callbacks:
+    """Python functions as callbacks of C: the argument is a number that stands for the function."""
+
+    def __init__(self):
+        self.functions = {}
+        self.failure = None
+        self.fn, self.done_fn = FN(self._run), DONE_FN(self._run)
+
+    def _run(self, token, *result):
+        try:
+            self.functions[token](*result)
+        except BaseException as error:  # a callback cannot raise through C
+            self.failure = self.failure or error
+
+    def token_of(self, function):
+        token = len(self.functions) + 1
+        self.functions[token] = function
+        return token
+
+    def raise_failure(self):
+        """Once."""
+        failure, self.failure = self.failure, None
+        if failure:
+            raise failure

@@ -12,9 +12,16 @@ import warnings
 
 import differences
 import evl
+import net_asyncio
+import net_evloop
+import net_scenarios
 import programs
 import scenarios
 import worlds
+
+
+WORLDS = (worlds.AsyncioWorld, worlds.EvloopWorld)
+NETS = (net_asyncio.AsyncioNet, net_evloop.EvloopNet)
 
 
 def trace_of(kind, library, play):
@@ -34,24 +41,35 @@ def diff(expected, actual):
     return list(difflib.unified_diff(expected, actual, "asyncio", "evloop", lineterm="", n=6))
 
 
-def compare(library, play, view):
-    one = view(trace_of(worlds.AsyncioWorld, library, play))
-    other = view(trace_of(worlds.EvloopWorld, library, play))
+def compare(library, play, view, kinds=WORLDS):
+    one, other = (view(trace_of(kind, library, play)) for kind in kinds)
     return diff(one, other), len(one)
+
+
+def all_scenarios(library):
+    """Of each: its name, what compares it, and whether this version of CPython is one for it."""
+    for name, function, loose, since, before in scenarios.SCENARIOS:
+        def loop(function=function, loose=loose):
+            if loose:
+                differences.differ(loose)
+            return compare(library, function, differences.per_entity if loose else differences.exact)
+        yield name, loop, since <= sys.version_info < before
+    for name, function, suits in net_scenarios.SCENARIOS:
+        def net(function=function):
+            return compare(library, lambda world: world.play(function), differences.each_alone, NETS)
+        yield name, net, suits
 
 
 def run_scenarios(library, only):
     failures = events = count = 0
-    for name, function, loose, since, before in scenarios.SCENARIOS:
+    for name, compared, suits in all_scenarios(library):
         if only and name != only:
             continue
-        if not since <= sys.version_info < before:
+        if not suits:
             print(f"  {name}: not with this version of asyncio")
             continue
         count += 1
-        if loose:
-            differences.differ(loose)
-        found, lines = compare(library, function, differences.per_entity if loose else differences.exact)
+        found, lines = compared()
         events += lines
         if found:
             failures += 1

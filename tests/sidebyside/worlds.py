@@ -621,13 +621,13 @@ class Waiter:
         self.state = "ended"
 
 
-class EvloopWorld(World):
+class EvloopWorld(World, evl.Callbacks):
     name = "evloop"
 
     def __init__(self, lib):
-        super().__init__()
+        World.__init__(self)
+        evl.Callbacks.__init__(self)
         self.lib = lib
-        self.tokens = {}      # what a callback's argument stands for
         self.of_done = {}     # one token for a done callback of a name, so that it can be taken back
         self.waiters = []
         self.handles = {}
@@ -635,11 +635,8 @@ class EvloopWorld(World):
         self.objects = []     # (free, pointer)
         self.actions = {}
         self.values = {}      # of futures whose value is more than a number
-        self.fn = evl.FN(self._run)
-        self.done_fn = evl.DONE_FN(self._run)
         self.jobs = {}
         self.pool = None
-        self.failure = None
         options = evl.Options(struct_size=ctypes.sizeof(evl.Options), clock=evl.CLOCK_JUMP, poll_interval=1)
         self.loop = lib.make(lambda out: lib.loop_new(out, ctypes.byref(options)))
         self.permitted = set() # names of semaphores
@@ -657,31 +654,13 @@ class EvloopWorld(World):
         if self.loop:
             self.lib.loop_destroy(self.loop)
             self.loop = None
-        if self.failure:
-            raise self.failure
-
-    def _run(self, token, *result):
-        try:
-            self.tokens[token](*result)
-        except BaseException as error:  # a callback cannot raise through C
-            self.failure = self.failure or error
-
-    def raise_failure(self):
-        if self.failure:
-            raise self.failure
-
-    def token_of(self, function):
-        token = len(self.tokens) + 1
-        self.tokens[token] = function
-        return token
+        self.raise_failure()
 
     def later(self, function):
         self.check(self.lib.call_soon(self.loop, self.fn, self.token_of(function)))
 
     def check(self, rc):
-        if rc < 0:
-            raise evl.Refused(self.lib.name_of(rc), rc)
-        return rc
+        return self.lib.check(rc)
 
     def code(self, name):
         """The number of an error by name, kept so that it can be said again."""
