@@ -209,12 +209,13 @@ static int64_t copy_conduit(evl_stream_handle *s, evl_chunk *c) {
     evl_chunk *copy = new_chunk(s, c->len);
     if (!copy)
         return EVL_ENOMEM;
-    int64_t n = evl_conduit_read(c->conduit, copy->bytes, c->len);
-    if (n <= 0) {
-        free_chunk(s, copy);
-        return n;
+    for (int64_t n; copy->len < c->len; copy->len += (size_t)n) {
+        n = evl_conduit_read(c->conduit, copy->bytes + copy->len, c->len - copy->len);
+        if (n <= 0) {
+            free_chunk(s, copy);
+            return n < 0 ? n : EVL_EPIPE;
+        }
     }
-    copy->len = (size_t)n;
     s->out->queued += copy->len;
     evl_list_insert(c->link.next, &copy->link);
     return 0;
@@ -253,7 +254,7 @@ static bool step_file(evl_stream_handle *s, evl_chunk *c, int64_t *result) {
     evl_operation *op = c->op;
     int64_t n = send_file(s, c);
     *result = n;
-    if (n == EVL_EAGAIN || is_socket_error(n))
+    if (n == EVL_EAGAIN || is_socket_error(n) || (n < 0 && !op)) /* a conduit's bytes are owed */
         return false;
     if (n > 0 && c->len > 0)
         return true;
