@@ -554,7 +554,7 @@ static void report_odd(evl_loop *loop, evl_watcher *first, uint32_t mask) {
         return;
     }
     if (mask & EVL_MASK_GONE) {
-        end_watchers(loop, first->fd, EVL_EBADF);
+        end_watchers(loop, first->fd, evl_gone_by(mask));
         return;
     }
     if (is_owner(first)) {

@@ -19,13 +19,19 @@
 /* A mask is EVL_READ | EVL_WRITE | EVL_PRI as wanted and EVL_ERR | EVL_HUP besides as reported, with
  * poll(2)'s values. A few more bits live here only. */
 #define EVL_MASK_EDGE (UINT32_C(1) << 31) /* wanted: report changes only. EPOLLET's value */
-#define EVL_MASK_GONE UINT32_C(32)        /* reported: the number no longer names what was added. POLLNVAL */
+#define EVL_MASK_GONE UINT32_C(32)        /* reported: nothing will be reported any more. POLLNVAL */
 #define EVL_MASK_RDHUP                                                                                       \
     (UINT32_C(1) << 13) /* wanted and reported, where the kernel has it: the other end will send no more.    \
-                           EPOLLRDHUP's value */
+                           Wanted by who cannot do without READ or WRITE: that one of them is refused is     \
+                           then an error. EPOLLRDHUP's value */
 #define EVL_MASK_EXCLUSIVE                                                                                   \
     (UINT32_C(1) << 28) /* wanted, where the kernel has it: of several queues with the fd wake one. Never    \
                            changed, only added and removed. EPOLLEXCLUSIVE's value */
+
+/* Why a row is GONE: the number no longer names what was added, or the kernel refuses what was wanted of it
+ * (EVL_ENOMEM, EVL_EPERM). */
+#define EVL_MASK_GONE_BY(error) (EVL_MASK_GONE | (uint32_t)-(error) << 16)
+static inline int evl_gone_by(uint32_t mask) { return mask >> 16 ? -(int)(mask >> 16) : EVL_EBADF; }
 
 #define EVL_EVENT_MAX 256 /* rows of one wait */
 
@@ -73,7 +79,7 @@ typedef struct evl_backend {
 
     /* Changes what is wanted of an fd and its tag. `old` is what the kernel was last told and may be 0, and
      * so may `mask`: 0 means that the kernel forgets the fd. May be carried by the next wait, which then
-     * reports a failure as EVL_MASK_GONE. */
+     * reports a failure as EVL_MASK_GONE_BY. */
     int (*change)(void *state, int fd, uint32_t old, uint32_t mask, uint64_t tag);
 
     /* The same for mask and old not 0, at once, and with proof that the number still names the file that was

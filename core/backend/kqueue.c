@@ -276,6 +276,8 @@ static void judge(slot *slot, uint32_t bit, int err) {
     case ENOTSUP:
 #    endif
         slot->refused |= (uint8_t)bit;
+        if ((slot->wanted & EVL_MASK_RDHUP) && (bit & (EVL_READ | EVL_WRITE)))
+            slot->error = EVL_EPERM;
         break;
     default:
         slot->error = evl_err_from_errno(err);
@@ -534,7 +536,8 @@ static void report_pending(kqueue_state *s, batch *b) {
         int fd = s->pending[s->turn];
         slot *slot = &s->slots[fd];
         if (slot->error != 0) {
-            put_row(s, b, fd, EVL_MASK_GONE);
+            bool other = slot->error == EVL_ENOENT || slot->error == EVL_EBADF;
+            put_row(s, b, fd, other ? EVL_MASK_GONE : EVL_MASK_GONE_BY(slot->error));
             (void)forget(s, fd);
             continue;
         }
