@@ -402,6 +402,7 @@ evl_sys_table evl_sys = {
     .getpeername = getpeername,
     .set_fd_flags = sys_set_fd_flags,
     .reopen = sys_reopen,
+    .stat = stat,
     .lstat = lstat,
     .unlink = unlink,
     .getaddrinfo = sys_getaddrinfo,

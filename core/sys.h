@@ -80,6 +80,7 @@ typedef struct evl_mmsg {
     X(int, getpeername, (int fd, struct sockaddr *address, socklen_t *len), (fd, address, len))              \
     X(int, set_fd_flags, (int fd, int flags), (fd, flags))                                                   \
     X(int, reopen, (int fd, int flags), (fd, flags))                                                         \
+    X(int, stat, (const char *path, struct stat *st), (path, st))                                            \
     X(int, lstat, (const char *path, struct stat *st), (path, st))                                           \
     X(int, unlink, (const char *path), (path))
 

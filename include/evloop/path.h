@@ -1,7 +1,14 @@
 /* evloop/path.h - watching a path: be told when what is there is changed, moved or deleted, or comes to be.
  *
- * Linux only, by inotify, on every backend; elsewhere evl_path_new answers EVL_ENOTSUP. What others change on
- * the far side of a network file system is not seen. */
+ * On Linux by inotify, with a kqueue backend by EVFILT_VNODE; on a system with neither evl_path_new answers
+ * EVL_ENOTSUP. What others change on the far side of a network file system is not seen.
+ *
+ * inotify says what happened, one after the other. EVFILT_VNODE says only that something did, and then what
+ * is at the path is compared with what was there: what came and went before the loop looked is not told, nor
+ * is one that was moved here told from one that was made here (CREATED alone), and what was replaced is
+ * DELETED and CREATED in one. It holds what it watches open, by one fd for each file and directory, which
+ * keeps a file system from being unmounted; two paths of one file share it. A socket cannot be opened: it is
+ * told when it comes and goes and nothing in between. */
 #ifndef EVLOOP_PATH_H
 #define EVLOOP_PATH_H
 
@@ -11,7 +18,7 @@
 extern "C" {
 #endif
 
-/* What happened since it was last told, in one mask. */
+/* What happened since the watcher was made or it was last told, in one mask. */
 enum {
     EVL_PATH_CREATED = 1,    /* something is there that was not; look at it as a whole */
     EVL_PATH_CHANGED = 2,    /* its content; of a directory: what is in it, by name */

@@ -11,6 +11,7 @@
  *     fd ── of_filter[READ], [WRITE], [EXCEPT] ── the watched fds
  *        ├─ soft: an eventfd, written when a USER or SIGNAL knote may be active
  *        ├─ files: an eventfd that is readable while there are knotes on what epoll refuses
+ *        ├─ the inotify of vnodes.c
  *        └─ a timerfd or a pidfd for each TIMER and PROC knote
  *
  * `identity` holds every watched fd and is never waited on: the kernel finds an entry by file and number, so
@@ -18,6 +19,7 @@
 #include <sys/event.h>
 
 #include "sys.h" /* evl_sys.close */
+#include "vnodes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -89,6 +91,7 @@ typedef struct queue {
     int fds_cap;
     user users[USERS];
     keyed keyed[KEYED];
+    vnodes vnodes;
 } queue;
 
 /* One lock for everything, never held while waiting. What a signal handler may do goes without: queues are
@@ -137,6 +140,7 @@ static void release(queue *q) {
     close_fd(&soft);
     for (int i = 0; i < KEYED; i++)
         drop_keyed(&q->keyed[i]);
+    vnodes_release(&q->vnodes);
     free(q->fds);
     q->fds = NULL;
     q->next = spare;
@@ -184,6 +188,8 @@ static int closing(int fd) {
     queue *q = find(fd);
     if (q)
         reclaim(q);
+    for (q = live; q; q = q->next)
+        vnodes_closing(&q->vnodes, fd);
     pthread_mutex_unlock(&lock);
     return real_close(fd);
 }
@@ -195,10 +201,17 @@ __attribute__((constructor(101))) static void begin(void) {
     evl_sys.close = closing;
 }
 
+static queue *make_queue(void) {
+    queue *q = calloc(1, sizeof *q);
+    if (q)
+        vnodes_begin(&q->vnodes);
+    return q;
+}
+
 static queue *take_spare(void) {
     queue *q = spare;
     if (!q)
-        return calloc(1, sizeof *q);
+        return make_queue();
     spare = q->next;
     for (int i = 0; i < USERS; i++) {
         atomic_store(&q->users[i].used, false);
@@ -559,6 +572,15 @@ static int change_keyed(queue *q, const struct kevent *change) {
     return err;
 }
 
+static int change_vnode(queue *q, const struct kevent *change) {
+    int before = q->vnodes.inotify, err = vnodes_change(&q->vnodes, change);
+    if (before < 0 && q->vnodes.inotify >= 0)
+        (void)control(q->fd, EPOLL_CTL_ADD, q->vnodes.inotify, EPOLLIN, 0);
+    if (vnodes_due(&q->vnodes))
+        soften(q);
+    return err;
+}
+
 static int change_one(queue *q, const struct kevent *change) {
     for (int f = 0; f < FILTERS; f++)
         if (change->filter == filter_of[f])
@@ -566,6 +588,8 @@ static int change_one(queue *q, const struct kevent *change) {
     switch (change->filter) {
     case EVFILT_USER:
         return change_user(q, change);
+    case EVFILT_VNODE:
+        return change_vnode(q, change);
     case EVFILT_TIMER:
     case EVFILT_PROC:
     case EVFILT_SIGNAL:
@@ -733,7 +757,7 @@ static bool soft_is_due(queue *q) {
             k->seen != atomic_load(&signal_counts[k->ident]))
             return true;
     }
-    return false;
+    return vnodes_due(&q->vnodes);
 }
 
 /* The sources take turns at being first, so that a short list starves nobody. */
@@ -742,16 +766,18 @@ static int collect(queue *q, struct kevent *at, int cap) {
     uint64_t ignored;
     (void)!read(atomic_load(&q->soft), &ignored, sizeof ignored);
     unsigned first = q->turn++;
-    for (unsigned i = 0; i < FILTERS + 3; i++) {
-        unsigned source = (first + i) % (FILTERS + 3);
+    for (unsigned i = 0; i < FILTERS + 4; i++) {
+        unsigned source = (first + i) % (FILTERS + 4);
         if (source < FILTERS)
             collect_fds(q, (int)source, &out);
         else if (source == FILTERS)
             collect_files(q, &out);
         else if (source == FILTERS + 1)
             collect_users(q, &out);
-        else
+        else if (source == FILTERS + 2)
             collect_keyed(q, &out);
+        else
+            out.n += vnodes_collect(&q->vnodes, out.at + out.n, out.cap - out.n);
     }
     if (soft_is_due(q))
         soften(q);

@@ -61,6 +61,7 @@
 #define EVL_ERRNOS_getpeername  ENOBUFS, ENOTCONN
 #define EVL_ERRNOS_set_fd_flags EBADF
 #define EVL_ERRNOS_reopen       EACCES, EMFILE, ENFILE, ENOENT, ENOMEM, ENXIO
+#define EVL_ERRNOS_stat         EACCES, ENOENT
 #define EVL_ERRNOS_lstat        EACCES, ENOENT
 #define EVL_ERRNOS_unlink       EACCES, EBUSY, ENOENT
 

@@ -5,9 +5,11 @@
 #include <cerrno>
 #include <cstring>
 #include <evloop.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace faults {
 namespace {
@@ -147,6 +149,14 @@ ssize_t short_sendfile(int out, int in, int64_t *offset, size_t len) {
     return err > 0 ? fail(err) : real.sendfile(out, in, offset, err ? 1 : len);
 }
 
+// Who watches a path may trust that nothing is there: it is told when something comes.
+int true_open(const char *path, int flags) {
+    int err = due(Call::open_cloexec);
+    if (err == 0 || (err == ENOENT && (flags & O_NONBLOCK) && ::access(path, F_OK) == 0))
+        return real.open_cloexec(path, flags);
+    return fail(err);
+}
+
 ssize_t short_pread(int fd, void *buf, size_t len, int64_t offset) {
     int err = due(Call::pread);
     return err > 0 ? fail(err) : real.pread(fd, buf, err ? 1 : len, offset);
@@ -231,14 +241,15 @@ bool row_can(int err, const struct kevent &change) {
 // Whether a call can fail in this way: an error row needs a change and room, EINTR something to wait for; the
 // trigger of a knote that is there can only be interrupted, and a deletion cannot fail and leave the knote.
 bool kevent_can(int err, const struct kevent *changes, int n, int cap) {
-    bool trigger = n == 1 && cap == 0;
+    bool trigger = n == 1 && cap == 0 && changes[0].filter == EVFILT_USER;
     if (err == EINTR)
         return trigger || !all_have(changes, n, EV_RECEIPT);
     if (trigger)
         return false;
     if (err == EVL_FAULT_SHORT)
         return n == 0;
-    return err < 0 ? n > 0 && row_can(EVL_FAULT_ROW(0) - err, changes[0]) : !all_have(changes, n, EV_DELETE);
+    return err < 0 ? n > 0 && cap > 0 && row_can(EVL_FAULT_ROW(0) - err, changes[0])
+                   : !all_have(changes, n, EV_DELETE);
 }
 
 int wait_kevent(int kq, const struct kevent *changes, int n, struct kevent *events, int cap,
@@ -298,6 +309,7 @@ Injector::Injector() {
     evl_sys.write_pipe = short_write_pipe;
     evl_sys.sendfile = short_sendfile;
     evl_sys.pread = short_pread;
+    evl_sys.open_cloexec = true_open;
     evl_sys.sendmmsg = short_sendmmsg;
     evl_sys.recvmmsg = short_recvmmsg;
     evl_sys.select = wait_select;

@@ -149,7 +149,6 @@ void look_ups(Stage &s) {
 }
 
 void paths(Stage &s) {
-#if defined(__linux__)
     if (!s.make())
         return;
     char root[] = "/tmp/evloop-faults-XXXXXX";
@@ -171,9 +170,6 @@ void paths(Stage &s) {
     ::close(fd);
     ::unlink(name.c_str());
     ::rmdir(root);
-#else
-    (void)s;
-#endif
 }
 
 void children(Stage &s) {

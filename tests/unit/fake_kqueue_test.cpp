@@ -10,7 +10,9 @@
 #include <functional>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <string>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <thread>
@@ -424,6 +426,127 @@ TEST_F(FakeKqueue, AChildDoesNotInheritIt) {
         kq = -1;
     });
     EXPECT_EQ(wait().size(), 1u);
+}
+
+class FakeVnodes : public FakeKqueue {
+  protected:
+    FakeVnodes() {
+        char name[] = "/tmp/evloop-vnode-XXXXXX";
+        root = ::mkdtemp(name);
+        directory = open("");
+    }
+    ~FakeVnodes() override {
+        for (const char *name : {"/file", "/other"})
+            ::unlink((root + name).c_str());
+        for (const char *name : {"/sub", ""})
+            ::rmdir((root + name).c_str());
+        for (int fd : fds)
+            evl_sys.close(fd);
+    }
+    int open(const std::string &name) {
+        int fd = ::open((root + name).c_str(), O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            fd = ::open((root + name).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        fds.push_back(fd);
+        return fd;
+    }
+    int watch(int fd, int flags = EV_ADD | EV_CLEAR) { return set(fd, EVFILT_VNODE, flags, ~0U); }
+    // The fflags of the only row, 0 if there is none.
+    unsigned notes(int fd) {
+        bool polls = readable();
+        auto rows = wait();
+        if (rows.empty())
+            return 0;
+        EXPECT_TRUE(polls);
+        EXPECT_EQ(rows.size(), 1u);
+        EXPECT_EQ(rows[0].ident, static_cast<uintptr_t>(fd));
+        EXPECT_EQ(rows[0].filter, EVFILT_VNODE);
+        EXPECT_EQ(rows[0].udata, this);
+        return rows[0].fflags;
+    }
+    std::string at(const char *name) const { return root + name; }
+    std::string root;
+    std::vector<int> fds;
+    int directory;
+};
+
+TEST_F(FakeVnodes, AFileTellsOfItself) {
+    int file = open("/file");
+    ASSERT_EQ(watch(file), 0);
+    EXPECT_FALSE(readable());
+    ASSERT_EQ(::write(file, "four", 4), 4);
+    EXPECT_EQ(notes(file), NOTE_WRITE | NOTE_EXTEND);
+    EXPECT_EQ(notes(file), 0u) << "with EV_CLEAR it is told once";
+    ASSERT_EQ(::pwrite(file, "x", 1, 0), 1);
+    EXPECT_EQ(notes(file), NOTE_WRITE);
+    ASSERT_EQ(::ftruncate(file, 1), 0);
+    EXPECT_EQ(notes(file), NOTE_ATTRIB);
+    ASSERT_EQ(::fchmod(file, 0640), 0);
+    EXPECT_EQ(notes(file), NOTE_ATTRIB);
+    ASSERT_EQ(::link(at("/file").c_str(), at("/other").c_str()), 0);
+    EXPECT_EQ(notes(file), NOTE_LINK);
+    ASSERT_EQ(::unlink(at("/other").c_str()), 0);
+    EXPECT_EQ(notes(file), NOTE_DELETE);
+    ASSERT_EQ(::rename(at("/file").c_str(), at("/other").c_str()), 0);
+    EXPECT_EQ(notes(file), NOTE_RENAME);
+    ASSERT_EQ(::unlink(at("/other").c_str()), 0);
+    EXPECT_EQ(notes(file), NOTE_DELETE);
+}
+
+TEST_F(FakeVnodes, ADirectoryTellsThatItWasWritten) {
+    ASSERT_EQ(watch(directory), 0);
+    int file = open("/file");
+    EXPECT_EQ(notes(directory), NOTE_WRITE);
+    ASSERT_EQ(::write(file, "x", 1), 1);
+    EXPECT_EQ(notes(directory), 0u);
+    ASSERT_EQ(::mkdir(at("/sub").c_str(), 0700), 0);
+    EXPECT_EQ(notes(directory), NOTE_WRITE | NOTE_LINK);
+    ASSERT_EQ(set(directory, EVFILT_VNODE, EV_DELETE), 0);
+    int sub = open("/sub");
+    ASSERT_EQ(watch(sub), 0);
+    ASSERT_EQ(::rename(at("/sub").c_str(), at("/other").c_str()), 0);
+    EXPECT_EQ(notes(sub), NOTE_RENAME);
+    ASSERT_EQ(::rmdir(at("/other").c_str()), 0);
+    EXPECT_EQ(notes(sub), NOTE_DELETE);
+}
+
+TEST_F(FakeVnodes, AKnoteGoesWithItsFd) {
+    int file = open("/file"), same = open("/file");
+    ASSERT_EQ(watch(file), 0);
+    ASSERT_EQ(watch(same, EV_ADD), 0);
+    ASSERT_EQ(::fchmod(file, 0640), 0);
+    EXPECT_EQ(wait().size(), 2u) << "both are told";
+    EXPECT_EQ(notes(same), NOTE_ATTRIB) << "without EV_CLEAR again and again";
+    evl_sys.close(same);
+    fds.pop_back();
+    EXPECT_EQ(notes(file), 0u);
+    EXPECT_EQ(set(same, EVFILT_VNODE, EV_DELETE), ENOENT);
+    ASSERT_EQ(::fchmod(file, 0600), 0);
+    EXPECT_EQ(notes(file), NOTE_ATTRIB);
+}
+
+TEST_F(FakeVnodes, OnlyWhatIsAskedForAndOnlyFromThenOn) {
+    int file = open("/file");
+    ASSERT_EQ(::fchmod(file, 0640), 0);
+    ASSERT_EQ(set(file, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_WRITE), 0);
+    EXPECT_EQ(notes(file), 0u);
+    ASSERT_EQ(::fchmod(file, 0600), 0);
+    EXPECT_EQ(notes(file), 0u);
+    ASSERT_EQ(::write(file, "x", 1), 1);
+    EXPECT_EQ(notes(file), NOTE_WRITE);
+    EXPECT_EQ(set(-1, EVFILT_VNODE, EV_ADD, NOTE_WRITE), EBADF);
+}
+
+TEST_F(FakeVnodes, WhatDoesNotFitIsKept) {
+    int file = open("/file"), same = open("/file");
+    ASSERT_EQ(watch(file), 0);
+    ASSERT_EQ(watch(same), 0);
+    ASSERT_EQ(::fchmod(file, 0640), 0);
+    EXPECT_EQ(wait(kAtOnce, 1).size(), 1u);
+    EXPECT_TRUE(readable());
+    EXPECT_EQ(wait(kSecond, 1).size(), 1u);
+    EXPECT_EQ(wait().size(), 0u);
+    EXPECT_FALSE(readable());
 }
 
 } // namespace

@@ -24,6 +24,7 @@ struct kevent {
 
 #define EVFILT_READ   (-1)
 #define EVFILT_WRITE  (-2)
+#define EVFILT_VNODE  (-4)
 #define EVFILT_PROC   (-5)
 #define EVFILT_SIGNAL (-6)
 #define EVFILT_TIMER  (-7)
@@ -49,6 +50,13 @@ struct kevent {
 #define NOTE_USECONDS 0x00000004u
 #define NOTE_NSECONDS 0x00000008u
 #define NOTE_ABSOLUTE 0x00000010u
+#define NOTE_DELETE   0x00000001u /* VNODE */
+#define NOTE_WRITE    0x00000002u
+#define NOTE_EXTEND   0x00000004u
+#define NOTE_ATTRIB   0x00000008u
+#define NOTE_LINK     0x00000010u
+#define NOTE_RENAME   0x00000020u
+#define NOTE_REVOKE   0x00000040u
 
 int kqueue(void);
 int kevent(int kq, const struct kevent *changes, int nchanges, struct kevent *events, int nevents,
