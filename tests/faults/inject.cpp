@@ -6,6 +6,8 @@
 #include <cstring>
 #include <evloop.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
+#include <map>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -22,6 +24,7 @@ struct Shared {
     std::atomic<uint64_t> index{0};
     std::atomic<bool> hit{false};
     std::atomic<bool> paused{false};
+    std::atomic<bool> edges{false};
     std::atomic<int> waits{0};
     std::atomic<uint64_t> calls[kRows]{};
 };
@@ -89,7 +92,101 @@ class Waiting {
 int due_if_true(Call call, int fd, short events) {
     int err = due(call);
     pollfd row = {fd, events, 0};
-    return err == EAGAIN && ::poll(&row, 1, 0) > 0 ? 0 : err;
+    return err == EAGAIN && shared().edges && ::poll(&row, 1, 0) > 0 ? 0 : err;
+}
+
+// --- sockets that are evloop's own ------------------------------------------------------------------------
+//
+// Of an fd that evloop has opened and asked for before, a kernel says EBADF or ENOENT only when the program
+// has closed the number behind its back, or has given it to another file. So that is what happens then:
+// whoever is told so has nothing to close, and must leave the number alone. Who deletes an entry does not
+// have to listen: it has gone, and whether the number is closed or not is not judged.
+
+struct Opened {
+    ino_t file = 0;
+    bool known = false; // to the kernel's queue, at least once
+};
+
+struct Taken {
+    ino_t file;
+    bool told; // so that evloop must not close it
+};
+
+std::map<int, Opened> opened;
+std::map<int, Taken> taken; // numbers that are another file's now, or may be
+
+ino_t file_of(int fd) {
+    struct stat st;
+    return ::fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
+int note_opened(int fd) {
+    if (fd >= 0)
+        opened[fd] = {file_of(fd), false};
+    return fd;
+}
+
+void note_known(int fd) {
+    auto at = opened.find(fd);
+    if (at != opened.end())
+        at->second.known = true;
+}
+
+bool is_own(int fd) {
+    auto at = opened.find(fd);
+    return at != opened.end() && at->second.known && at->second.file == file_of(fd);
+}
+
+bool close_behind_its_back(int fd) {
+    if (!is_own(fd))
+        return false;
+    opened.erase(fd);
+    return real.close(fd) == 0;
+}
+
+bool give_to_another(int fd, bool told) {
+    if (!is_own(fd))
+        return false;
+    opened.erase(fd);
+    int other = real.socket(AF_UNIX, SOCK_DGRAM, 0);
+    EXPECT_EQ(::dup2(other, fd), fd);
+    taken[fd] = {file_of(fd), told};
+    return real.close(other) == 0;
+}
+
+void say_that_it_has_gone(int fd) {
+    if (is_own(fd))
+        taken[fd] = {file_of(fd), false};
+}
+
+void give_back() {
+    for (auto [fd, what] : taken) {
+        bool there = file_of(fd) == what.file;
+        EXPECT_TRUE(there || !what.told) << "evloop has closed what it knew to be another file";
+        if (there)
+            real.close(fd);
+    }
+    taken.clear();
+    opened.clear();
+}
+
+int own_socket(int domain, int type, int protocol) {
+    return note_opened(wrap_socket(domain, type, protocol));
+}
+
+int own_accept(int fd, sockaddr *address, socklen_t *len) {
+    return note_opened(wrap_accept(fd, address, len));
+}
+
+int own_reopen(int fd, int flags) { return note_opened(wrap_reopen(fd, flags)); }
+
+int true_fstat(int fd, struct stat *st) {
+    int err = due(Call::fstat);
+    if (err != 0 && (err != EBADF || !close_behind_its_back(fd)))
+        return fail(err);
+    if (!shared().edges) // nobody else is asked
+        note_known(fd);
+    return real.fstat(fd, st);
 }
 
 ssize_t short_read(int fd, void *buf, size_t len) {
@@ -102,7 +199,7 @@ ssize_t short_read(int fd, void *buf, size_t len) {
     return err == EVL_FAULT_SHORT ? real.read(fd, buf, 1) : fail(err);
 }
 
-// TCP reads are short only where nothing is left, and a stream trusts that.
+// TCP reads are short only where nothing is left, and a stream trusts that where it is told of changes only.
 bool is_tcp(int fd) {
     int type = 0;
     sockaddr_storage address{};
@@ -114,7 +211,7 @@ bool is_tcp(int fd) {
 
 ssize_t short_recv(int fd, void *buf, size_t len, int flags) {
     int err = due_if_true(Call::recv, fd, POLLIN);
-    err = err == EVL_FAULT_SHORT && is_tcp(fd) ? 0 : err;
+    err = err == EVL_FAULT_SHORT && shared().edges && is_tcp(fd) ? 0 : err;
     return err > 0 ? fail(err) : real.recv(fd, buf, err ? 1 : len, flags);
 }
 
@@ -149,6 +246,14 @@ ssize_t short_sendfile(int out, int in, int64_t *offset, size_t len) {
     return err > 0 ? fail(err) : real.sendfile(out, in, offset, err ? 1 : len);
 }
 
+ssize_t short_splice(int from, int to, size_t len) {
+    int err = due(Call::splice);
+    pollfd rows[] = {{from, POLLIN, 0}, {to, POLLOUT, 0}};
+    if (err == EAGAIN && shared().edges && ::poll(rows, 2, 0) == 2)
+        err = 0;
+    return err > 0 ? fail(err) : real.splice(from, to, err ? 1 : len);
+}
+
 // Who watches a path may trust that nothing is there: it is told when something comes.
 int true_open(const char *path, int flags) {
     int err = due(Call::open_cloexec);
@@ -181,6 +286,28 @@ int wait_select(int n, fd_set *r, fd_set *w, fd_set *e, timeval *t) {
 }
 
 #if EVL_HAVE_EPOLL
+// That an entry is there already is true, and it is somebody else's.
+int true_epoll_ctl(int ep, int op, int fd, epoll_event *ev) {
+    int err = due(Call::epoll_ctl);
+    epoll_event odd = {0, {}};
+    bool gone = false;
+    if (err == EEXIST && op == EPOLL_CTL_ADD)
+        (void)real.epoll_ctl(ep, EPOLL_CTL_ADD, fd, &odd);
+    else if ((err == EBADF || err == ENOENT) && op == EPOLL_CTL_DEL) {
+        (void)real.epoll_ctl(ep, EPOLL_CTL_DEL, fd, ev);
+        say_that_it_has_gone(fd);
+    } else if (err == EBADF || (err == ENOENT && op == EPOLL_CTL_ADD))
+        gone = close_behind_its_back(fd);
+    else if (err == ENOENT)
+        gone = give_to_another(fd, true);
+    if (err != 0 && !gone)
+        return fail(err);
+    int rc = real.epoll_ctl(ep, op, fd, ev);
+    if (rc == 0)
+        note_known(fd);
+    return rc;
+}
+
 int settime(int fd, int flags, const itimerspec *now, itimerspec *old) {
     Shared &s = shared();
     bool can = (flags & TFD_TIMER_CANCEL_ON_SET) || s.call != Call::timerfd_settime || s.err != ECANCELED;
@@ -242,6 +369,8 @@ bool row_can(int err, const struct kevent &change) {
 // trigger of a knote that is there can only be interrupted, and a deletion cannot fail and leave the knote.
 bool kevent_can(int err, const struct kevent *changes, int n, int cap) {
     bool trigger = n == 1 && cap == 0 && changes[0].filter == EVFILT_USER;
+    if (err == EBADF && all_have(changes, n, EV_RECEIPT)) // of the queue: no fd is gone
+        return false;
     if (err == EINTR)
         return trigger || !all_have(changes, n, EV_RECEIPT);
     if (trigger)
@@ -252,17 +381,39 @@ bool kevent_can(int err, const struct kevent *changes, int n, int cap) {
                    : !all_have(changes, n, EV_DELETE);
 }
 
+bool is_of_fd(const struct kevent &change) {
+    return change.filter != EVFILT_USER && change.filter != EVFILT_TIMER && change.filter != EVFILT_PROC;
+}
+
+// Whether the fd that the first change is of has gone behind evloop's back, now.
+bool is_gone(int err, const struct kevent *changes, int n) {
+    if (n == 0 || !is_of_fd(changes[0]))
+        return false;
+    auto fd = static_cast<int>(changes[0].ident);
+    if ((changes[0].flags & EV_DELETE) && (err == EVL_FAULT_ROW(EBADF) || err == EVL_FAULT_ROW(ENOENT))) {
+        say_that_it_has_gone(fd);
+        return false;
+    }
+    return (err == EVL_FAULT_ROW(EBADF) && close_behind_its_back(fd)) ||
+           (err == EVL_FAULT_ROW(ENOENT) && give_to_another(fd, false));
+}
+
 int wait_kevent(int kq, const struct kevent *changes, int n, struct kevent *events, int cap,
                 const timespec *t) {
     Shared &s = shared();
     int wanted = s.call == Call::kevent ? s.err.load() : 0;
     int err = wanted == 0 || kevent_can(wanted, changes, n, cap) ? due(Call::kevent) : 0;
-    if (err < EVL_FAULT_SHORT)
+    bool gone = is_gone(err, changes, n);
+    if (err < EVL_FAULT_SHORT && !gone)
         return kevent_with_bad_row(kq, changes, n, events, cap, EVL_FAULT_ROW(0) - err);
+    err = gone ? 0 : err;
     if (err == EINTR && n > 0 && cap > 0)
         (void)real.kevent(kq, changes, n, nullptr, 0, &kAtOnce); // the changes were made, the wait was not
     if (err > 0)
         return fail(err);
+    for (int i = 0; i < n; i++)
+        if (is_of_fd(changes[i]))
+            note_known(static_cast<int>(changes[i].ident));
     Waiting here(cap > 0 && !all_have(changes, n, EV_RECEIPT) && (!t || t->tv_sec != 0 || t->tv_nsec != 0));
     return real.kevent(kq, changes, n, events, err ? 1 : cap, t);
 }
@@ -302,18 +453,24 @@ Injector::Injector() {
     EVL_SYSCALLS(FAULTS_SET)
 #undef FAULTS_SET
     evl_sys.read = short_read;
+    evl_sys.fstat = true_fstat;
+    evl_sys.socket = own_socket;
+    evl_sys.accept = own_accept;
+    evl_sys.reopen = own_reopen;
     evl_sys.recv = short_recv;
     evl_sys.connect = odd_connect;
     evl_sys.send = short_send;
     evl_sys.sendmsg = short_sendmsg;
     evl_sys.write_pipe = short_write_pipe;
     evl_sys.sendfile = short_sendfile;
+    evl_sys.splice = short_splice;
     evl_sys.pread = short_pread;
     evl_sys.open_cloexec = true_open;
     evl_sys.sendmmsg = short_sendmmsg;
     evl_sys.recvmmsg = short_recvmmsg;
     evl_sys.select = wait_select;
 #if EVL_HAVE_EPOLL
+    evl_sys.epoll_ctl = true_epoll_ctl;
     evl_sys.timerfd_settime = settime;
     evl_sys.epoll_wait = wait_epoll_wait;
     evl_sys.epoll_pwait2 = wait_epoll_pwait2;
@@ -336,6 +493,8 @@ void Injector::arm(const Fault &fault) {
         count = 0;
 }
 
+void Injector::end() { give_back(); }
+
 void Injector::arm_nothing() { arm({Call::count, 0, 0}); }
 
 bool Injector::hit() const { return shared().hit; }
@@ -345,6 +504,8 @@ uint64_t Injector::calls(Call call) const { return shared().calls[static_cast<si
 Paused::Paused() : before_(shared().paused.exchange(true)) {}
 
 Paused::~Paused() { shared().paused = before_; }
+
+void edges(bool only) { shared().edges = only; }
 
 bool waiting() { return shared().waits > 0; }
 

@@ -32,6 +32,7 @@ class Injector {
 
     void arm(const Fault &fault); // from now on, and counts from 0
     void arm_nothing();
+    void end();                      // of a play: who has taken a number gives it back
     bool hit() const;                // whether it has failed
     uint64_t calls(Call call) const; // since it was armed
 };
@@ -46,6 +47,9 @@ class Paused {
   private:
     bool before_;
 };
+
+// Whether the backend reports changes only: then what the kernel never says is not said either.
+void edges(bool only);
 
 // Whether a loop is inside a wait that takes time.
 bool waiting();

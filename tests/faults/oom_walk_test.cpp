@@ -32,6 +32,7 @@ class OomWalk {
         stage.close_all();
         for (int64_t code : stage.told())
             EXPECT_STREQ(evl_err_name(static_cast<int32_t>(code)), "EVL_ENOMEM");
+        EXPECT_TRUE(stage.followed().empty() || !stage.told().empty());
         return stage.ran_out();
     }
 
@@ -44,13 +45,15 @@ TEST(OomWalk, EveryAllocationFails) {
     OomWalk walk;
     for (auto *list : {&scenarios(), &larger_scenarios()})
         for (const Scenario &scenario : *list) {
+            if (!is_wanted(scenario))
+                continue;
             uint64_t before = walk.faults();
             walk.walk(scenario);
             std::printf("  %-32s %5llu\n", scenario.name,
                         static_cast<unsigned long long>(walk.faults() - before));
         }
     std::printf("OOM walk: %llu refused allocations\n", static_cast<unsigned long long>(walk.faults()));
-    EXPECT_GT(walk.faults(), 50u);
+    EXPECT_GT(walk.faults(), is_only_one() ? 0u : 50u);
 }
 
 } // namespace

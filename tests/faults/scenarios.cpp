@@ -8,6 +8,8 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
+#include <cstring>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <pthread.h>
@@ -577,7 +579,11 @@ const std::vector<Scenario> &scenarios() {
         FAULTS_SCENARIO(destroyed_with_everything_on_it),
         FAULTS_SCENARIO(fork_repair),
         FAULTS_SCENARIO(datagrams),
+        FAULTS_SCENARIO(connections),
+        FAULTS_SCENARIO(unix_connections),
         FAULTS_SCENARIO(piped),
+        FAULTS_SCENARIO(inherited),
+        FAULTS_SCENARIO(spliced),
         FAULTS_SCENARIO(look_ups),
         FAULTS_SCENARIO(paths),
         FAULTS_SCENARIO(children),
@@ -591,6 +597,12 @@ const std::vector<Scenario> &larger_scenarios() {
     static const std::vector<Scenario> list = {FAULTS_SCENARIO(servers), FAULTS_SCENARIO(crowd)};
     return list;
 #undef FAULTS_SCENARIO
+}
+
+bool is_only_one() { return std::getenv("EVLOOP_FAULTS") != nullptr; }
+
+bool is_wanted(const Scenario &scenario) {
+    return !is_only_one() || std::strcmp(std::getenv("EVLOOP_FAULTS"), scenario.name) == 0;
 }
 
 } // namespace faults

@@ -112,7 +112,10 @@ bool Stage::make(int32_t clock) {
     options.alloc_ctx = &memory;
     options.name = "stage";
     arm_memory();
-    return attempt([&] { return evl_loop_new(&loop, &options); }) == 0;
+    if (attempt([&] { return evl_loop_new(&loop, &options); }) != 0)
+        return false;
+    edges((evl_backend_caps(loop) & EVL_CAP_EDGE) != 0);
+    return true;
 }
 
 Ear *Stage::ear() {
@@ -187,9 +190,15 @@ void Stage::wait_until(const std::function<bool()> &done) {
         tell_run(evl_loop_run(loop, EVL_RUN_ONCE));
 }
 
+// The other end has met trouble, and this one hears that it is gone.
+static bool is_of_another(int64_t code) {
+    return code == EVL_ECONNRESET || code == EVL_ECONNREFUSED || code == EVL_EPIPE || code == EVL_EEOF ||
+           code == EVL_ENOTCONN || code == EVL_ECLOSED;
+}
+
 void Stage::tell(int64_t code) {
     EXPECT_STRNE(evl_err_name(static_cast<int32_t>(code)), "EVL_E?") << code;
-    told_.push_back(code);
+    (is_of_another(code) ? followed_ : told_).push_back(code);
     troubled_ = true;
 }
 

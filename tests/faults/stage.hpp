@@ -77,7 +77,8 @@ class Stage {
     void tell_run(int32_t rc); // what a run answered: if it failed, the next one goes on, and all will happen
     bool troubled();
     const std::vector<int64_t> &told() const { return told_; }
-    void expect(bool condition, const char *what); // holds unless trouble was told
+    const std::vector<int64_t> &followed() const { return followed_; } // that somebody else has gone
+    void expect(bool condition, const char *what);                     // holds unless trouble was told
 
     void close_all(); // each handle, then the loop; before and after, the loop is good for something
     void destroy();   // the loop with everything on it
@@ -97,7 +98,7 @@ class Stage {
     std::deque<support::Pair> pairs_;
     std::vector<int> numbers_;
     std::deque<Ear> ears_;
-    std::vector<int64_t> told_;
+    std::vector<int64_t> told_, followed_;
     bool troubled_ = false;
     uint64_t armed_at_ = 0; // allocations until then
     uint64_t drops_wanted_ = 0;
@@ -127,10 +128,14 @@ struct Scenario {
     void (*play)(Stage &stage);
 };
 
-void datagrams(Stage &stage); // udp_scenario.cpp
-void servers(Stage &stage);   // server_scenario.cpp
-void piped(Stage &stage);     // stream_scenario.cpp
-void look_ups(Stage &stage);  // outside_scenario.cpp, and so are the children
+void datagrams(Stage &stage);   // udp_scenario.cpp
+void servers(Stage &stage);     // server_scenario.cpp
+void connections(Stage &stage); // stream_scenario.cpp
+void unix_connections(Stage &stage);
+void piped(Stage &stage);
+void inherited(Stage &stage);
+void spliced(Stage &stage);
+void look_ups(Stage &stage); // outside_scenario.cpp, and so are the children
 void children(Stage &stage);
 void paths(Stage &stage);
 void children_without_pidfd(Stage &stage);
@@ -138,5 +143,9 @@ void children_by_signal(Stage &stage);
 
 const std::vector<Scenario> &scenarios();        // of system calls and allocations
 const std::vector<Scenario> &larger_scenarios(); // more, of allocations only
+
+// EVLOOP_FAULTS names one that alone is to be played.
+bool is_only_one();
+bool is_wanted(const Scenario &scenario);
 
 } // namespace faults

@@ -1,109 +1,225 @@
-// stream_scenario.cpp - what the walks play with streams. Who meets an error tells it and goes on with what
-// is left.
-#include "stage.hpp"
+// stream_scenario.cpp - what the walks play with streams.
+#include "step.hpp"
 
-#include <cstring>
+#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <string>
+#include <sys/socket.h>
 #include <unistd.h>
 
 namespace faults {
 namespace {
 
-// One operation after another: starts it, and waits for what it completes with.
-struct Step {
-    explicit Step(Stage &stage) : s(stage), ear(stage.ear()) {
-        ear->may_end = true;
-        EXPECT_EQ(evl_op_init(&op, heard, this, 0), 0);
-    }
-    Step(const Step &) = delete;
-    ~Step() { EXPECT_EQ(evl_op_close(&op), 0); }
-    static void heard(void *arg, int64_t result) {
-        auto *step = static_cast<Step *>(arg);
-        step->times++;
-        step->result = result;
-        if (result < 0)
-            step->s.tell(result);
-    }
-    bool start(const std::function<int32_t()> &call) { return s.attempt(call) >= 0; }
-    bool wait() {
-        s.run_until([&] { return times > 0; });
-        return times > 0;
-    }
-    Stage &s;
-    Ear *ear;
-    evl_op op;
-    int times = 0;
-    int64_t result = 0;
-};
+constexpr int64_t kMuch = 200'000; // more than the kernel takes, once its buffers are small
 
-struct Ends {
-    evl_stream *near = nullptr, *far = nullptr;
-};
-
-void end(evl_stream *s) {
-    if (s) {
-        EXPECT_EQ(evl_stream_abort(s), 0);
-    }
+int fd_of(const evl_stream *s) {
+    evl_stream_info info{};
+    info.struct_size = sizeof info;
+    return evl_stream_get_info(s, &info) == 0 ? info.fd : -1;
 }
 
-bool talk(Stage &s, evl_stream *from, evl_stream *to, const char *text) {
-    char buf[64] = {};
-    auto n = static_cast<int32_t>(std::strlen(text));
-    evl_buf halves[] = {{text, 2}, {text + 2, static_cast<size_t>(n - 2)}};
-    if (s.attempt([&] { return static_cast<int32_t>(evl_stream_writev(from, halves, 2)); }) != n)
-        return false;
-    if (s.attempt(
-            [&] { return static_cast<int32_t>(evl_stream_write(from, text, static_cast<size_t>(n))); }) != n)
-        return false;
-    Step read(s);
-    if (!read.start([&] { return evl_stream_read_exactly(to, &read.op, buf, static_cast<size_t>(2 * n)); }) ||
-        !read.wait())
-        return false;
-    s.expect(read.result == 2 * n && std::string(buf) == std::string(text) + text,
-             "what was written is read");
-    return read.result == 2 * n;
+Ends open_both(Stage &s, int near, int far, uint32_t flags) {
+    Ends ends;
+    s.attempt([&] { return evl_stream_open(s.loop, near, flags, &ends.near); });
+    s.attempt([&] { return evl_stream_open(s.loop, far, flags, &ends.far); });
+    return ends;
+}
+
+// A file of 8 bytes.
+void send_file(Stage &s, const Ends &ends) {
+    support::Fd file = support::regular_file();
+    EXPECT_EQ(::pwrite(file, "the file", 8, 0), 8);
+    Step sent(s), read(s);
+    char buf[16] = {};
+    if (!sent.run([&](evl_op *op) { return evl_stream_sendfile(ends.near, op, file, 0, 0); }) ||
+        sent.result != 8)
+        return;
+    if (read.run([&](evl_op *op) { return evl_stream_read_exactly(ends.far, op, buf, 8); }))
+        s.expect(std::string(buf) == "the file", "a file comes");
+}
+
+// More than fits goes out as it is read.
+void send_much(Stage &s, const Ends &ends) {
+    std::string much(kMuch, 'm'), room(65536, '\0');
+    Step flushed(s);
+    int64_t taken = evl_stream_write(ends.near, much.data(), much.size()), seen = 0;
+    if (taken < 0)
+        s.tell(taken);
+    bool waits = flushed.start([&](evl_op *op) { return evl_stream_flush(ends.near, op); });
+    for (bool more = true; more && seen < taken;) { // without memory for the rest it takes a part
+        Step read(s);
+        more = read.run([&](evl_op *op) {
+            return evl_stream_read(ends.far, op, room.data(), room.size());
+        }) && read.result > 0;
+        seen += more ? read.result : 0;
+    }
+    s.expect(seen == taken && (!waits || flushed.wait()), "all that was taken comes");
+}
+
+void make_small(const Ends &ends) {
+    int size = 16384;
+    for (auto [stream, option] : {std::pair(ends.near, SO_SNDBUF), std::pair(ends.far, SO_RCVBUF)})
+        if (fd_of(stream) >= 0) {
+            EXPECT_EQ(::setsockopt(fd_of(stream), SOL_SOCKET, option, &size, sizeof size), 0);
+        }
+}
+
+struct Pushed {
+    Stage &stage;
+    evl_stream *stream;
+    std::string text;
+    bool ended = false;
+    static void push(void *arg, int64_t n) {
+        auto *self = static_cast<Pushed *>(arg);
+        const void *data = nullptr;
+        if (n > 0 && evl_stream_peek(self->stream, &data) == n)
+            self->text.append(static_cast<const char *>(data), static_cast<size_t>(n));
+        self->ended |= n <= 0;
+        if (n < 0)
+            self->stage.tell(n);
+    }
+};
+
+// The far end has pushed what the near one says last, and hears of its end; and the near one of the far
+// one's.
+void part(Stage &s, Ends &ends) {
+    Pushed pushed{s, ends.far, "", false};
+    Step shut(s);
+    if (s.attempt([&] { return evl_stream_on_data(ends.far, Pushed::push, &pushed); }) != 0)
+        return end(ends);
+    int64_t n = evl_stream_write(ends.near, "good-bye", 8);
+    if (n < 0)
+        s.tell(n);
+    s.attempt([&] { return evl_stream_write_eof(ends.near); });
+    s.run_until([&] { return pushed.ended; });
+    s.expect(pushed.text == "good-bye" && pushed.ended, "the last words are heard, and the end");
+    bool waits = shut.start([&](evl_op *op) { return evl_stream_shutdown(ends.near, op); });
+    EXPECT_EQ(evl_close(std::exchange(ends.far, nullptr)), 0);
+    if (waits && shut.wait() && shut.result == 0) {
+        EXPECT_EQ(evl_stream_queued(ends.near), 0) << "it is over, and something is left";
+    }
+    EXPECT_EQ(evl_close(std::exchange(ends.near, nullptr)), 0);
+}
+
+void converse(Stage &s, Ends &ends) {
+    if (ends.both() && talk(s, ends.near, ends.far, "hello") && talk(s, ends.far, ends.near, "answer")) {
+        send_file(s, ends);
+        make_small(ends);
+        send_much(s, ends);
+        part(s, ends);
+    }
+    end(ends);
+}
+
+// A connection of TCP or of Unix sockets, made by evloop on both sides.
+Ends meet(Stage &s, evl_server *server, const std::function<int32_t(evl_op *, evl_stream **)> &connect) {
+    Ends ends;
+    Step accepted(s), made(s);
+    if (made.start([&](evl_op *op) { return connect(op, &ends.near); }) &&
+        accepted.start([&](evl_op *op) { return evl_server_accept_op(server, op, &ends.far); })) {
+        s.run_until([&] { return made.times > 0 && (accepted.times > 0 || made.result < 0); });
+        s.expect(ends.both(), "they meet");
+    }
+    EXPECT_EQ(ends.near != nullptr, made.times > 0 && made.result == 0) << "a stream, or an error";
+    EXPECT_EQ(ends.far != nullptr, accepted.times > 0 && accepted.result == 0);
+    return ends;
 }
 
 } // namespace
+
+// All that streams do, over TCP.
+void connections(Stage &s) {
+    evl_server *server = nullptr;
+    alignas(8) unsigned char address[EVL_ADDRESS_SIZE];
+    if (!s.make() ||
+        s.attempt([&] { return evl_server_listen(s.loop, "127.0.0.1", "0", nullptr, &server); }) != 0)
+        return;
+    int32_t length = s.attempt([&] { return evl_server_local(server, 0, address, sizeof address); });
+    if (length > 0) {
+        Ends ends = meet(s, server, [&](evl_op *op, evl_stream **out) {
+            return evl_connect_to(s.loop, op, address, static_cast<uint32_t>(length), nullptr, out);
+        });
+        for (evl_stream *stream : {ends.near, ends.far})
+            if (stream)
+                s.attempt([&] { return evl_stream_set_option(stream, EVL_STREAM_KEEPALIVE, 60); });
+        converse(s, ends);
+    }
+    EXPECT_EQ(evl_close(server), 0);
+}
+
+void unix_connections(Stage &s) {
+    std::string path = "/tmp/evloop-walk-" + std::to_string(::getpid());
+    evl_server *server = nullptr;
+    if (!s.make() ||
+        s.attempt([&] { return evl_server_listen_unix(s.loop, path.c_str(), nullptr, &server); }) != 0)
+        return;
+    Ends ends = meet(s, server, [&](evl_op *op, evl_stream **out) {
+        return evl_connect_unix(s.loop, op, path.c_str(), out);
+    });
+    converse(s, ends);
+    EXPECT_EQ(evl_close(server), 0);
+    ::unlink(path.c_str());
+}
 
 // A pipe's two ends, a file through them, and more than fits.
 void piped(Stage &s) {
     support::Pipe &pipe = s.pipe();
     if (!s.make())
         return;
-    support::Fd file = support::regular_file();
-    EXPECT_EQ(::pwrite(file, "the file", 8, 0), 8);
-    Ends ends;
-    s.attempt([&] { return evl_stream_open(s.loop, pipe.w, EVL_STREAM_KEEP_FD, &ends.near); });
-    s.attempt([&] { return evl_stream_open(s.loop, pipe.r, EVL_STREAM_KEEP_FD, &ends.far); });
-    if (ends.near && ends.far && talk(s, ends.near, ends.far, "through a pipe")) {
-        Step sent(s), read(s), flushed(s);
-        char buf[16] = {};
-        if (sent.start([&] { return evl_stream_sendfile(ends.near, &sent.op, file, 0, 0); }) && sent.wait() &&
-            sent.result == 8 &&
-            read.start([&] { return evl_stream_read_exactly(ends.far, &read.op, buf, 8); }) && read.wait())
-            s.expect(std::string(buf) == "the file", "a file comes");
-        std::string much(200000, 'm');
-        size_t seen = 0;
-        if (s.attempt([&] {
-                return static_cast<int32_t>(evl_stream_write(ends.near, much.data(), much.size()));
-            }) == 200000 &&
-            flushed.start([&] { return evl_stream_flush(ends.near, &flushed.op); })) {
-            std::string room(65536, '\0');
-            s.run_until([&] {
-                int64_t n; // a short read leaves the pipe full, and nobody would be woken
-                while ((n = evl_stream_try_read(ends.far, room.data(), room.size())) > 0)
-                    seen += static_cast<size_t>(n);
-                if (n < 0 && n != EVL_EAGAIN)
-                    s.tell(n);
-                return seen == much.size();
-            });
-            s.expect(seen == much.size(), "all of it comes");
+    Ends ends = open_both(s, pipe.w, pipe.r, EVL_STREAM_KEEP_FD);
+    if (ends.both() && talk(s, ends.near, ends.far, "through a pipe")) {
+        send_file(s, ends);
+        send_much(s, ends);
+    }
+    end(ends);
+}
+
+// Fds that block, as they were inherited; they are left as they were.
+void inherited(Stage &s) {
+    support::Pipe &pipe = s.pipe();
+    support::Pair &pair = s.pair();
+    auto set_blocking = [](int fd) {
+        EXPECT_EQ(::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) & ~O_NONBLOCK), 0);
+    };
+    for (int fd : {static_cast<int>(pipe.w), static_cast<int>(pipe.r), static_cast<int>(pair.a)})
+        set_blocking(fd);
+    if (!s.make())
+        return;
+    Ends of_pipe = open_both(s, pipe.w, pipe.r, EVL_STREAM_KEEP_FD);
+    Ends of_pair = open_both(s, pair.a, pair.b, EVL_STREAM_KEEP_FD);
+    if (of_pipe.both())
+        (void)talk(s, of_pipe.near, of_pipe.far, "through a pipe");
+    if (of_pair.both())
+        (void)talk(s, of_pair.near, of_pair.far, "through a pair");
+    end(of_pipe);
+    end(of_pair);
+    bool told_otherwise =
+        s.failing == support::Call::get_fd_flags || s.failing == support::Call::set_fd_flags;
+    for (int fd : {static_cast<int>(pipe.w), static_cast<int>(pipe.r), static_cast<int>(pair.a)})
+        EXPECT_TRUE(told_otherwise || !(::fcntl(fd, F_GETFL) & O_NONBLOCK)) << "it is left as it was";
+}
+
+// Through a stream to another one, which is slow.
+void spliced(Stage &s) {
+    support::Pair &first = s.pair(), &second = s.pair();
+    if (!s.make())
+        return;
+    Ends in = open_both(s, first.a, first.b, EVL_STREAM_KEEP_FD);
+    Ends out = open_both(s, second.a, second.b, EVL_STREAM_KEEP_FD);
+    Step splice(s);
+    if (in.both() && out.both() &&
+        splice.start([&](evl_op *op) { return evl_stream_splice(in.far, op, out.near); })) {
+        Ends through = {in.near, out.far};
+        if (talk(s, through.near, through.far, "through a splice")) {
+            make_small(out);
+            send_much(s, through);
+        }
+        s.attempt([&] { return evl_stream_write_eof(in.near); });
+        if (splice.wait() && splice.result >= 0) {
+            EXPECT_GE(splice.result, 32) << "it counts";
         }
     }
-    end(ends.near);
-    end(ends.far);
+    end(in);
+    end(out);
 }
 
 } // namespace faults
