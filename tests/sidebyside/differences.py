@@ -127,7 +127,16 @@ DIFFERENCES = {
         "there is no sock_recv and so on, but evl_wait_fd, and the calls are one's own",
         "evloop's world makes them of that and Python's"),
     "exit-status": (
-        "a child that a signal ended has the status 128 + signal, and asyncio -signal", "the signal's name is compared"),
+        "a child that a signal ended has the status 128 + signal, and asyncio -signal",
+        "the signal's name is compared"),
+    "group-error": (
+        "a group throws its first error as it was, and the others stand in errors(); asyncio throws all as a group",
+        "of asyncio's group the first is compared, and then the others"),
+    "cancel-order": (
+        "a group cancels the newest first, asyncio's in no order", "what each has noted is compared, in its order"),
+    "nothing-left": (
+        "a gather that fails cancels the others and waits for their ends; asyncio's leaves them running",
+        "asyncio's scenario cancels them and waits"),
     "communicate": (
         "there is no communicate, but streams and tasks or callbacks", "evloop's world makes it of these"),
 }

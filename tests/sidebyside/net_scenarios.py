@@ -1304,7 +1304,7 @@ async def a_child_ends_before_its_input(w):
     await w.sleep(5)
 
 
-@scenario(since=(3, 11, 9))  # before, asyncio waits for the pipes too
+@scenario(since=(3, 13))  # before, asyncio waits for the pipes too
 async def a_grandchild_keeps_the_pipe(w):
     p = await w.spawn("p", "sh", "-c", "sleep 100 & echo $!; exit 2", stdout=True)
     line = await read_silently(p.stdout)

@@ -1,10 +1,12 @@
-"""sidebyside.py <libevloop.so> [--scenario NAME | --seed N]: the same on asyncio and on evloop.
+"""sidebyside.py <libevloop.so> [--tasks PROGRAM] [--scenario NAME | --seed N]: the same on asyncio and on evloop.
 
 Both run now, in this process; nothing that was recorded is compared. Exit status 1 when their traces differ in a way
 that differences.py does not list."""
 import argparse
 import difflib
 import faulthandler
+import functools
+import subprocess
 import sys
 import textwrap
 import time
@@ -17,6 +19,7 @@ import net_evloop
 import net_scenarios
 import programs
 import scenarios
+import task_scenarios
 import worlds
 
 
@@ -46,8 +49,22 @@ def compare(library, play, view, kinds=WORLDS):
     return diff(one, other), len(one)
 
 
-def all_scenarios(library):
+def compare_task(program, name):
+    """One of task_scenarios, with the C++ program's."""
+    function, loose = task_scenarios.SCENARIOS[name]
+    lines = task_scenarios.run(function)
+    other = subprocess.run([program, name], capture_output=True, text=True, timeout=30)
+    others = other.stdout.splitlines() + ([f"exit status {other.returncode}"] if other.returncode else [])
+    if loose:
+        differences.differ(loose)
+        lines, others = (sorted(some, key=lambda line: line.partition(":")[0]) for some in (lines, others))
+    return diff(lines, others), len(lines)
+
+
+def all_scenarios(library, program):
     """Of each: its name, what compares it, and whether this version of CPython is one for it."""
+    for name in task_scenarios.SCENARIOS if program else ():
+        yield name, functools.partial(compare_task, program, name), True
     for name, function, loose, since, before in scenarios.SCENARIOS:
         def loop(function=function, loose=loose):
             if loose:
@@ -60,9 +77,9 @@ def all_scenarios(library):
         yield name, net, suits
 
 
-def run_scenarios(library, only):
+def run_scenarios(library, program, only):
     failures = events = count = 0
-    for name, compared, suits in all_scenarios(library):
+    for name, compared, suits in all_scenarios(library, program):
         if only and name != only:
             continue
         if not suits:
@@ -124,6 +141,7 @@ def print_differences():
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("library")
+    parser.add_argument("--tasks", metavar="PROGRAM", help="tasks/*.cpp, compiled; without it they are left out")
     parser.add_argument("--scenario", help="only the one of this name")
     parser.add_argument("--seed", type=int, help="only the program of this seed")
     parser.add_argument("--first", type=int, default=1, help="the first seed")
@@ -135,7 +153,7 @@ def main():
     library = evl.Library(arguments.library)
     failures = 0
     if arguments.seed is None:
-        failures += run_scenarios(library, arguments.scenario)
+        failures += run_scenarios(library, arguments.tasks, arguments.scenario)
     if arguments.seed is not None:
         failures += run_programs(library, [arguments.seed])
     elif arguments.scenario is None:
