@@ -288,8 +288,9 @@ class Stream:
     async def drain(self, timeout=None):
         await self.net.awaited(self.name, "drain", self.writer.drain(), timeout)
 
-    def set_marks(self, high=None, low=None):
-        self.net.answer(self.name, f"marks {high} {low}", self.writer.transport.set_write_buffer_limits, high, low)
+    def set_marks(self, high=None, low=None, called=None):
+        self.net.answer(self.name, f"marks {called or (high, low)}", self.writer.transport.set_write_buffer_limits,
+                        high, low)
 
     def queued(self):
         return self.writer.transport.get_write_buffer_size()

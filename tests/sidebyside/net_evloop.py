@@ -430,12 +430,12 @@ class Stream:
     async def drain(self, timeout=None):
         await self.net.awaited(self.name, "drain", lambda op: self.lib.stream_drain(self.handle, op), timeout=timeout)
 
-    def set_marks(self, high=None, low=None):
+    def set_marks(self, high=None, low=None, called=None):
         if high is None:
             differ("high-mark")
         wanted_high = high if high is not None else 65536 if low is None else 4 * low
         rc = self.lib.stream_set_marks(self.handle, wanted_high, evl.AUTO if low is None else low, 0)
-        self.net.tell(self.name, f"marks {high} {low}", rc)
+        self.net.tell(self.name, f"marks {called or (high, low)}", rc)
 
     def queued(self):
         return self.lib.check(self.lib.stream_queued(self.handle))

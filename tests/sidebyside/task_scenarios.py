@@ -793,6 +793,19 @@ async def the_count_stays_when_an_error_goes_first():
     await how("main", job)
 
 
+@scenario(since=(3, 13))
+async def cancelled_while_a_group_ends_by_an_error():
+    async def outer():
+        await how("group", group_of(fails("a", 2, "EIO"), cleans_up("b", 100, 5)))
+        note("outer", asyncio.current_task().cancelling())
+        await nap("outer", 1)
+    job = spawn(outer())
+    await asyncio.sleep(4)
+    job.cancel()
+    await how("main", job)
+    clock()
+
+
 @scenario()
 async def a_group_in_a_group():
     async def inner():

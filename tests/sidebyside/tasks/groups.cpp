@@ -125,6 +125,18 @@ SCENARIO(the_count_stays_when_an_error_goes_first) {
     co_await how("main", job);
 }
 
+SCENARIO(cancelled_while_a_group_ends_by_an_error) {
+    auto job = spawn([]() -> task<> {
+        co_await how("group", group_of(several(fails("a", 2, EVL_EIO), cleans_up("b", 100, 5))));
+        note("outer", this_task().cancelling());
+        co_await nap("outer", 1);
+    }());
+    co_await rest(4);
+    job.cancel();
+    co_await how("main", job);
+    note_time();
+}
+
 static task<> group_inside() {
     co_await how("inner", group_of(several(fails("a", 2, EVL_EIO), nap("b", 100))));
 }
