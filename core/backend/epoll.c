@@ -98,13 +98,17 @@ static int epoll_reopen(void *state, int forked) {
     return rc;
 }
 
-/* EEXIST: the same file was left in the set under this number, by a duplicate of an fd that was closed. */
+/* EEXIST: the same file was left in the set under this number, by a duplicate of an fd that was closed. An
+ * exclusive entry cannot be changed, and so that one goes. */
 static int epoll_add(void *state, int fd, uint32_t mask, uint64_t tag) {
     const epoll_state *s = state;
     if (fd >= 0 && (fd == s->wake_fd || fd == s->timer_fd))
         return EVL_EEXIST; /* ours, and not to be given another tag */
     int rc = control(state, EPOLL_CTL_ADD, fd, mask, tag);
-    return rc == EVL_EEXIST ? control(state, EPOLL_CTL_MOD, fd, mask, tag) : rc;
+    if (rc != EVL_EEXIST)
+        return rc;
+    (void)control(state, EPOLL_CTL_DEL, fd, 0, 0);
+    return control(state, EPOLL_CTL_ADD, fd, mask, tag);
 }
 
 static int epoll_change(void *state, int fd, uint32_t old, uint32_t mask, uint64_t tag) {
