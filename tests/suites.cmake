@@ -1,0 +1,16 @@
+# For ctest, which includes it: the suites that a test binary has now, each one test, in a process of its own.
+function(evloop_suites binary prefix label environment)
+    execute_process(COMMAND "${binary}" --gtest_list_tests OUTPUT_VARIABLE listing RESULT_VARIABLE result)
+    if(result EQUAL 0)
+        string(REGEX MATCHALL "\n[A-Za-z0-9_/]+\\." suites "\n${listing}")
+    endif()
+    if(NOT suites) # not built, or it crashes: the test that runs all of it tells
+        set(suites "\n${label}.")
+    endif()
+    foreach(suite IN LISTS suites)
+        string(REGEX REPLACE "^\n(.*)\\.$" "\\1" suite "${suite}")
+        add_test("${prefix}.${suite}" ${ARGN} "${binary}" "--gtest_filter=${suite}.*")
+        set_tests_properties("${prefix}.${suite}" PROPERTIES
+            TIMEOUT 900 LABELS "${label}" ENVIRONMENT "${environment}")
+    endforeach()
+endfunction()
