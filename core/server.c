@@ -47,6 +47,7 @@ struct server {
     uint32_t accepted;
     uint32_t live;
     int32_t error; /* to be reported */
+    int32_t lost;  /* why one of several sockets is no more: the next accept answers it */
     int spare;     /* EVL_ACCEPT_SHED: an fd to close when there is none left */
     int parked;    /* a connection that there was no memory for, or -1 */
     bool parked_tcp;
@@ -185,11 +186,19 @@ static bool is_budget_spent(server *sv) {
     return sv->accepted >= ACCEPT_MAX;
 }
 
+static int take_lost(server *sv) {
+    int error = sv->lost;
+    sv->lost = 0;
+    return error;
+}
+
 static int take_stream(server *sv, evl_stream **out) {
     evl_stream_handle *s;
     bool tcp = false;
     if (sv->paused || sv->stopped || is_full(sv) || is_budget_spent(sv) || has_rest(sv))
         return EVL_EAGAIN;
+    if (sv->lost != 0)
+        return take_lost(sv);
     int fd = next_fd(sv, &tcp);
     int rc = fd < 0 ? fd : evl_stream_make(sv->loop, fd, EVL_S_SOCKET | (tcp ? EVL_S_TCP : 0U), 0, &s);
     if (rc != 0 && fd >= 0) { /* it is not to be lost */
@@ -280,7 +289,7 @@ int32_t evl_server_accept_op(evl_server *handle, evl_op *op, evl_stream **out) {
 /* --- events ----------------------------------------------------------------------------------- */
 
 static bool may_find(const server *sv) {
-    bool found = sv->parked >= 0;
+    bool found = sv->parked >= 0 || sv->lost != 0;
     for (const listener *l = sv->first; l; l = l->next)
         found |= l->may_accept;
     return found;
@@ -300,14 +309,22 @@ static void wake_idlers(server *sv, int error) {
         evl_op_complete(evl_operation_at(evl_list_shift(&sv->idlers)), error);
 }
 
+static void remove_path(const listener *l, int fd);
+
 static void lose(listener *l, int fd, int error) {
     server *sv = l->of;
-    if (error != EVL_EBADF && error != EVL_ECLOSED)
-        (void)evl_sys.close(fd); /* the kernel would not watch it */
+    if (error != EVL_EBADF && error != EVL_ECLOSED) { /* the kernel would not watch it */
+        remove_path(l, fd);
+        (void)evl_sys.close(fd);
+    }
     bool left = false;
     for (const listener *other = sv->first; other; other = other->next)
         left |= other->io.fd >= 0;
     l->may_accept = false;
+    if (left && error != EVL_ECLOSED) { /* else the program knows */
+        sv->lost = error;
+        tell(sv);
+    }
     if (left)
         return;
     sv->stopped = true;
@@ -386,7 +403,7 @@ int32_t evl_server_resume(evl_server *handle) {
 }
 
 /* The path may name another server's socket by now. */
-static void remove_path(const listener *l) {
+static void remove_path(const listener *l, int fd) {
     struct {
         struct sockaddr_un address;
         char final_0; /* a path that fills its field has none of its own */
@@ -394,7 +411,7 @@ static void remove_path(const listener *l) {
     const char *path = at.address.sun_path;
     socklen_t len = sizeof at.address;
     struct stat st;
-    if (l->path_ino == 0 || evl_sys.getsockname(l->io.fd, (struct sockaddr *)&at.address, &len) != 0)
+    if (l->path_ino == 0 || evl_sys.getsockname(fd, (struct sockaddr *)&at.address, &len) != 0)
         return;
     if (evl_sys.lstat(path, &st) == 0 && st.st_ino == l->path_ino && st.st_dev == l->path_dev)
         (void)evl_sys.unlink(path);
@@ -405,7 +422,7 @@ static void close_listener(listener *l) {
     if (fd < 0)
         return;
     if (!evl_is_forked(l->of->loop))
-        remove_path(l);
+        remove_path(l, fd);
     evl_io_disown(&l->io);
     l->may_accept = false;
     (void)evl_sys.close(fd);
@@ -696,7 +713,11 @@ static bool is_stale(const evl_address *address) {
     int fd = evl_sys.socket(AF_UNIX, SOCK_STREAM, 0);
     if (fd < 0)
         return false;
-    bool refused = evl_sys.connect(fd, &address->u.any, address->length) != 0 && errno == ECONNREFUSED;
+    int rc;
+    do
+        rc = evl_sys.connect(fd, &address->u.any, address->length);
+    while (rc != 0 && errno == EINTR);
+    bool refused = rc != 0 && errno == ECONNREFUSED;
     (void)evl_sys.close(fd);
     return refused;
 }

@@ -67,7 +67,8 @@ EVL_API int32_t evl_passed_fds(evl_fd *fds, int32_t cap);
 EVL_API int32_t evl_server_on_connection(evl_server *server, evl_done_fn *fn, void *arg);
 
 /* Takes a connection that waits. EVL_EAGAIN: there is none, or 32 have been taken in this pass, or accepting
- * is paused. The stream is the caller's to close, and lives on when the server is closed. @since 0.1 */
+ * is paused. The stream is the caller's to close, and lives on when the server is closed. Also answers, once,
+ * why one of several sockets was lost (the kernel would not watch it); the others go on. @since 0.1 */
 EVL_API int32_t evl_server_accept(evl_server *server, evl_stream **out);
 
 /* The same as an operation: completes with 0, and has then stored the stream in *out. Any number may wait.

@@ -1,0 +1,81 @@
+// server_lost_test.cpp - sockets that the kernel will not watch any more: whoever accepts is told why, and
+// nothing is left behind.
+#include "servers.hpp"
+#include "sys.hpp"
+
+#include <sys/stat.h>
+
+using namespace servers;
+using support::Call;
+using support::Sys;
+
+namespace {
+
+// What says no when a socket is to be watched.
+Call watching(const World &w) {
+#if EVL_HAVE_EPOLL
+    if (w.on("epoll"))
+        return Call::epoll_ctl;
+#else
+    (void)w;
+#endif
+    return Call::fstat;
+}
+
+struct Two : Server {
+    explicit Two(World &world) : Server(world, nullptr, "localhost") { EXPECT_EQ(evl_server_sockets(s), 2); }
+};
+
+TEST(LostSocket, OneOfTwoIsToldByTheOperationThatWaits) {
+    World w;
+    Sys sys;
+    Two server(w);
+    Accept accept(w), next(w);
+    EXPECT_EQ(accept.start(server.s), 0);
+    sys.fail(watching(w), ENOMEM);
+    pump(w, [&] { return accept.done(); });
+    EXPECT_EQ(accept.result, EVL_ENOMEM);
+    EXPECT_EQ(accept.stream, nullptr);
+    ASSERT_EQ(evl_server_sockets(server.s), 1);
+    EXPECT_EQ(next.start(server.s), 0);
+    Fd peer = server.connect();
+    pump(w, [&] { return next.done(); });
+    EXPECT_EQ(next.result, 0) << "the other one goes on, and it was told once";
+}
+
+TEST(LostSocket, OneOfTwoIsToldByTheNextAccept) {
+    for (bool paused : {false, true}) {
+        World w;
+        Sys sys;
+        Two server(w);
+        server.take();
+        sys.fail(watching(w), ENOMEM);
+        passes(w);
+        EXPECT_EQ(server.errors, std::vector<int64_t>{EVL_ENOMEM});
+        if (paused) {
+            EXPECT_EQ(evl_server_pause(server.s), 0);
+            EXPECT_EQ(evl_server_resume(server.s), 0);
+        }
+        Fd peer = server.connect();
+        server.take(1);
+        EXPECT_EQ(server.errors.size(), 1u) << "once";
+    }
+}
+
+TEST(LostSocket, TheLastOneStopsTheServerAndTakesItsPathAlong) {
+    World w;
+    Sys sys;
+    std::string path = "/tmp/evloop-lost-" + std::to_string(::getpid());
+    evl_server *made = nullptr;
+    ASSERT_EQ(evl_server_listen_unix(w.loop, path.c_str(), nullptr, &made), 0);
+    Server server(w, made);
+    server.take();
+    sys.fail(watching(w), ENOMEM);
+    passes(w);
+    EXPECT_EQ(server.errors, std::vector<int64_t>{EVL_ENOMEM});
+    EXPECT_EQ(evl_server_sockets(made), 0);
+    struct stat st;
+    EXPECT_NE(::lstat(path.c_str(), &st), 0) << "nobody listens there";
+}
+
+} // namespace
