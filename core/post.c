@@ -169,8 +169,16 @@ int32_t evl_posts_record(evl_loop *loop, evl_record *out, int32_t cap) {
     return count;
 }
 
+/* Jobs that have returned are not among them: either an operation waits for one, or nobody does. */
 uint32_t evl_posts_left(evl_loop *loop) {
-    uint32_t left = atomic_load(&loop->posted);
+    uint32_t left = 0;
+    bool locked = !evl_is_forked(loop); /* else by a thread that is not here, perhaps */
+    if (locked)
+        (void)pthread_mutex_lock(&loop->lock);
+    for (int i = 0; i < EVL_POSTS; i++)
+        left += loop->posts[i].in_len;
+    if (locked)
+        (void)pthread_mutex_unlock(&loop->lock);
     for (int i = 0; i < EVL_POSTS; i++)
         left += loop->posts[i].batch_len - loop->posts[i].batch_pos;
     const evl_post_queue *records = &loop->posts[EVL_POST_RECORD];

@@ -281,6 +281,28 @@ TEST(Executor, TheLoopIsGoneBeforeTheJobIsDone) {
     }
 }
 
+TEST(Executor, Contract_12_ALateResultDoesNotHoldUpTheEnd) {
+    Gate next;
+    Scene t;
+    evl_executor *pool = pool_of(t.w, 1, 1);
+    evl_op *late = t.op(), *later = t.op();
+    ASSERT_EQ(t.submit(pool, late), 0);
+    t.gate.wait_begun(1);
+    EXPECT_EQ(evl_op_close(late), 0);
+    ASSERT_EQ(evl_executor_submit(pool, t.w.loop, later, Gate::job, &next, Gate::drop, 0), 0);
+    t.gate.open();
+    next.wait_begun(1); // and so the first has been handed to the loop, which has not looked
+    EXPECT_EQ(evl_op_close(later), 0);
+    EXPECT_EQ(t.gate.dropped, 0);
+    EXPECT_EQ(evl_loop_blockers(t.w.loop, nullptr, 0), 0);
+    EXPECT_EQ(t.w.close(), 0);
+    EXPECT_EQ(t.gate.dropped, 1);
+    next.open();
+    EXPECT_EQ(evl_executor_close(pool, EVL_CLOSE_DRAIN, INT64_MAX), 0);
+    until([&] { return next.dropped == 1; });
+    t.all_gone();
+}
+
 TEST(Executor, TheDefaultPoolGoesWithItsLoop) {
     std::atomic<int> ran = 0;
     {
