@@ -45,9 +45,13 @@ struct free_frame {
 };
 
 struct frame_lists {
-    static constexpr std::size_t step = 64; // sizes are rounded up to a multiple
-    static constexpr std::size_t lists = 32;
+    static constexpr std::size_t step = 32;
+    static constexpr std::size_t lists = 64;
     static constexpr std::size_t kept = 256 * 1024;
+
+    // Sizes are rounded up to a multiple of a step, less what most allocators put in front of a piece.
+    static constexpr std::size_t list_of(std::size_t size) noexcept { return (size + 7) / step; }
+    static constexpr std::size_t size_of(std::size_t list) noexcept { return (list + 1) * step - 8; }
 
     free_frame *head[lists];
     std::size_t bytes[lists];
@@ -56,7 +60,7 @@ struct frame_lists {
     void trim() noexcept {
         for (std::size_t list = 0; list < lists; list++) {
             while (free_frame *frame = head[list]) {
-                unpoison(frame, (list + 1) * step);
+                unpoison(frame, size_of(list));
                 head[list] = frame->next;
                 ::operator delete(frame);
             }
@@ -87,10 +91,10 @@ inline bool frames_open() noexcept {
 // Not inline in the caller, which may be a coroutine: the compiler would keep the address of `frames` over a
 // suspension, after which it may be another thread's. NULL: out of memory.
 [[gnu::noinline]] inline void *frame_new(std::size_t size) noexcept {
-    const std::size_t list = (size - 1) / frame_lists::step;
+    const std::size_t list = frame_lists::list_of(size);
     if (list >= frame_lists::lists)
         return ::operator new(size, std::nothrow);
-    const std::size_t rounded = (list + 1) * frame_lists::step;
+    const std::size_t rounded = frame_lists::size_of(list);
     free_frame *frame = frames.head[list];
     if (!frame)
         return ::operator new(rounded, std::nothrow);
@@ -101,8 +105,8 @@ inline bool frames_open() noexcept {
 }
 
 [[gnu::noinline]] inline void frame_delete(void *memory, std::size_t size) noexcept {
-    const std::size_t list = (size - 1) / frame_lists::step;
-    const std::size_t rounded = (list + 1) * frame_lists::step;
+    const std::size_t list = frame_lists::list_of(size);
+    const std::size_t rounded = frame_lists::size_of(list);
     if (list >= frame_lists::lists || !frames_open() || frames.bytes[list] + rounded > frame_lists::kept) {
         ::operator delete(memory);
         return;
