@@ -48,6 +48,9 @@ class Paused {
     bool before_;
 };
 
+// An fd that evloop was given for good.
+void give(int fd);
+
 // Whether the backend reports changes only: then what the kernel never says is not said either.
 void edges(bool only);
 

@@ -584,6 +584,11 @@ const std::vector<Scenario> &scenarios() {
         FAULTS_SCENARIO(piped),
         FAULTS_SCENARIO(inherited),
         FAULTS_SCENARIO(spliced),
+        FAULTS_SCENARIO(servers),
+        FAULTS_SCENARIO(servers_by_callback),
+        FAULTS_SCENARIO(servers_by_record),
+        FAULTS_SCENARIO(passed_sockets),
+        FAULTS_SCENARIO(connects),
         FAULTS_SCENARIO(look_ups),
         FAULTS_SCENARIO(paths),
         FAULTS_SCENARIO(children),
@@ -594,7 +599,7 @@ const std::vector<Scenario> &scenarios() {
 }
 
 const std::vector<Scenario> &larger_scenarios() {
-    static const std::vector<Scenario> list = {FAULTS_SCENARIO(servers), FAULTS_SCENARIO(crowd)};
+    static const std::vector<Scenario> list = {FAULTS_SCENARIO(crowd)};
     return list;
 #undef FAULTS_SCENARIO
 }

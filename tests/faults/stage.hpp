@@ -128,8 +128,12 @@ struct Scenario {
     void (*play)(Stage &stage);
 };
 
-void datagrams(Stage &stage);   // udp_scenario.cpp
-void servers(Stage &stage);     // server_scenario.cpp
+void datagrams(Stage &stage); // udp_scenario.cpp
+void servers(Stage &stage);   // server_scenario.cpp
+void servers_by_callback(Stage &stage);
+void servers_by_record(Stage &stage);
+void passed_sockets(Stage &stage);
+void connects(Stage &stage);
 void connections(Stage &stage); // stream_scenario.cpp
 void unix_connections(Stage &stage);
 void piped(Stage &stage);

@@ -33,6 +33,28 @@ void end(Ends &ends) {
     end(std::exchange(ends.far, nullptr));
 }
 
+Address local_of(Stage &s, const evl_server *server, int32_t n) {
+    Address out;
+    int32_t length = 0;
+    for (int i = 0; i < 2 && length <= 0; i++)
+        length = s.attempt([&] { return evl_server_local(server, n, out.bytes, sizeof out.bytes); });
+    out.length = length > 0 ? static_cast<uint32_t>(length) : 0;
+    return out;
+}
+
+Ends meet(Stage &s, evl_server *server, const std::function<int32_t(evl_op *op, evl_stream **out)> &connect) {
+    Ends ends;
+    Step accepted(s), made(s);
+    if (accepted.start([&](evl_op *op) { return evl_server_accept_op(server, op, &ends.far); }) &&
+        made.start([&](evl_op *op) { return connect(op, &ends.near); })) {
+        s.run_until([&] { return made.times > 0 && (accepted.times > 0 || made.result < 0); });
+        s.expect(ends.both(), "they meet");
+    }
+    EXPECT_EQ(ends.near != nullptr, made.times > 0 && made.result == 0) << "a stream, or an error";
+    EXPECT_EQ(ends.far != nullptr, accepted.times > 0 && accepted.result == 0);
+    return ends;
+}
+
 // As two pieces and once more.
 static bool say(Stage &s, evl_stream *to, const std::string &text) {
     auto length = static_cast<int64_t>(text.size());

@@ -36,6 +36,18 @@ struct Ends {
 void end(evl_stream *stream); // at once; NULL: nothing
 void end(Ends &ends);
 
+struct Address {
+    alignas(8) unsigned char bytes[EVL_ADDRESS_SIZE] = {};
+    uint32_t length = 0;
+};
+
+// Of a server's n-th socket; of length 0 when the kernel would not say, twice.
+Address local_of(Stage &stage, const evl_server *server, int32_t n = 0);
+
+// Two streams that evloop connects and accepts.
+Ends meet(Stage &stage, evl_server *server,
+          const std::function<int32_t(evl_op *op, evl_stream **out)> &connect);
+
 // Whether what is written on one side is read on the other.
 bool talk(Stage &stage, evl_stream *from, evl_stream *to, const std::string &text);
 

@@ -110,33 +110,18 @@ void converse(Stage &s, Ends &ends) {
     end(ends);
 }
 
-// A connection of TCP or of Unix sockets, made by evloop on both sides.
-Ends meet(Stage &s, evl_server *server, const std::function<int32_t(evl_op *, evl_stream **)> &connect) {
-    Ends ends;
-    Step accepted(s), made(s);
-    if (made.start([&](evl_op *op) { return connect(op, &ends.near); }) &&
-        accepted.start([&](evl_op *op) { return evl_server_accept_op(server, op, &ends.far); })) {
-        s.run_until([&] { return made.times > 0 && (accepted.times > 0 || made.result < 0); });
-        s.expect(ends.both(), "they meet");
-    }
-    EXPECT_EQ(ends.near != nullptr, made.times > 0 && made.result == 0) << "a stream, or an error";
-    EXPECT_EQ(ends.far != nullptr, accepted.times > 0 && accepted.result == 0);
-    return ends;
-}
-
 } // namespace
 
 // All that streams do, over TCP.
 void connections(Stage &s) {
     evl_server *server = nullptr;
-    alignas(8) unsigned char address[EVL_ADDRESS_SIZE];
     if (!s.make() ||
         s.attempt([&] { return evl_server_listen(s.loop, "127.0.0.1", "0", nullptr, &server); }) != 0)
         return;
-    int32_t length = s.attempt([&] { return evl_server_local(server, 0, address, sizeof address); });
-    if (length > 0) {
+    Address address = local_of(s, server);
+    if (address.length > 0) {
         Ends ends = meet(s, server, [&](evl_op *op, evl_stream **out) {
-            return evl_connect_to(s.loop, op, address, static_cast<uint32_t>(length), nullptr, out);
+            return evl_connect_to(s.loop, op, address.bytes, address.length, nullptr, out);
         });
         for (evl_stream *stream : {ends.near, ends.far})
             if (stream)

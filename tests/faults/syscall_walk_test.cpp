@@ -52,6 +52,10 @@ bool may_be_told(const Fault &fault, int64_t code) {
     int native = fault.err < 0 ? EVL_FAULT_ROW(0) - fault.err : fault.err;
     if (code == code_of(native))
         return true;
+    bool of_path = fault.call == Call::socket || fault.call == Call::connect || fault.call == Call::lstat ||
+                   fault.call == Call::unlink;
+    if (of_path && code == EVL_EADDRINUSE) // of which it is not known that nobody listens there
+        return true;
     if (fault.call == Call::socket && native == EAFNOSUPPORT) // no server has an address of that family
         return code == EVL_EADDRNOTAVAIL;
     if (fault.call == Call::if_index) // there is no such host

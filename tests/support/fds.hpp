@@ -18,6 +18,7 @@ class Fd {
 
     operator int() const { return fd_; }
     void close();
+    void release() { fd_ = -1; } // it is somebody else's
 
     // Writes n bytes, or as many as fit for n < 0; answers how many went.
     long put(long n = 1) const;
