@@ -269,7 +269,7 @@ ssize_t short_pread(int fd, void *buf, size_t len, int64_t offset) {
 
 // The first row alone.
 int short_sendmmsg(int fd, evl_mmsg *rows, unsigned n, int flags) {
-    int err = due(Call::sendmmsg);
+    int err = due_if_true(Call::sendmmsg, fd, POLLOUT);
     return err > 0 ? fail(err) : real.sendmmsg(fd, rows, err ? 1 : n, flags);
 }
 
