@@ -26,7 +26,7 @@ typedef struct race {
     evl_op lookup;
     evl_addresses *found;
     evl_op stagger;
-    evl_op retry;
+    evl_rest retry;
     int64_t stagger_ns, retry_ns;
     evl_address local; /* length 0: none */
     uint32_t families; /* EVL_NAME_IPV4, EVL_NAME_IPV6; 0: any */
@@ -58,7 +58,7 @@ static void free_race(race *r) {
     evl_mem *mem = &r->loop->mem;
     (void)evl_op_close(&r->lookup);
     (void)evl_op_close(&r->stagger);
-    (void)evl_op_close(&r->retry);
+    evl_list_unlink(&r->retry.link);
     stop_attempts(r);
     evl_addresses_free(r->found);
     if (r->winner >= 0)
@@ -101,7 +101,7 @@ static void win(race *r, attempt *a) {
     r->running--;
     stop_attempts(r);
     (void)evl_op_close(&r->stagger);
-    (void)evl_op_close(&r->retry);
+    evl_list_unlink(&r->retry.link);
     if (tcp)
         (void)evl_sys.setsockopt(r->winner, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     r->op->count = tcp;
@@ -164,17 +164,17 @@ static int go_on(attempt *a) {
     race *r = a->race;
     int rc = try_connect(a);
     if (rc == EVL_EAGAIN && a->address.u.any.sa_family == AF_UNIX) {
-        rc = evl_sleep(r->loop, &r->retry, r->retry_ns);
+        evl_rest_begin(r->loop, &r->retry, r->retry_ns);
         r->retry_ns = r->retry_ns * 2 < RETRY_MAX ? r->retry_ns * 2 : RETRY_MAX;
-        return rc;
+        return 0;
     }
     return rc != 0 ? rc : evl_wait_fd(r->loop, &a->op, a->fd, EVL_WRITE);
 }
 
-static void retry(void *arg, int64_t result) {
+static void retry(void *arg) {
     race *r = arg;
     attempt *a = &r->attempts[r->next - 1];
-    int rc = result < 0 ? (int)result : go_on(a);
+    int rc = go_on(a);
     if (rc == 1)
         win(r, a);
     else if (rc < 0)
@@ -331,7 +331,8 @@ static int new_race(evl_loop *loop, evl_op *op, const evl_connect_options *optio
     r->retry_ns = RETRY;
     evl_op_init_chore(&r->lookup, looked_up, r);
     evl_op_init_chore(&r->stagger, staggered, r);
-    evl_op_init_chore(&r->retry, retry, r);
+    r->retry.fn = retry;
+    r->retry.arg = r;
     rc = read_options(r, options, flags);
     if (rc != 0) {
         free_race(r);

@@ -1,6 +1,20 @@
 /* embed.c - living in a host's loop: an fd that tells when there is work, or rows to wait for. */
 #include "loop.h"
 
+/* A virtual clock does not move by waiting. */
+static int64_t next_alarm(evl_loop *loop) {
+    int64_t deadline = evl_rests_until(loop);
+    if (loop->clock.mode != EVL_CLOCK_REAL)
+        return deadline;
+    int64_t timer = evl_tq_next(&loop->timers);
+    deadline = timer < deadline ? timer : deadline;
+    if (loop->handles[EVL_KIND_WALL].live != 0) {
+        int64_t now = evl_monotonic(), wall = evl_saturated_add(now, evl_wall_wait(loop));
+        deadline = wall < deadline ? wall : deadline;
+    }
+    return deadline;
+}
+
 /* Outside of run the host waits: deferred calls show by a wake, deadlines by the backend's alarm, changed
  * interest by being sent at once. */
 void evl_embed_update(evl_loop *loop) {
@@ -9,13 +23,7 @@ void evl_embed_update(evl_loop *loop) {
     evl_io_flush(loop);
     if (evl_is_ready(loop) || evl_is_asked(loop))
         evl_notify(loop);
-    if (loop->clock.mode != EVL_CLOCK_REAL)
-        return;
-    int64_t deadline = evl_tq_next(&loop->timers);
-    if (loop->handles[EVL_KIND_WALL].live != 0) {
-        int64_t now = evl_monotonic(), wall = evl_saturated_add(now, evl_wall_wait(loop));
-        deadline = wall < deadline ? wall : deadline;
-    }
+    int64_t deadline = next_alarm(loop);
     if (deadline == loop->armed)
         return;
     int rc = loop->backend->arm(loop->state, deadline);
@@ -51,10 +59,10 @@ static int64_t host_timeout(evl_loop *loop) {
         return 0;
     int64_t wait = evl_wait_time(loop, evl_clock_read(&loop->clock), -1);
     if (loop->clock.mode != EVL_CLOCK_JUMP || wait == 0)
-        return wait;
+        return evl_rests_wait(loop, wait);
     bool may_jump = atomic_load(&loop->holds) == 0 && loop->jobs == 0 &&
                     evl_time_left(loop, loop->clock.virtual_) != EVL_NEVER;
-    return may_jump ? 0 : -1;
+    return may_jump ? 0 : evl_rests_wait(loop, -1);
 }
 
 int32_t evl_loop_prepare(evl_loop *loop, evl_poll_row *rows, int32_t cap, int64_t *timeout_ns) {
@@ -110,7 +118,7 @@ static int32_t dispatch(evl_loop *loop, const evl_poll_row *rows, int32_t count)
         return atomic_load(&loop->stop_result);
     }
     bool more = n == EVL_EVENT_MAX || n == EVL_EINTR || evl_is_ready(loop) || evl_is_asked(loop) ||
-                evl_wait_time(loop, loop->now, -1) == 0;
+                evl_wait_time(loop, loop->now, -1) == 0 || evl_rests_wait(loop, -1) == 0;
     return more ? 1 : 0;
 }
 

@@ -76,6 +76,7 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
     for (int i = 0; i < 3; i++)
         evl_list_init(&loop->hooks[i]);
     evl_list_init(&loop->signals);
+    evl_list_init(&loop->rests);
     evl_node_set(&loop->stop_notice, EVL_KIND_STOP, NULL, NULL);
     evl_node_set(&loop->call_notice, EVL_KIND_CALLBACKS, NULL, NULL);
     evl_list_init(&loop->pending);

@@ -216,6 +216,7 @@ struct evl_loop {
     evl_timer_queue walls;    /* by wall-clock time */
     int64_t wall_offset;      /* of a virtual clock: wall-clock time minus time */
     evl_watcher wall_watcher; /* hears of a changed wall clock; fd -1 until there is a wall-clock timer */
+    evl_link rests;           /* evl_rest.link */
     evl_link hooks[3];
     evl_link *next_hook;  /* while hooks run */
     bool pulling;         /* inside evl_loop_records, which runs no user code */
@@ -459,6 +460,21 @@ int64_t evl_wall_wait(evl_loop *loop);
 void evl_wall_changed(evl_loop *loop);
 void evl_wall_requeue(evl_loop *loop, bool forked); /* into a new kernel queue */
 void evl_wall_close(evl_loop *loop);
+
+/* rest.c: a wait for what the system will have more of later, which follows the real clock whatever the
+ * loop's. It does not keep the loop alive, allocates nothing, and is called while the loop collects. */
+typedef struct evl_rest {
+    evl_link link; /* linked: it waits */
+    int64_t until; /* of evl_monotonic */
+    evl_fn *fn;
+    void *arg;
+} evl_rest;
+
+void evl_rest_begin(evl_loop *loop, evl_rest *rest, int64_t ns);
+int64_t evl_rests_wait(const evl_loop *loop,
+                       int64_t limit);         /* until the first is over, and at most `limit` */
+int64_t evl_rests_until(const evl_loop *loop); /* EVL_NEVER: there is none */
+void evl_rests_due(evl_loop *loop);
 
 /* signal.c */
 extern const evl_handle_type evl_signal_type;

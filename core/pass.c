@@ -3,10 +3,19 @@
 
 /* --- the wait --------------------------------------------------------------------------------- */
 
+/* An operation that takes what the kernel brings, without a handle that says so. */
+static bool awaits_kernel(const evl_loop *loop) {
+    for (const evl_link *link = loop->pending.next; link != &loop->pending; link = link->next)
+        if (EVL_OWNER(link, evl_operation, peers)->type->tries)
+            return true;
+    return false;
+}
+
 bool evl_time_is_up(const evl_loop *loop) {
     return loop->clock.mode == EVL_CLOCK_MANUAL && loop->outside == 0 && loop->jobs == 0 &&
            !evl_is_ready(loop) && !evl_is_asked(loop) && atomic_load(&loop->holds) == 0 &&
-           evl_time_left((evl_loop *)(uintptr_t)loop, loop->clock.virtual_) != 0;
+           evl_list_empty(&loop->rests) &&
+           evl_time_left((evl_loop *)(uintptr_t)loop, loop->clock.virtual_) != 0 && !awaits_kernel(loop);
 }
 
 /* From now to the next deadline of either clock; EVL_NEVER if there is none. */
@@ -60,6 +69,8 @@ static int sleep_in_kernel(evl_loop *loop, evl_kernel_event *events, int64_t tim
         if (loop->busy_since != 0 && timeout_ns != 0)
             count_busy(loop, begin - loop->busy_since);
     }
+    if (EVL_UNLIKELY(!evl_list_empty(&loop->rests)))
+        timeout_ns = evl_rests_wait(loop, timeout_ns);
     atomic_store(&loop->sleeping, true);
     if (evl_is_asked(loop))
         timeout_ns = 0;
@@ -127,6 +138,8 @@ int evl_after_poll(evl_loop *loop, const evl_kernel_event *events, int n) {
     evl_io_events(loop, events, n);
     if (evl_may_be_due(loop))
         evl_timers_due(loop);
+    if (EVL_UNLIKELY(!evl_list_empty(&loop->rests)))
+        evl_rests_due(loop);
     if (!evl_list_empty(&loop->chores))
         evl_chores_run(loop);
     return 0;

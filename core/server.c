@@ -41,7 +41,7 @@ struct server {
     evl_link waiting;      /* evl_operation.node: accept */
     evl_operation *trying; /* the first of them, while it is ready */
     evl_link idlers;       /* evl_operation.node: on_idle */
-    evl_op backoff;        /* waits at the fd limit */
+    evl_rest backoff;      /* at the fd limit */
     int64_t backoff_ns;
     uint64_t pass; /* of which `accepted` counts */
     uint32_t accepted;
@@ -64,7 +64,7 @@ static bool is_full(const server *sv) {
     return sv->options.max_connections != 0 && sv->live >= sv->options.max_connections;
 }
 
-static bool has_rest(const server *sv) { return evl_op_active(&sv->backoff) == 1; }
+static bool has_rest(const server *sv) { return evl_linked(&sv->backoff.link); }
 
 static bool wants(const server *sv) {
     bool somebody = sv->pushes || sv->trying || !evl_list_empty(&sv->waiting);
@@ -92,16 +92,15 @@ static void tell(server *sv) {
 
 /* At the fd limit, or without memory. */
 static void rest(server *sv) {
-    (void)evl_sleep(sv->loop, &sv->backoff, sv->backoff_ns);
+    evl_rest_begin(sv->loop, &sv->backoff, sv->backoff_ns);
     sv->backoff_ns = sv->backoff_ns * 2 < BACKOFF_MAX ? sv->backoff_ns * 2 : BACKOFF_MAX;
     update(sv);
 }
 
 static int open_spare(void) { return evl_sys.socket(AF_UNIX, SOCK_STREAM, 0); }
 
-static void rested(void *arg, int64_t result) {
+static void rested(void *arg) {
     server *sv = arg;
-    (void)result;
     if (sv->options.at_fd_limit == EVL_ACCEPT_SHED && sv->spare < 0)
         sv->spare = open_spare(); /* somebody else was faster */
     if (sv->parked >= 0)
@@ -430,7 +429,7 @@ static void close_listener(listener *l) {
 
 static void stop(server *sv) {
     sv->stopped = true;
-    (void)evl_op_close(&sv->backoff);
+    evl_list_unlink(&sv->backoff.link);
     for (listener *l = sv->first; l; l = l->next)
         close_listener(l);
     int *fds[] = {&sv->parked, &sv->spare};
@@ -624,7 +623,8 @@ static int new_server(evl_loop *loop, const evl_server_options *given, server **
     evl_list_init(&sv->clients);
     evl_list_init(&sv->waiting);
     evl_list_init(&sv->idlers);
-    evl_op_init_chore(&sv->backoff, rested, sv);
+    sv->backoff.fn = rested;
+    sv->backoff.arg = sv;
     if (options.at_fd_limit == EVL_ACCEPT_SHED)
         sv->spare = open_spare();
     *out = sv;

@@ -28,7 +28,8 @@ enum {
  *
  * EVL_CLOCK_MANUAL moves only by evl_clock_advance; a run that only time could end answers EVL_EDEADLK.
  * EVL_CLOCK_JUMP moves by evl_clock_advance, and by itself to the next deadline when nothing is ready, a poll
- * found nothing, no post is queued and there is no evl_loop_hold. */
+ * found nothing, no post is queued and there is no evl_loop_hold. Where the system is to have more of
+ * something later, as fds for a server, the wait is real with every clock. */
 enum { EVL_CLOCK_REAL = 0, EVL_CLOCK_MANUAL = 1, EVL_CLOCK_JUMP = 2 };
 
 /* Allocates, resizes and frees: ptr NULL allocates, new_size 0 frees (and answers NULL), otherwise resizes.
@@ -110,10 +111,11 @@ EVL_API int32_t evl_loop_unhold(evl_loop *loop);
 /* 1 if run would find something alive, 0 if not, or an error. @since 0.1 */
 EVL_API int32_t evl_loop_alive(const evl_loop *loop);
 
-/* After a fork, in the child: gives the loop a kernel queue of its own and everything on it goes on. Until
- * then every call but close, cancel, stop and destroy answers EVL_EFORK there. Answers 0 also where there was
- * nothing to repair. On failure the loop stays as it was and the call may be tried again.
- * Errors: EVL_ENOMEM, EVL_EMFILE, EVL_ENFILE. @since 0.1 */
+/* After a fork, in the child: gives the loop a kernel queue of its own and everything on it goes on, but
+ * what threads worked on, jobs and names: those operations complete with EVL_EFORK. Until then every call but
+ * close, cancel, stop and destroy answers EVL_EFORK there. Answers 0 also where there was nothing to repair.
+ * On failure the loop stays as it was and the call may be tried again. Errors: EVL_ENOMEM, EVL_EMFILE,
+ * EVL_ENFILE. @since 0.1 */
 EVL_API int32_t evl_loop_fork(evl_loop *loop);
 
 /* The name of the backend this loop uses; static. NULL for NULL. @since 0.1 */

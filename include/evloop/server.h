@@ -16,7 +16,8 @@ enum { EVL_SERVER_REUSE_PORT = 1, EVL_SERVER_KEEP_PATH = 2, EVL_SERVER_SHARED = 
 
 /* What to do when there is no room for one more fd. */
 enum {
-    EVL_ACCEPT_PAUSE = 0, /* stop accepting and try again, after 5 ms at first and 1 s at most */
+    EVL_ACCEPT_PAUSE = 0, /* stop accepting and try again, after 5 ms at first and 1 s at most; they are real,
+                             whatever the loop's clock */
     EVL_ACCEPT_SHED = 1,  /* accept with an fd that is kept back for that, and close at once */
     EVL_ACCEPT_REPORT = 2 /* evl_server_accept answers the error, and the operation completes with it */
 };

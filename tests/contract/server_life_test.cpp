@@ -293,31 +293,6 @@ TEST(ServerAccept, PauseAndResume) {
 
 // --- at the fd limit --------------------------------------------------------------------------------------
 
-TEST(Contract_15, AtTheFdLimitItPausesAndNeverSpins) {
-    for (bool by_op : {false, true}) {
-        World w;
-        Sys sys;
-        Served served(w);
-        Fd client = served.client();
-        evl_stream *s = nullptr;
-        Wait op(w);
-        sys.fail(Call::accept, EMFILE, 0, 4);
-        int64_t begin = evl_time(w.loop);
-        if (by_op) {
-            EXPECT_EQ(evl_server_accept_op(served.server, op.op, &s), 0);
-        } else {
-            served.serve();
-        }
-        uint64_t passes_before = w.metrics().passes;
-        while (!op.done() && served.streams.empty())
-            w.once();
-        EXPECT_EQ(evl_time(w.loop) - begin, (5 + 10 + 20 + 40) * ms);
-        EXPECT_LE(w.metrics().passes - passes_before, 20u);
-        EXPECT_EQ(sys.calls(Call::accept), by_op ? 5u : 6u) << "one for each try";
-        evl_close(served.server);
-    }
-}
-
 TEST(Contract_15, ItMayReport) {
     for (int err : {EMFILE, ENFILE, ENOMEM, ENOBUFS}) {
         World w;

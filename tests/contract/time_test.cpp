@@ -3,7 +3,9 @@
 
 #include <atomic>
 #include <cerrno>
+#include <sys/socket.h>
 #include <thread>
+#include <unistd.h>
 
 using namespace support;
 
@@ -245,6 +247,33 @@ TEST(Time, Contract_03_ManualClockThatOnlyItsAdvanceCouldMoveIsADeadlock) {
     evl_clock_advance(w.loop, 1);
     EXPECT_EQ(w.run(), EVL_RUN_DONE);
     EXPECT_EQ(w.log(), "io timer");
+}
+
+TEST(Time, Contract_03_WhatTheKernelMayEndIsNoDeadlock) {
+    World w({.clock = EVL_CLOCK_MANUAL});
+    w.timer_in(1, w.says("timer"));
+    Pair pair;
+    evl_stream *stream = nullptr;
+    ASSERT_EQ(evl_stream_open(w.loop, ::dup(pair.a), 0, &stream), 0);
+    char byte = 0;
+    ASSERT_EQ(evl_stream_read(stream, w.op(w.says("read")), &byte, 1), 0);
+    pair.b.put();
+    EXPECT_EQ(w.once(), EVL_RUN_ALIVE);
+    EXPECT_EQ(w.once(), EVL_EDEADLK);
+    evl_server *server = nullptr;
+    ASSERT_EQ(evl_server_listen(w.loop, "127.0.0.1", "0", nullptr, &server), 0);
+    evl_stream *accepted = nullptr;
+    evl_op *accept = w.op(w.says("accepted"));
+    ASSERT_EQ(evl_server_accept_op(server, accept, &accepted), 0);
+    sockaddr_storage to{};
+    int32_t length = evl_server_local(server, 0, &to, sizeof to);
+    Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(::connect(client, reinterpret_cast<sockaddr *>(&to), static_cast<socklen_t>(length)), 0);
+    while (evl_op_active(accept))
+        ASSERT_EQ(w.once(), EVL_RUN_ALIVE);
+    EXPECT_EQ(w.once(), EVL_EDEADLK);
+    EXPECT_EQ(w.log(), "read accepted");
+    EXPECT_EQ(w.destroy(), 0);
 }
 
 TEST(Time, Contract_03_AHoldIsNoDeadlock) {
