@@ -194,7 +194,9 @@ static int take_lost(server *sv) {
 static int take_stream(server *sv, evl_stream **out) {
     evl_stream_handle *s;
     bool tcp = false;
-    if (sv->paused || sv->stopped || is_full(sv) || is_budget_spent(sv) || has_rest(sv))
+    if (sv->stopped)
+        return EVL_ECLOSED;
+    if (sv->paused || is_full(sv) || is_budget_spent(sv) || has_rest(sv))
         return EVL_EAGAIN;
     if (sv->lost != 0)
         return take_lost(sv);
@@ -705,12 +707,14 @@ static int set_up(int fd, int family, uint32_t flags) {
     return rc;
 }
 
-/* A socket in the file system that nobody listens on. */
+/* A socket in the file system that nobody has any more. Another kind of socket cannot be connected to it
+ * (EPROTOTYPE), but is refused only where there is none: so whoever has it is not disturbed by the question.
+ */
 static bool is_stale(const evl_address *address) {
     struct stat st;
     if (evl_sys.lstat(address->u.path.sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
         return false;
-    int fd = evl_sys.socket(AF_UNIX, SOCK_STREAM, 0);
+    int fd = evl_sys.socket(AF_UNIX, SOCK_DGRAM, 0);
     if (fd < 0)
         return false;
     int rc;

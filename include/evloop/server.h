@@ -41,8 +41,9 @@ EVL_API int32_t evl_server_listen(evl_loop *loop, const char *host, const char *
                                   const evl_server_options *options, evl_server **out);
 
 /* The same on addresses: those of a list, where one that stands there twice is one socket; on one; or on a
- * Unix path ("@name": an abstract one). A path that nobody listens on any more is replaced; at the end it is
- * removed if it still is ours. @since 0.1 */
+ * Unix path ("@name": an abstract one). A path whose socket nobody has open any more is replaced, and who
+ * has it open does not notice that it was asked for; at the end the path is removed if it still is ours.
+ * @since 0.1 */
 EVL_API int32_t evl_server_listen_any(evl_loop *loop, const evl_addresses *addresses,
                                       const evl_server_options *options, evl_server **out);
 EVL_API int32_t evl_server_listen_on(evl_loop *loop, const void *address, uint32_t length,
@@ -68,8 +69,9 @@ EVL_API int32_t evl_passed_fds(evl_fd *fds, int32_t cap);
 EVL_API int32_t evl_server_on_connection(evl_server *server, evl_done_fn *fn, void *arg);
 
 /* Takes a connection that waits. EVL_EAGAIN: there is none, or 32 have been taken in this pass, or accepting
- * is paused. The stream is the caller's to close, and lives on when the server is closed. Also answers, once,
- * why one of several sockets was lost (the kernel would not watch it); the others go on. @since 0.1 */
+ * is paused. EVL_ECLOSED: the server has stopped, or its last socket is lost. The stream is the caller's to
+ * close, and lives on when the server is closed. Also answers, once, why one of several sockets was lost (the
+ * kernel would not watch it); the others go on. @since 0.1 */
 EVL_API int32_t evl_server_accept(evl_server *server, evl_stream **out);
 
 /* The same as an operation: completes with 0, and has then stored the stream in *out. Any number may wait.

@@ -382,7 +382,7 @@ TEST(ServerStop, EndsTheListenersOnly) {
     passes(w);
     EXPECT_EQ(waiting.result, EVL_ECLOSED);
     EXPECT_EQ(evl_server_sockets(served.server), 0);
-    EXPECT_EQ(evl_server_accept(served.server, &s), EVL_EAGAIN);
+    EXPECT_EQ(evl_server_accept(served.server, &s), EVL_ECLOSED);
     EXPECT_EQ(evl_server_accept_op(served.server, late.op, &s), EVL_ECLOSED);
     EXPECT_EQ(evl_server_on_connection(served.server, nullptr, nullptr), EVL_ECLOSED);
     EXPECT_EQ(evl_server_connections(served.server), 1);
@@ -606,6 +606,7 @@ TEST(ServerFd, EvlFdClosing) {
     passes(w);
     EXPECT_EQ(op.result, EVL_ECLOSED);
     EXPECT_EQ(served.last, EVL_ECLOSED) << "nothing will come any more";
+    EXPECT_EQ(evl_server_accept(served.server, &s), EVL_ECLOSED);
     EXPECT_EQ(served.calls, 1);
     EXPECT_EQ(evl_loop_alive(w.loop), 0);
 }

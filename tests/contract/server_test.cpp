@@ -340,8 +340,18 @@ TEST(Server, OnlyAStalePathIsReplaced) {
     evl_server *server = nullptr;
     EXPECT_EQ(evl_server_listen_unix(w.loop, path.c_str(), nullptr, &server), EVL_EADDRINUSE);
     EXPECT_TRUE(exists(path));
+    EXPECT_LT(::accept4(alive, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK), 0) << "nobody has called";
     alive.close();
     EXPECT_EQ(evl_close(listen_unix(w, path)), 0);
+    for (int type : {SOCK_STREAM, SOCK_DGRAM}) {
+        Fd bound(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
+        Address address = unix_address(path);
+        ASSERT_EQ(::bind(bound, address.get(), address.length), 0);
+        EXPECT_EQ(evl_server_listen_unix(w.loop, path.c_str(), nullptr, &server), EVL_EADDRINUSE)
+            << "somebody is about to listen, or is of another kind";
+        bound.close();
+        EXPECT_EQ(evl_close(listen_unix(w, path)), 0);
+    }
     Fd file(::open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     EXPECT_EQ(evl_server_listen_unix(w.loop, path.c_str(), nullptr, &server), EVL_EADDRINUSE);
     EXPECT_EQ(::unlink(path.c_str()), 0) << "a file is nobody's socket";
