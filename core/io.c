@@ -257,11 +257,26 @@ static int check_wishes(const evl_loop *loop, uint32_t mask, uint32_t flags) {
     return 0;
 }
 
+/* Who owns an fd shares it with nobody. Whether the number still names what is watched costs one kernel call;
+ * if not, whoever watches it has ended. */
+static bool is_taken(evl_loop *loop, evl_watcher *first) {
+    int fd = first->fd, rc = 0;
+    uint32_t armed = with_edge(first, first->armed);
+    if (armed != 0)
+        rc = loop->backend->prove(loop->state, fd, armed, armed, evl_io_tag(first));
+    if (rc != EVL_ENOENT && rc != EVL_EBADF)
+        return true;
+    end_watchers(loop, fd, EVL_EBADF);
+    return false;
+}
+
 /* Adds a watcher that is filled in, or gives it back. */
 static int attach(evl_loop *loop, evl_watcher *io) {
     evl_watcher *first = first_of(loop, io->fd);
     int rc = EVL_ENOTSUP;
-    if (first && (is_owner(first) || is_owner(io)))
+    if (first && is_owner(first) && !is_taken(loop, first))
+        first = NULL;
+    if (first && is_owner(first))
         rc = EVL_EEXIST;
     else if (evl_io_has_tag(io))
         rc = first ? add_another(loop, first, io) : add_first(loop, io);
@@ -320,7 +335,8 @@ int evl_io_own(evl_watcher *io, int fd, uint32_t mask, bool edge) {
     io->odd = UINT32_MAX;
     evl_io_forget(loop, fd);
     evl_watcher *first = first_of(loop, fd);
-    int rc = first ? EVL_EEXIST : evl_io_has_tag(io) ? add_first(loop, io) : EVL_ENOTSUP;
+    bool taken = first && is_taken(loop, first);
+    int rc = taken ? EVL_EEXIST : evl_io_has_tag(io) ? add_first(loop, io) : EVL_ENOTSUP;
     if (rc != 0)
         io->fd = -1;
     return rc;

@@ -1,5 +1,5 @@
-// server_lost_test.cpp - sockets that the kernel will not watch any more: whoever accepts is told why, and
-// nothing is left behind.
+// server_lost_test.cpp - sockets that the kernel will not watch any more, or that are not there any more:
+// whoever accepts is told why, and nothing is left behind.
 #include "servers.hpp"
 #include "sys.hpp"
 
@@ -76,6 +76,39 @@ TEST(LostSocket, TheLastOneStopsTheServerAndTakesItsPathAlong) {
     EXPECT_EQ(evl_server_sockets(made), 0);
     struct stat st;
     EXPECT_NE(::lstat(path.c_str(), &st), 0) << "nobody listens there";
+}
+
+// A number that the program closed under a watcher, a stream or a server is the next connection's.
+TEST(LostSocket, ItsNumberIsAConnections) {
+    enum { watcher, stream, listener, kinds };
+    for (int kind = 0; kind < kinds; kind++) {
+        World w;
+        Server server(w), other(w);
+        Pair pair;
+        Read read(w);
+        int64_t heard = 0;
+        server.take();
+        other.take();
+        passes(w);
+        int number = kind == listener ? evl_server_fd(other.s, 0) : ::fcntl(pair.a, F_DUPFD_CLOEXEC, 0);
+        evl_io *io = nullptr;
+        evl_stream *s = nullptr;
+        if (kind == watcher) {
+            EXPECT_EQ(evl_io_new(w.loop, number, EVL_READ, 0, World::done(),
+                                 w.arg([&](int64_t result) { heard = result; }), &io),
+                      0);
+        } else if (kind == stream) {
+            ASSERT_EQ(evl_stream_open(w.loop, number, 0, &s), 0);
+            EXPECT_EQ(read.some(s), 0);
+        }
+        passes(w);
+        Fd peer = server.connect();
+        ::close(number);
+        server.take(1);
+        passes(w);
+        EXPECT_EQ(info(server.streams[0]).fd, number) << kind;
+        EXPECT_EQ(kind == watcher ? heard : kind == stream ? read.result : other.errors.at(0), EVL_EBADF);
+    }
 }
 
 } // namespace
