@@ -55,8 +55,6 @@ struct evl_executor {
 /* In a forked child there are no threads, and the lock may be held for ever by one that is not there. */
 static bool is_parents(const evl_executor *pool) { return pool->generation != evl_fork_now(); }
 
-bool evl_executor_is_parents(const evl_executor *pool) { return is_parents(pool); }
-
 static void lock(evl_executor *pool) {
     if (!is_parents(pool))
         (void)pthread_mutex_lock(&pool->lock);
@@ -213,8 +211,9 @@ void evl_job_leave(evl_operation *op) {
     job->op = NULL;
     bool never = job->state == JOB_QUEUED || (job->state == JOB_RUNNING && is_parents(pool));
     if (never) {
+        pool->info.queued -= job->state == JOB_QUEUED;
+        pool->info.running -= job->state == JOB_RUNNING;
         evl_list_unlink(&job->link);
-        pool->info.queued--;
         pool->info.canceled++;
         if (is_quiet(pool))
             (void)pthread_cond_broadcast(&pool->quiet);
@@ -231,7 +230,8 @@ static void refuse_job(evl_operation *op) {
     evl_drop_later(op->loop, (evl_fn *)(uintptr_t)op->until, op->value);
 }
 
-static const evl_op_type running = {.name = "job", .leave = evl_job_leave, .refuse = refuse_job};
+static const evl_op_type running = {
+    .name = "job", .leave = evl_job_leave, .refuse = refuse_job, .threaded = true};
 
 static void take_back(evl_loop *loop, evl_job *job) {
     if (job->op) {
@@ -264,6 +264,29 @@ void evl_jobs_take(evl_loop *loop) {
     }
 }
 
+/* A timeout is not to end early or late because somebody sets the wall clock. */
+#if defined(_POSIX_CLOCK_SELECTION) && _POSIX_CLOCK_SELECTION > 0
+#    define QUIET_CLOCK CLOCK_MONOTONIC
+#else
+#    define QUIET_CLOCK CLOCK_REALTIME
+#endif
+
+static int init_quiet(pthread_cond_t *quiet) {
+#if defined(_POSIX_CLOCK_SELECTION) && _POSIX_CLOCK_SELECTION > 0
+    pthread_condattr_t attr;
+    int rc = pthread_condattr_init(&attr);
+    if (rc != 0)
+        return rc;
+    rc = pthread_condattr_setclock(&attr, QUIET_CLOCK);
+    if (rc == 0)
+        rc = pthread_cond_init(quiet, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    return rc;
+#else
+    return pthread_cond_init(quiet, NULL);
+#endif
+}
+
 int32_t evl_executor_new(evl_loop *loop, uint32_t threads, uint32_t limit, const char *name,
                          evl_executor **out) {
     int rc = evl_enter(loop);
@@ -278,7 +301,7 @@ int32_t evl_executor_new(evl_loop *loop, uint32_t threads, uint32_t limit, const
     if (rc == 0)
         rc = pthread_cond_init(&pool->work, NULL);
     if (rc == 0)
-        rc = pthread_cond_init(&pool->quiet, NULL);
+        rc = init_quiet(&pool->quiet);
     if (rc != 0) {
         evl_mem_free(&loop->mem, pool, sizeof *pool);
         return evl_err_from_errno(rc);
@@ -375,7 +398,7 @@ int32_t evl_executor_submit(evl_executor *pool, evl_loop *loop, evl_op *op, evl_
 /* False when the time is up. */
 static bool wait_until_quiet(evl_executor *pool, int64_t timeout_ns) {
     struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
+    (void)clock_gettime(QUIET_CLOCK, &until);
     int64_t at = evl_saturated_add((int64_t)until.tv_sec * 1000000000 + until.tv_nsec, timeout_ns);
     until = evl_timespec(at);
     while (!is_quiet(pool)) {

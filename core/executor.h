@@ -4,7 +4,8 @@
 
 #include "op.h"
 
-/* Runs fn(arg) on a thread of the pool for an operation of the given type, whose `leave` is evl_job_leave.
+/* Runs fn(arg) on a thread of the pool for an operation of the given type, whose `leave` is evl_job_leave and
+ * which is `threaded`.
  * When it completes with 0, op->value is arg: the type's `deliver` makes a result of it and frees it, and its
  * `refuse` frees it. drop(arg), which runs no user code, is called where the job is given up instead, on
  * either thread. The caller has checked the start. EVL_ENOMEM, EVL_ECLOSED, and what starting a thread
@@ -12,8 +13,5 @@
 int evl_job_start(evl_executor *pool, evl_loop *loop, evl_op *op, const evl_op_type *type, evl_fn *fn,
                   void *arg, evl_fn *drop);
 void evl_job_leave(evl_operation *op);
-
-/* Whether the pool was made before the fork that made this process: it has no threads any more. */
-bool evl_executor_is_parents(const evl_executor *pool);
 
 #endif

@@ -368,6 +368,9 @@ int32_t evl_loop_fork(evl_loop *loop) {
     (void)pthread_mutex_init(&loop->lock, NULL); /* a thread of the parent may have held the old one */
     loop->origin = generation;
     atomic_store(&loop->gate, generation);
+    evl_ops_fork(loop);
+    evl_default_pool_close(loop); /* the parent's, which has no threads here: new ones are made when needed */
+    evl_names_close(loop);
     evl_processes_fork(loop);
     evl_paths_fork(loop);
     if (loop->embedded) {

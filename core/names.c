@@ -68,10 +68,7 @@ void evl_addresses_free(evl_addresses *list) {
 
 /* --- the pool --------------------------------------------------------------------------------- */
 
-/* A pool that was made before a fork has no threads in the child, which makes one of its own. */
 static int pool_of(evl_loop *loop, evl_executor **out) {
-    if (loop->names_pool && evl_executor_is_parents(loop->names_pool))
-        evl_names_close(loop);
     int rc = 0;
     if (!loop->names_pool)
         rc = evl_executor_new(loop, THREADS, EVL_UNBOUNDED, "evloop names", &loop->names_pool);
@@ -156,8 +153,11 @@ static void deliver_addresses(evl_operation *op) {
 
 static void refuse_addresses(evl_operation *op) { free_resolution(op->value); }
 
-static const evl_op_type resolving = {
-    .name = "getaddrinfo", .leave = evl_job_leave, .deliver = deliver_addresses, .refuse = refuse_addresses};
+static const evl_op_type resolving = {.name = "getaddrinfo",
+                                      .leave = evl_job_leave,
+                                      .deliver = deliver_addresses,
+                                      .refuse = refuse_addresses,
+                                      .threaded = true};
 
 static struct addrinfo hints_of(uint32_t flags) {
     uint32_t families = flags & (EVL_NAME_IPV4 | EVL_NAME_IPV6);
@@ -351,8 +351,11 @@ static void deliver_names(evl_operation *op) {
 
 static void refuse_names(evl_operation *op) { free_naming(op->value); }
 
-static const evl_op_type naming_it = {
-    .name = "getnameinfo", .leave = evl_job_leave, .deliver = deliver_names, .refuse = refuse_names};
+static const evl_op_type naming_it = {.name = "getnameinfo",
+                                      .leave = evl_job_leave,
+                                      .deliver = deliver_names,
+                                      .refuse = refuse_names,
+                                      .threaded = true};
 static const evl_op_type named = {.name = "getnameinfo", .deliver = deliver_names, .refuse = refuse_names};
 
 /* Nothing but numbers: no thread has to ask for them. */

@@ -277,6 +277,17 @@ void evl_op_forget(evl_operation *self) {
         evl_future_op_forgotten(self);
 }
 
+void evl_ops_fork(evl_loop *loop) {
+    for (evl_link *link = loop->pending.next, *next; link != &loop->pending; link = next) {
+        evl_operation *self = EVL_OWNER(link, evl_operation, peers);
+        next = link->next;
+        if (!self->type->threaded)
+            continue;
+        leave(self);
+        evl_op_complete(self, EVL_EFORK);
+    }
+}
+
 int32_t evl_op_close(evl_op *op) {
     if (!op)
         return 0;

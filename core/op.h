@@ -29,6 +29,9 @@ typedef struct evl_op_type {
      * cancelled until then. It stays where it waits meanwhile. Never counted, and always has a deliver. */
     bool tries;
 
+    /* A thread of the process works on it, and does not in a forked child. */
+    bool threaded;
+
     /* The operation's `until` is a time at which it completes with 0. */
     bool timed;
 } evl_op_type;
@@ -154,6 +157,9 @@ int evl_op_start_done(evl_loop *loop, evl_op *op, const evl_op_type *type, void 
 
 /* Pending: sets until and the timer for it. EVL_ENOMEM. */
 int evl_op_set_until(evl_operation *op, int64_t until);
+
+/* In a forked child: nobody works any more on those that threads worked on. */
+void evl_ops_fork(evl_loop *loop);
 
 /* Its timer has expired; called by the pass in deadline order. */
 void evl_op_expired(evl_operation *op);

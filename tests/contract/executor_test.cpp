@@ -303,6 +303,38 @@ TEST(Executor, Contract_12_ALateResultDoesNotHoldUpTheEnd) {
     t.all_gone();
 }
 
+// The threads stay with the parent: what they worked on ends in a repaired child, which starts its own.
+TEST(Executor, Contract_11_AChildHearsThatNobodyWorksForIt) {
+    Scene t;
+    evl_executor *pool = pool_of(t.w, 1, 1);
+    std::atomic<int> ran = 0;
+    ASSERT_EQ(evl_executor_submit(nullptr, t.w.loop, t.op(), quick, &ran, nullptr, 0), 0);
+    t.pump(1);
+    t.results.clear();
+    ASSERT_EQ(t.submit(pool, t.op()), 0);
+    t.gate.wait_begun(1);
+    ASSERT_EQ(t.submit(pool, t.op()), 0);
+    in_child([&] {
+        ASSERT_EQ(evl_loop_fork(t.w.loop), 0);
+        t.pump(2);
+        EXPECT_EQ(t.results, (std::vector<int64_t>{EVL_EFORK, EVL_EFORK}));
+        t.w.run();
+        EXPECT_EQ(t.gate.dropped, 2);
+        EXPECT_EQ(t.submit(pool, t.op()), EVL_EFORK);
+        EXPECT_EQ(evl_executor_close(pool, EVL_CLOSE_DRAIN, -1), 0);
+        ASSERT_EQ(evl_executor_submit(nullptr, t.w.loop, t.op(), quick, &ran, nullptr, 0), 0);
+        t.pump(3);
+        EXPECT_EQ(t.results[2], 0);
+        EXPECT_EQ(ran, 2);
+        EXPECT_EQ(t.w.close(), 0);
+    });
+    t.gate.open();
+    t.pump(2);
+    EXPECT_EQ(t.results, (std::vector<int64_t>{0, 0}));
+    EXPECT_EQ(t.gate.dropped, 0);
+    EXPECT_EQ(evl_executor_close(pool, EVL_CLOSE_DRAIN, -1), 0);
+}
+
 TEST(Executor, TheDefaultPoolGoesWithItsLoop) {
     std::atomic<int> ran = 0;
     {
@@ -361,9 +393,9 @@ TEST(Executor, Contract_11_InAForkedChild) {
     {
         Child child([&] {
             EXPECT_EQ(t.submit(pool, t.op()), EVL_EFORK);
+            EXPECT_EQ(evl_op_cancel(running), 1);
             EXPECT_EQ(evl_loop_fork(t.w.loop), 0);
             EXPECT_EQ(t.submit(pool, t.op()), EVL_EFORK) << "its threads are the parent's";
-            EXPECT_EQ(evl_op_cancel(running), 1);
             t.w.nowait();
             EXPECT_EQ(t.results, std::vector<int64_t>{EVL_ECANCELED});
             EXPECT_EQ(evl_executor_close(pool, EVL_CLOSE_DRAIN, -1), 0) << "at once";
