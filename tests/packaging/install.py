@@ -18,7 +18,7 @@ run("cmake", "--build", build / "cmake")
 run("cmake", "--install", build / "cmake")
 
 run("meson", "setup", build / "meson", ROOT, "--prefix", first / "meson", "--libdir", "lib", "--werror",
-    "--fatal-meson-warnings", env={"CC": CC})
+    "--fatal-meson-warnings", "--buildtype=plain", env={"CC": CC})
 run("meson", "test", "-C", build / "meson")
 run("meson", "install", "-C", build / "meson", "--quiet")
 
