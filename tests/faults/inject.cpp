@@ -58,11 +58,9 @@ int fail(int err) {
     return -1;
 }
 
-// Calls whose effect does not depend on what they answer: ECANCELED says that the clock was set meanwhile,
-// ECHILD that somebody else was faster.
+// Calls whose effect does not depend on what they answer: ECANCELED says that the clock was set meanwhile.
 bool happens_anyway(Call call, int err) {
-    return call == Call::close || (call == Call::shutdown && err == ENOTCONN) ||
-           (call == Call::wait_child && err == ECHILD) || err == ECANCELED ||
+    return call == Call::close || (call == Call::shutdown && err == ENOTCONN) || err == ECANCELED ||
            (call == Call::write && err == EAGAIN);
 }
 
@@ -267,6 +265,15 @@ ssize_t short_pread(int fd, void *buf, size_t len, int64_t offset) {
     return err > 0 ? fail(err) : real.pread(fd, buf, err ? 1 : len, offset);
 }
 
+// Somebody else was faster; that cannot be before the child has ended.
+int true_wait_child(int pidfd, int pid, int *status, int flags) {
+    int err = due(Call::wait_child);
+    if (err != 0 && err != ECHILD)
+        return fail(err);
+    int rc = real.wait_child(pidfd, pid, status, flags);
+    return err == ECHILD && rc > 0 ? fail(ECHILD) : rc;
+}
+
 // The first row alone.
 int short_sendmmsg(int fd, evl_mmsg *rows, unsigned n, int flags) {
     int err = due_if_true(Call::sendmmsg, fd, POLLOUT);
@@ -466,6 +473,7 @@ Injector::Injector() {
     evl_sys.splice = short_splice;
     evl_sys.pread = short_pread;
     evl_sys.open_cloexec = true_open;
+    evl_sys.wait_child = true_wait_child;
     evl_sys.sendmmsg = short_sendmmsg;
     evl_sys.recvmmsg = short_recvmmsg;
     evl_sys.select = wait_select;
