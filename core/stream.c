@@ -14,8 +14,6 @@
 #define HIGH_MARK 65536
 #define LINGER    (INT64_C(10) * 1000000000)
 
-int evl_stream_enter(const evl_stream *stream) { return evl_enter_handle(stream, EVL_KIND_STREAM); }
-
 evl_stream_more *evl_stream_more_of(evl_stream_handle *s) {
     if (!s->more) {
         s->more = evl_mem_zalloc(&evl_s_loop(s)->mem, sizeof *s->more);

@@ -98,6 +98,10 @@ static inline evl_stream_handle *evl_s_of(const evl_handle *handle) {
     return (evl_stream_handle *)(void *)(uintptr_t)handle;
 }
 
+static inline int evl_stream_enter(const evl_stream *stream) {
+    return evl_enter_handle(stream, EVL_KIND_STREAM);
+}
+
 static inline evl_loop *evl_s_loop(const evl_stream_handle *s) { return s->io.base.loop; }
 static inline evl_net *evl_s_net(const evl_stream_handle *s) { return s->io.base.loop->net; }
 static inline bool evl_s_lingers(const evl_stream_handle *s) {
@@ -135,7 +139,6 @@ int evl_stream_make(evl_loop *loop, int fd, uint32_t flags, uint32_t mask, evl_s
 evl_stream_more *evl_stream_more_of(evl_stream_handle *s); /* NULL: out of memory */
 void evl_stream_interest(evl_stream_handle *s);            /* tells the kernel what is wanted now */
 void evl_stream_settle(evl_stream_handle *s); /* after a change of either side: is it active, is it over */
-int evl_stream_enter(const evl_stream *stream);
 
 /* stream_read.c */
 int64_t evl_stream_fetch(evl_stream_handle *s, void *buf, size_t cap); /* a read, and what follows from it */

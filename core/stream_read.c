@@ -132,21 +132,35 @@ static inline int64_t fetch(evl_stream_handle *s, void *buf, size_t cap) {
 
 int64_t evl_stream_fetch(evl_stream_handle *s, void *buf, size_t cap) { return fetch(s, buf, cap); }
 
-/* Into the stream's own buffer. */
+/* Into a buffer of the stream's own, where there was none. */
+static int64_t fetch_first(evl_stream_handle *s) {
+    evl_inbuf *in = new_inbuf(evl_s_net(s), POOLED_CAP);
+    if (EVL_UNLIKELY(!in))
+        return EVL_ENOMEM;
+    int64_t n = fetch(s, in->bytes, POOLED_CAP);
+    if (EVL_LIKELY(n > 0)) {
+        in->len = (size_t)n;
+        s->in = in;
+    } else
+        evl_inbuf_give(evl_s_net(s), in);
+    return n;
+}
+
+/* Behind what is in it. */
 static int64_t fetch_more(evl_stream_handle *s, size_t want) {
+    if (!s->in)
+        return fetch_first(s);
     size_t room = want < 1024 ? 1024 : want > EVL_READ_MAX ? EVL_READ_MAX : want;
-    size_t left = s->in ? room_left(s->in) : POOLED_CAP;
+    size_t left = room_left(s->in);
     room = left >= 1024 && left < room ? left : room; /* it grows when it has to */
     char *at = make_room(s, room);
     if (!at)
         return EVL_ENOMEM;
     evl_inbuf *in = s->in;
     room = in->cap - in->start - in->len;
-    int64_t n = evl_stream_fetch(s, at, room < EVL_READ_MAX ? room : EVL_READ_MAX);
+    int64_t n = fetch(s, at, room < EVL_READ_MAX ? room : EVL_READ_MAX);
     if (n > 0)
         in->len += (size_t)n;
-    else
-        drop_empty(s);
     return n;
 }
 

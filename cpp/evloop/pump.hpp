@@ -198,7 +198,7 @@ class task_state {
     // --- its end ------------------------------------------------------------------------------------
 
     // Ends it wherever it is. While it runs: as soon as it suspends.
-    void destroy() noexcept {
+    [[gnu::noinline]] void destroy() noexcept {
         if (done() || going)
             return;
         if (running) {
@@ -237,10 +237,14 @@ class task_state {
         static_cast<task_state *>(arg)->wake(result);
     }
 
+    [[gnu::noinline]] void wake_first() noexcept {
+        started = true;
+        must_cancel ? destroy() : drive(leaf->self);
+    }
+
     void wake(std::int64_t outcome) noexcept {
         if (!started) {
-            started = true;
-            must_cancel ? destroy() : drive(leaf->self);
+            wake_first();
             return;
         }
         awaiting *what = std::exchange(waiting, nullptr);
@@ -266,7 +270,7 @@ class task_state {
         }
     }
 
-    void finish() noexcept {
+    [[gnu::noinline]] void finish() noexcept {
         task_end how = kind->collect(*this, *leaf);
         if (must_cancel && how == task_end::value)
             how = task_end::cancelled; // it was cancelled after its last wait
