@@ -123,12 +123,14 @@ auto submit(evl_executor *pool, F &&fn, Args &&...args) {
 template <class F, class... Args>
     requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
 auto run_in_executor(F &&fn, Args &&...args) {
+    static_assert(detail::survives_await<F>, EVLOOP_NAME_IT);
     return detail::submit(nullptr, std::forward<F>(fn), std::forward<Args>(args)...);
 }
 // The same in another pool.
 template <class F, class... Args>
     requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
 auto run_in_executor(executor &pool, F &&fn, Args &&...args) {
+    static_assert(detail::survives_await<F>, EVLOOP_NAME_IT);
     return detail::submit(pool.c(), std::forward<F>(fn), std::forward<Args>(args)...);
 }
 

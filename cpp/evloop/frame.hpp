@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 #if defined(__SANITIZE_ADDRESS__)
 #    define EVLOOP_POISON_FRAMES 1
@@ -114,6 +115,21 @@ inline bool frames_open() noexcept {
     frames.head[list] = ::new (memory) free_frame{frames.head[list]};
     frames.bytes[list] += rounded;
     poison(memory, rounded);
+}
+
+// A T there, made by construct(memory), which may throw. NULL: out of memory.
+template <class T, class Construct>
+T *frame_make(Construct construct) {
+    struct place {
+        void *memory;
+        ~place() {
+            if (memory)
+                frame_delete(memory, sizeof(T));
+        }
+    } at{frame_new(sizeof(T))};
+    if (at.memory)
+        construct(at.memory);
+    return static_cast<T *>(std::exchange(at.memory, nullptr));
 }
 
 // Suspends a coroutine before its first step.

@@ -129,12 +129,10 @@ class future {
             const T value(std::forward<Args>(args)...);
             return number(future_, static_cast<std::int64_t>(value));
         } else {
-            void *memory = detail::frame_new(sizeof(T));
-            if (!memory)
-                return EVL_ENOMEM;
-            const std::int32_t rc = owned(future_, ::new (memory) T(std::forward<Args>(args)...), drop);
-            if (rc < 0)
-                drop(memory);
+            T *value = detail::frame_make<T>([&](void *at) { ::new (at) T(std::forward<Args>(args)...); });
+            const std::int32_t rc = value ? owned(future_, value, drop) : EVL_ENOMEM;
+            if (rc < 0 && value)
+                drop(value);
             return rc;
         }
     }

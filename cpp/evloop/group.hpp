@@ -64,7 +64,8 @@ class task_group {
 
     std::size_t size() const noexcept { return size_; }
 
-    // Everything that was thrown, in order: std::exception_ptr; without exceptions codes.
+    // Everything that was thrown, in order: std::exception_ptr; without exceptions codes. What there was no
+    // memory to keep is left out.
     const auto &errors() const noexcept { return errors_; }
 
   private:
@@ -141,10 +142,20 @@ class task_group {
             cancel_parent();
     }
 
+    // The first is what the group ends with, and has a place of its own.
     void add_error(detail::error_type error) noexcept {
-        if (!errors_.empty())
+        if (first_error_)
             detail::report(parent_.state()->loop, error);
-        errors_.push_back(std::move(error));
+        else
+            first_error_ = error;
+#if EVLOOP_EXCEPTIONS
+        try {
+            errors_.push_back(std::move(error));
+        } catch (...) { // it has been told, or will be
+        }
+#else
+        errors_.push_back(error);
+#endif
     }
 
     void abort() noexcept {
@@ -174,24 +185,25 @@ class task_group {
         if (parent_cancelled_ && parent_.uncancel() == 0)
             was_cancelled = false;
         // An error goes first. The count stays, and whoever it belongs to hears of it at the next await.
-        if (!errors_.empty() && parent_.cancelling() > 0) {
+        if (first_error_ && parent_.cancelling() > 0) {
             parent_.uncancel();
             parent_.cancel();
         }
 #if EVLOOP_EXCEPTIONS
-        if (!errors_.empty())
-            std::rethrow_exception(errors_.front());
+        if (first_error_)
+            std::rethrow_exception(first_error_);
         if (was_cancelled)
             throw cancelled{};
 #else
-        if (!errors_.empty() || was_cancelled)
-            co_return fail(errors_.empty() ? EVL_ECANCELED : errors_.front());
+        if (first_error_ || was_cancelled)
+            co_return fail(first_error_ ? first_error_ : EVL_ECANCELED);
         co_return result<void>();
 #endif
     }
 
     any_task parent_;
     evl_waitq drained_;
+    detail::error_type first_error_{};
     member *first_ = nullptr;
     std::size_t size_ = 0;
     bool whole_ = false; // there is a body, which is cancelled too

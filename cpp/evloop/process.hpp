@@ -149,13 +149,21 @@ class process : public handle {
     [[nodiscard]] process_awaitable wait() const noexcept { return process_awaitable(c()); }
 
     // A stream on this end of the pipe or socket that is the child's descriptor n, once; empty when there is
-    // none.
-    stream pipe(std::uint32_t n) noexcept {
-        const evl_fd fd = evl_process_take_fd(c(), n);
+    // none. Errors: those of evl_stream_open, and then it may be tried again; without exceptions empty.
+    stream pipe(std::uint32_t n) {
+        const evl_fd fd = evl_process_stdio(c(), n);
         if (fd < 0)
             return {};
         result<stream> opened = stream::make(loop(), fd);
-        return opened ? *std::move(opened) : stream();
+#if EVLOOP_EXCEPTIONS
+        if (!opened)
+            detail::throw_code(opened.code());
+#else
+        if (!opened)
+            return {};
+#endif
+        (void)evl_process_take_fd(c(), n); // it is the stream's
+        return *std::move(opened);
     }
 
     // Awaited: writes `input` to the child's standard input, reads what it writes until that ends, and waits

@@ -131,10 +131,10 @@ class queue {
   private:
     // NULL: out of memory.
     node *make(T &&value) {
-        void *memory = detail::frame_new(sizeof(node));
-        if (!memory)
+        auto *item = detail::frame_make<node>(
+            [&](void *at) { ::new (at) node{{}, std::move(value), this, nullptr, first_}; });
+        if (!item)
             return nullptr;
-        auto *item = ::new (memory) node{{}, std::move(value), this, nullptr, first_};
         if (first_)
             first_->before = item;
         first_ = item;

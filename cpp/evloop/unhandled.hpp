@@ -63,7 +63,11 @@ void guarded(evl_loop *loop, F fn) noexcept {
 inline std::exception_ptr unhandled_exception(std::int64_t code) noexcept {
     if (detail::reported_exception)
         return *detail::reported_exception;
-    return std::make_exception_ptr(std::system_error(make_error_code(static_cast<std::int32_t>(code))));
+    try {
+        throw std::system_error(make_error_code(static_cast<std::int32_t>(code)));
+    } catch (...) { // without memory for its text it is another
+        return std::current_exception();
+    }
 }
 
 #else

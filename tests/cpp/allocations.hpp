@@ -1,6 +1,7 @@
 // allocations.hpp - counts what a piece of code allocates with new, on its own thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace support {
@@ -16,7 +17,16 @@ std::uint64_t allocations_of(F &&fn) {
     return allocations() - before;
 }
 
-// The nth call of operator new on this thread from now on fails (1: the next), once.
+// The nth call of operator new on this thread from now on fails (1: the next; 0: none), once.
 void fail_allocation(std::uint64_t nth);
+
+// Whether it has.
+bool allocation_failed();
+
+// For evl_options.alloc: a loop's allocations count and fail with those of new.
+void *resize_counted(void *ctx, void *ptr, std::size_t old_size, std::size_t new_size);
+
+// Pieces that are allocated now in either way, by all threads.
+std::int64_t pieces();
 
 } // namespace support
