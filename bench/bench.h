@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#define BENCH_ROWS 8
+#define BENCH_ROWS 16
 #define BENCH_COLS 8
 
 static inline int64_t bench_clock(clockid_t clock) {
@@ -23,7 +23,7 @@ static inline int64_t bench_now(void) { return bench_clock(CLOCK_MONOTONIC); }
 /* What this thread has used, so that a busy machine disturbs less. */
 static inline int64_t bench_cpu(void) { return bench_clock(CLOCK_THREAD_CPUTIME_ID); }
 
-static inline _Noreturn void bench_die(const char *what) {
+static inline __attribute__((noreturn)) void bench_die(const char *what) {
     perror(what);
     exit(1);
 }

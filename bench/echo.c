@@ -37,7 +37,7 @@ static void send_message(int fd) {
 /* Begins when the server has written a byte to `start`, and ends by ending the process. */
 static _Noreturn void be_client(const struct sockaddr_in *to, int start) {
     struct epoll_event ready[256];
-    char buf[4096];
+    char buf[ROOM];
     int ep = epoll_create1(0);
     BENCH_CHECK(ep >= 0);
     int *fds = calloc((size_t)connections, sizeof *fds);

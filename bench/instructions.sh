@@ -35,8 +35,15 @@ per_call() {
     echo "$short $long" | awk '{ printf "%.1f", ($2 - $1) / 40000 }'
 }
 
+# per WORK LIBRARY COUNT: instructions per coroutine
+per_coroutine() {
+    short=$(count "$directory/coroutines$suffix" "$3" 0 "$1" "$2")
+    long=$(count "$directory/coroutines$suffix" $((3 * $3)) 0 "$1" "$2")
+    echo "$short $long $3" | awk '{ printf "%.0f", ($2 - $1) / $3 / 2 }'
+}
+
 printf 'user-space instructions per echoed message, by messages ready per pass\n  %-16s%12s%12s%12s%12s\n' '' 1 8 50 100
-for server in evloop raw stream stream-op libev libuv libuv-stream; do
+for server in evloop raw stream stream-op coroutine libev libuv libuv-stream libevent asio asio-coroutine libcoro; do
     "$directory/passes$suffix" 1 1 $server >/dev/null 2>&1 || continue
     printf '  %-16s' $server
     for ready in 1 8 50 100; do
@@ -51,6 +58,16 @@ for contender in evloop evloop-op libev libev-feed libuv; do
     printf '  %-16s' $contender
     for work in chain batch; do
         printf '%12s' "$(per_call $contender $work)"
+    done
+    printf '\n'
+done
+
+printf '\nuser-space instructions per coroutine\n  %-16s%12s%12s%12s%12s%12s%12s\n' '' call yield spawn crowd sleeps random
+for library in evloop asio libcoro; do
+    "$directory/coroutines$suffix" 1 0 call $library >/dev/null 2>&1 || continue
+    printf '  %-16s' $library
+    for work in call yield spawn crowd sleeps random; do
+        printf '%12s' "$(per_coroutine $work $library 20000)"
     done
     printf '\n'
 done

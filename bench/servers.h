@@ -4,7 +4,7 @@
 #ifndef EVL_BENCH_SERVERS_H
 #define EVL_BENCH_SERVERS_H
 
-#include "bench.h"
+#include "peers.h"
 #include <evloop.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -15,28 +15,20 @@
 #    include <uv.h>
 #endif
 
-#define MESSAGE 64 /* bytes */
-
-static uint64_t echo_left;       /* messages until echo_turn; 0: never */
-static void (*echo_turn)(void);  /* the benchmark's turn, inside the last callback */
-static void (*echo_ready)(void); /* everything is being watched; may be NULL */
+uint64_t echo_left;
+void (*echo_turn)(void);
+void (*echo_ready)(void);
 
 /* What every server does with a readable socket, as a part of its callback; false: the other end is gone. */
 static inline __attribute__((always_inline)) bool echo(int fd) {
-    char buf[4096];
+    char buf[ROOM];
     ssize_t n = read(fd, buf, sizeof buf);
     if (__builtin_expect(n <= 0, 0))
         return false;
     if (__builtin_expect(write(fd, buf, (size_t)n) != n, 0))
         bench_die("write");
-    if (--echo_left == 0)
-        echo_turn();
+    echo_done();
     return true;
-}
-
-static inline void echo_begin(void) {
-    if (echo_ready)
-        echo_ready();
 }
 
 /* --- evloop --------------------------------------------------------------------------------------------- */
@@ -101,7 +93,7 @@ static void serve_evloop(const int *fds, int n) {
 typedef struct evl_stream_conn {
     evl_stream *stream;
     evl_op op;
-    char buf[4096];
+    char buf[ROOM];
 } evl_stream_conn;
 
 static inline __attribute__((always_inline)) bool echo_stream(evl_stream *stream, const void *data,
@@ -112,8 +104,7 @@ static inline __attribute__((always_inline)) bool echo_stream(evl_stream *stream
     }
     if (__builtin_expect(evl_stream_write(stream, data, (size_t)n) != n, 0))
         bench_die("evl_stream_write");
-    if (--echo_left == 0)
-        echo_turn();
+    echo_done();
     return true;
 }
 
@@ -231,7 +222,7 @@ static void serve_libuv(const int *fds, int n) {
 }
 
 /* What its users write instead of watchers: a stream reads and writes. */
-static char uv_buffer[4096];
+static char uv_buffer[ROOM];
 
 static void on_uv_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
     (void)handle;
@@ -247,8 +238,8 @@ static void on_uv_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
     uv_buf_t out = uv_buf_init(buf->base, (unsigned)n);
     if (n > 0 && uv_try_write(stream, &out, 1) != n)
         bench_die("uv_try_write");
-    if (n > 0 && --echo_left == 0)
-        echo_turn();
+    if (n > 0)
+        echo_done();
 }
 
 /* It closes the sockets it is given: these are duplicates. */
@@ -276,13 +267,23 @@ typedef struct server {
 } server;
 
 static const server servers[] = {
-    {"evloop", serve_evloop},  {"raw", serve_raw},
-    {"stream", serve_streams}, {"stream-op", serve_stream_ops},
+    {"evloop", serve_evloop},       {"raw", serve_raw},
+    {"stream", serve_streams},      {"stream-op", serve_stream_ops},
 #if BENCH_LIBEV
     {"libev", serve_libev},
 #endif
 #if BENCH_LIBUV
-    {"libuv", serve_libuv},    {"libuv-stream", serve_libuv_streams},
+    {"libuv", serve_libuv},         {"libuv-stream", serve_libuv_streams},
+#endif
+#if BENCH_LIBEVENT
+    {"libevent", serve_libevent},
+#endif
+    {"coroutine", serve_coroutine},
+#if BENCH_ASIO
+    {"asio", serve_asio},           {"asio-coroutine", serve_asio_coroutine},
+#endif
+#if BENCH_LIBCORO
+    {"libcoro", serve_libcoro},
 #endif
 };
 
