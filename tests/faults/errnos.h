@@ -2,7 +2,8 @@
  * happen to a library that passes what evloop passes. The fault walk goes through all of them.
  *
  * The walk is generated from the table, so that a new row without a list here does not compile. EFAULT is in
- * no list: evloop passes no pointers but its own. */
+ * no list: evloop passes no pointers but its own. Where EBADF and ENOENT speak of an fd of evloop's own, the
+ * walk makes them true (inject.cpp). */
 #ifndef EVLOOP_TESTS_ERRNOS_H
 #define EVLOOP_TESTS_ERRNOS_H
 

@@ -96,13 +96,15 @@ void one_child(Stage &s) {
 
 // One that runs when its handle is closed, and when the loop is.
 void closed_child(Stage &s) {
-    const evl_stdio stdio[] = {{EVL_STDIO_PIPE_TO, 0}};
+    // Of the parent's descriptors one goes where another one was, and one stays in its place.
+    const evl_stdio stdio[] = {
+        {EVL_STDIO_PIPE_TO, 0}, {EVL_STDIO_FD, 2}, {EVL_STDIO_INHERIT, 0}, {EVL_STDIO_NULL, 0}};
     evl_process_options options{};
     options.struct_size = sizeof options;
-    options.flags = EVL_PROCESS_KILL;
+    options.flags = EVL_PROCESS_KILL | EVL_PROCESS_SESSION;
     options.file = "/bin/cat";
     options.stdio = stdio;
-    options.stdio_count = 1;
+    options.stdio_count = 4;
     evl_process *process = nullptr;
     s.attempt([&] { return evl_process_spawn(s.loop, &options, Stage::hear, s.ear(), &process); });
     EXPECT_EQ(evl_close(process), 0);
