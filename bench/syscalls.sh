@@ -35,15 +35,15 @@ row() {
     printf '\n'
 }
 
-printf 'system calls per echoed message, 8 ready per pass, client included\n  %-16s%14s%14s%14s%14s%14s%14s\n' '' \
-    read write recvfrom sendto epoll_wait epoll_ctl
-for server in evloop raw stream stream-op libev libuv libuv-stream; do
+printf 'system calls per echoed message, 8 ready per pass, client included\n  %-16s%14s%14s%14s%14s%14s%14s%14s%14s%14s\n' '' \
+    read write readv writev recvfrom sendto epoll_wait epoll_ctl ioctl
+for server in evloop raw stream stream-op coroutine libev libuv libuv-stream libevent asio asio-coroutine libcoro; do
     "$directory/passes$suffix" 1 1 $server >/dev/null 2>&1 || continue
     trace "$directory/passes$suffix" 8 8000 $server
     mv "$scratch/out" "$scratch/short"
     trace "$directory/passes$suffix" 8 24000 $server
     mv "$scratch/out" "$scratch/long"
-    row $server 16000 read write recvfrom sendto epoll_wait epoll_ctl
+    row $server 16000 read write readv writev recvfrom sendto epoll_wait epoll_ctl ioctl
 done
 
 printf '\nsystem calls per post from another thread\n  %-16s%14s%14s%14s%14s\n' '' write read epoll_wait futex
