@@ -636,6 +636,14 @@ async def both_ends_know_each_other(w):
 
 
 @scenario()
+async def a_connection_by_name(w):
+    server = await w.serve("server", echo)
+    client = await w.connect("client", "localhost", server.address[1])
+    client.write(b"abc")
+    await client.read_exactly(3)
+
+
+@scenario()
 async def nobody_listens(w):
     await w.connect("client", "127.0.0.1", w.closed_port())
 
