@@ -66,6 +66,9 @@ static bool is_full(const server *sv) {
 
 static bool has_rest(const server *sv) { return evl_linked(&sv->backoff.link); }
 
+/* What no event will speak of. */
+static bool is_owed(const server *sv) { return sv->parked >= 0 || sv->lost != 0; }
+
 static bool wants(const server *sv) {
     bool somebody = sv->pushes || sv->trying || !evl_list_empty(&sv->waiting);
     return somebody && !sv->paused && !sv->stopped && !is_full(sv) && !has_rest(sv);
@@ -103,7 +106,7 @@ static void rested(void *arg) {
     server *sv = arg;
     if (sv->options.at_fd_limit == EVL_ACCEPT_SHED && sv->spare < 0)
         sv->spare = open_spare(); /* somebody else was faster */
-    if (sv->parked >= 0)
+    if (is_owed(sv))
         tell(sv);
     update(sv);
 }
@@ -245,7 +248,7 @@ static void leave_accept(evl_operation *op) {
         evl_list_remove(&op->node.link);
     else
         sv->trying = NULL;
-    if (sv->parked >= 0)
+    if (is_owed(sv))
         tell(sv); /* no event will speak of it to the next one */
     update(sv);
 }
@@ -282,7 +285,7 @@ int32_t evl_server_accept_op(evl_server *handle, evl_op *op, evl_stream **out) {
     self->value = out;
     evl_list_append(&sv->waiting, &self->node.link);
     update(sv);
-    if (sv->parked >= 0)
+    if (is_owed(sv))
         tell(sv);
     return 0;
 }
@@ -290,7 +293,7 @@ int32_t evl_server_accept_op(evl_server *handle, evl_op *op, evl_stream **out) {
 /* --- events ----------------------------------------------------------------------------------- */
 
 static bool may_find(const server *sv) {
-    bool found = sv->parked >= 0 || sv->lost != 0;
+    bool found = is_owed(sv);
     for (const listener *l = sv->first; l; l = l->next)
         found |= l->may_accept;
     return found;

@@ -43,6 +43,38 @@ TEST(LostSocket, OneOfTwoIsToldByTheOperationThatWaits) {
     EXPECT_EQ(next.result, 0) << "the other one goes on, and it was told once";
 }
 
+// The one that was to be told is cancelled before it is.
+TEST(LostSocket, OneOfTwoIsToldByTheNextOperation) {
+    for (bool waits : {false, true}) {
+        World w;
+        Sys sys;
+        Two server(w);
+        Accept next(w);
+        int64_t result = 0;
+        evl_stream *stream = nullptr;
+        evl_op first; // with a function in either sink
+        EXPECT_EQ(evl_op_init(
+                      &first, [](void *arg, int64_t n) { *static_cast<int64_t *>(arg) = n; }, &result, 0),
+                  0);
+        EXPECT_EQ(evl_server_accept_op(server.s, &first, &stream), 0);
+        if (waits) {
+            EXPECT_EQ(next.start(server.s), 0);
+        }
+        sys.fail(watching(w), ENOMEM);
+        evl_record row; // a pass that calls nobody
+        EXPECT_EQ(evl_loop_records(w.loop, &row, 1, 0), 1);
+        EXPECT_EQ(row.kind, EVL_KIND_CALLBACKS);
+        EXPECT_EQ(evl_op_cancel(&first), 1);
+        pump(w, [&] { return result != 0; });
+        EXPECT_EQ(result, EVL_ECANCELED);
+        if (!waits) {
+            EXPECT_EQ(next.start(server.s), 0);
+        }
+        pump(w, [&] { return next.done(); });
+        EXPECT_EQ(next.result, EVL_ENOMEM);
+    }
+}
+
 TEST(LostSocket, OneOfTwoIsToldByTheNextAccept) {
     for (bool paused : {false, true}) {
         World w;
