@@ -5,6 +5,16 @@ uint64_t evl_handle_id(const evl_handle *handle) {
     return (uint64_t)handle->gen << 32 | (uint64_t)handle->node.kind << EVL_ID_SLOT_BITS | handle->node.slot;
 }
 
+int evl_check_kind_slow(const evl_handle *handle, int kind) {
+    if (!handle)
+        return EVL_EINVAL;
+    if (handle->node.kind == 0)
+        return evl_is_closed(handle->loop) ? EVL_ECLOSED : EVL_ESTALE;
+    if (handle->node.kind == EVL_KIND_LINGERING)
+        return EVL_ESTALE;
+    return kind == 0 || handle->node.kind == kind ? 0 : EVL_EINVAL;
+}
+
 evl_handle *evl_handle_find(const evl_loop *loop, uint64_t id) {
     uint32_t kind = (uint32_t)id >> EVL_ID_SLOT_BITS;
     uint32_t slot = (uint32_t)id & ((UINT32_C(1) << EVL_ID_SLOT_BITS) - 1);

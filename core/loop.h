@@ -312,15 +312,14 @@ static inline int evl_enter_child(const evl_loop *loop) {
     return EVL_UNLIKELY(evl_is_foreign(loop)) ? EVL_ETHREAD : 0;
 }
 
+/* handle.c: the whole of the next. */
+int evl_check_kind_slow(const evl_handle *handle, int kind);
+
 /* Whether a handle is there and of this kind; 0 accepts any. */
 static inline int evl_check_kind(const evl_handle *handle, int kind) {
-    if (EVL_UNLIKELY(!handle))
-        return EVL_EINVAL;
-    if (EVL_UNLIKELY(handle->node.kind == 0))
-        return evl_is_closed(handle->loop) ? EVL_ECLOSED : EVL_ESTALE;
-    if (EVL_UNLIKELY(handle->node.kind == EVL_KIND_LINGERING))
-        return EVL_ESTALE;
-    return kind == 0 || handle->node.kind == kind ? 0 : EVL_EINVAL;
+    if (EVL_LIKELY(handle && kind != 0 && handle->node.kind == kind))
+        return 0;
+    return evl_check_kind_slow(handle, kind);
 }
 
 static inline int evl_enter_handle(const evl_handle *handle, int kind) {

@@ -2,8 +2,6 @@
 #include "future.h"
 #include "waitq.h"
 
-#define SYNC_IN_ROW 64 /* starts answered at once before one has to wait a pass */
-
 int32_t evl_op_init(evl_op *op, evl_done_fn *fn, void *arg, uint32_t flags) {
     if (!op || (flags & ~(uint32_t)EVL_OP_SYNC) != 0)
         return EVL_EINVAL;
@@ -104,7 +102,7 @@ void evl_op_complete(evl_operation *self, int64_t result) {
 
 int evl_op_try_now(evl_operation *op) {
     if ((op->flags & (EVL_OP_SYNC | EVL_OP_IN_FUTURE)) != EVL_OP_SYNC ||
-        op->loop->sync_in_row >= SYNC_IN_ROW) {
+        op->loop->sync_in_row >= EVL_SYNC_IN_ROW) {
         evl_op_try(op);
         return 0;
     }
@@ -125,13 +123,8 @@ void evl_op_fail(evl_operation *op, int64_t error) {
         op->node.u.result = error;
 }
 
-int evl_op_start_done(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner, int64_t result) {
-    evl_operation *self = evl_operation_of(op);
-    if ((self->flags & EVL_OP_SYNC) && loop->sync_in_row < SYNC_IN_ROW) {
-        loop->sync_in_row++;
-        self->node.u.result = result;
-        return 1;
-    }
+int evl_op_start_done_later(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner,
+                            int64_t result) {
     evl_op_make_ready(evl_op_activate(loop, op, type, owner, EVL_OP_READY), result);
     return 0;
 }

@@ -151,9 +151,23 @@ int evl_op_try_now(evl_operation *op);
 /* Active, of a type that tries: it is over with an error. The caller has taken it out of where it waited. */
 void evl_op_fail(evl_operation *op, int64_t error);
 
+/* Starts answered at once before one has to wait a pass, so that nobody keeps the loop for himself. */
+#define EVL_SYNC_IN_ROW 64
+
+/* It completes in the next pass. */
+int evl_op_start_done_later(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner, int64_t result);
+
 /* Starts an operation that has its result already: answers 1 if it may say so at once (EVL_OP_SYNC, and not
  * too often in a row), else 0, and it completes in the next pass. */
-int evl_op_start_done(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner, int64_t result);
+static inline int evl_op_start_done(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner,
+                                    int64_t result) {
+    evl_operation *self = evl_operation_of(op);
+    if (EVL_UNLIKELY(!(self->flags & EVL_OP_SYNC) || loop->sync_in_row >= EVL_SYNC_IN_ROW))
+        return evl_op_start_done_later(loop, op, type, owner, result);
+    loop->sync_in_row++;
+    self->node.u.result = result;
+    return 1;
+}
 
 /* Pending: sets until and the timer for it. EVL_ENOMEM. */
 int evl_op_set_until(evl_operation *op, int64_t until);

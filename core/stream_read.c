@@ -111,9 +111,9 @@ int64_t evl_stream_noted(evl_stream_handle *s, int64_t n, size_t cap) {
 
 /* From a socket. Nearly always it is data that fits, and all that there was. */
 static inline int64_t fetch_plain(evl_stream_handle *s, void *buf, size_t cap) {
-    const uint32_t yes = EVL_S_TCP | EVL_S_ALONE | EVL_S_EDGE;
+    const uint32_t yes = EVL_S_TCP | EVL_S_ALONE | EVL_S_EDGE, no = EVL_S_DISCARD; /* it may linger */
     int64_t n = evl_transport_recv(s, buf, cap);
-    if (EVL_UNLIKELY(n <= 0 || (size_t)n == cap || (s->flags & yes) != yes || evl_s_lingers(s)))
+    if (EVL_UNLIKELY(n <= 0 || (size_t)n == cap || (s->flags & (yes | no)) != yes))
         return evl_stream_noted(s, n, cap);
     s->flags &= ~(uint32_t)EVL_S_CAN_READ;
     s->bytes_in += (uint64_t)n;
@@ -453,18 +453,21 @@ int64_t evl_stream_try_read(evl_stream *stream, void *buf, size_t cap) {
 
 /* --- the buffer, for the caller --------------------------------------------------------------- */
 
-int64_t evl_stream_peek(evl_stream *stream, const void **data) {
-    if (EVL_LIKELY(stream && data && stream->loop->lent_to == stream)) {
-        const evl_net *net = stream->loop->net;
-        *data = net->lent_data;
-        return (int64_t)net->lent_len;
-    }
+static EVL_COLD int64_t peek_own(const evl_stream *stream, const void **data) {
     int rc = evl_check_kind(stream, EVL_KIND_STREAM);
     if (EVL_UNLIKELY(rc != 0 || !data))
         return rc != 0 ? rc : EVL_EINVAL;
     const evl_stream_handle *s = evl_s_of(stream);
     *data = s->in ? s->in->bytes + s->in->start : NULL;
     return (int64_t)evl_s_buffered(s);
+}
+
+int64_t evl_stream_peek(evl_stream *stream, const void **data) {
+    if (EVL_UNLIKELY(!stream || !data || stream->loop->lent_to != stream))
+        return peek_own(stream, data);
+    const evl_net *net = stream->loop->net;
+    *data = net->lent_data;
+    return (int64_t)net->lent_len;
 }
 
 /* Who pulls records has made room, and may be told of more. */

@@ -298,7 +298,7 @@ static bool is_ended(const evl_stream_handle *s) {
 }
 
 /* Whether what an operation waits for is there. */
-static bool is_met(const evl_stream_handle *s, int what) {
+static inline bool is_met(const evl_stream_handle *s, int what) {
     if (what == WAIT_DRAIN)
         return !evl_s_has(s, EVL_S_CHOKED);
     bool flushed = !evl_s_is_sending(s);
@@ -382,16 +382,16 @@ void evl_stream_end_writing(evl_stream_handle *s, int error) {
 
 static const evl_op_type waiting;
 
-static int wait_for(evl_stream *stream, evl_op *op, int what) {
+static inline int wait_for(evl_stream *stream, evl_op *op, int what) {
     int rc = evl_check_kind(stream, EVL_KIND_STREAM);
     if (rc == 0)
         rc = evl_op_check_start(stream->loop, op);
     if (rc != 0)
         return rc;
     evl_stream_handle *s = evl_s_of(stream);
-    if (evl_s_has(s, EVL_S_WRITE_FAILED))
+    if (EVL_UNLIKELY(evl_s_has(s, EVL_S_WRITE_FAILED)))
         return evl_op_start_done(stream->loop, op, &waiting, s, s->error);
-    if (is_met(s, what))
+    if (EVL_LIKELY(is_met(s, what)))
         return evl_op_start_done(stream->loop, op, &waiting, s, 0);
     evl_outq *q = queue_of(s);
     if (!q)
