@@ -14,6 +14,27 @@ evl_server *localhost(World &w) {
     return server;
 }
 
+TEST(Asyncio, Asyncio_113_ByCallbackEachAStreamWithoutDelay) {
+    World w;
+    Server server(w);
+    std::vector<Fd> peers = server.connect_all(5);
+    server.take();
+    EXPECT_EQ(w.nowait(), EVL_RUN_ALIVE);
+    server.take(5);
+    EXPECT_EQ(evl_server_connections(server.s), 5);
+    for (evl_stream *s : server.streams) {
+        int on = 0;
+        socklen_t len = sizeof on;
+        EXPECT_EQ(::getsockopt(info(s).fd, IPPROTO_TCP, TCP_NODELAY, &on, &len), 0);
+        EXPECT_EQ(on, 1);
+    }
+    EXPECT_EQ(write(server.streams[2], "you"), 3);
+    for (size_t i = 0; i < peers.size(); i++)
+        EXPECT_EQ(got(peers[i]), i == 2 ? "you" : "") << "each has its own, in order";
+    EXPECT_EQ(evl_close(server.streams[0]), 0);
+    EXPECT_EQ(evl_server_connections(server.s), 4);
+}
+
 TEST(Asyncio, Asyncio_140_StartingTwiceIsNoError) {
     World w;
     Server server(w);
@@ -194,10 +215,24 @@ TEST(Asyncio, Asyncio_145_AStaleUnixPathIsReplacedAndOnlyOursIsRemoved) {
     EXPECT_EQ(::unlink(path.c_str()), 0);
 }
 
+// Has the port, so that nobody else does, and does not listen. -1: somebody has it.
+Fd silent(const char *host, uint16_t port) {
+    Address at(host, port);
+    Fd fd(::socket(at.bytes.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    return ::bind(fd, at.get(), at.length) == 0 ? std::move(fd) : Fd();
+}
+
 // The addresses of the loopback: ::1 first, and the server has only the other.
 TEST(Asyncio, Asyncio_146_AddressesAreTriedInTurn) {
     World w{{.clock = EVL_CLOCK_REAL}};
-    Server server(w);
+    Fd nobody;
+    evl_server *here = nullptr;
+    while (nobody < 0) { // until the port is nobody else's on ::1
+        EXPECT_EQ(evl_close(here), 0);
+        ASSERT_EQ(evl_server_listen(w.loop, "127.0.0.1", "0", nullptr, &here), 0);
+        nobody = silent("::1", static_cast<uint16_t>(Address(here).port()));
+    }
+    Server server(w, here);
     server.take();
     std::string port = std::to_string(Address(server.s).port());
     evl_stream *s = nullptr;
@@ -219,12 +254,11 @@ TEST(Asyncio, Asyncio_146_AddressesAreTriedInTurn) {
 TEST(Asyncio, Asyncio_146_WhenNoneAnswersEachErrorIsThere) {
     World w{{.clock = EVL_CLOCK_REAL}};
     Sys sys;
-    std::string port;
-    {
-        Server gone(w);
-        port = std::to_string(Address(gone.s).port());
-        EXPECT_EQ(evl_close(gone.s), 0);
-    }
+    Fd nobody = silent("127.0.0.1", 0);
+    Address there;
+    there.length = sizeof there.bytes;
+    ASSERT_EQ(::getsockname(nobody, reinterpret_cast<sockaddr *>(&there.bytes), &there.length), 0);
+    std::string port = std::to_string(there.port());
     evl_stream *s = nullptr;
     Wait made(w);
     int32_t errors[2] = {1, 1};

@@ -65,7 +65,7 @@ TEST(Accept, WhatACallbackLeavesComesAgain) {
     EXPECT_EQ(calls, 5);
 }
 
-TEST(Accept, Contract_14_ThirtyTwoInAPass) {
+TEST(Accept, Asyncio_040_Contract_14_ThirtyTwoInAPass) {
     World w;
     Server server(w);
     server.take();
@@ -93,7 +93,7 @@ TEST(Accept, AnotherCallbackTakesTheFirstOnesPlace) {
 
 TEST(Accept, ClosedInItsOwnCallback) {
     World w;
-    Server server(w);
+    Server server(w, nullptr, "localhost");
     ASSERT_EQ(evl_server_on_connection(server.s, World::done(), w.arg([&] {
                   EXPECT_EQ(evl_server_accept(server.s, &server.streams.emplace_back()), 0);
                   EXPECT_EQ(evl_close(server.s), 0);
@@ -131,6 +131,26 @@ TEST(Accept, OperationsAreServedInOrder) {
     passes(w);
     EXPECT_EQ(c.result, EVL_ECANCELED);
     EXPECT_EQ(c.stream, nullptr);
+}
+
+TEST(Accept, OneThatIsCancelledInTheMiddleLeavesTheOrder) {
+    World w;
+    Server server(w);
+    Accept a(w), b(w), c(w);
+    for (Accept *each : {&a, &b, &c})
+        EXPECT_EQ(each->start(server.s), 0);
+    EXPECT_EQ(evl_op_cancel(b.op), 1);
+    std::vector<Fd> peers = server.connect_all(2);
+    pump(w, [&] { return a.done() && c.done(); });
+    EXPECT_EQ(a.result, 0);
+    EXPECT_EQ(b.result, EVL_ECANCELED);
+    EXPECT_EQ(c.result, 0);
+    EXPECT_EQ(b.stream, nullptr);
+    Fd late = server.connect();
+    passes(w);
+    EXPECT_EQ(b.start(server.s), 0);
+    pump(w, [&] { return b.done(); });
+    EXPECT_EQ(b.result, 0) << "what came for nobody waits";
 }
 
 TEST(Accept, OperationsGoBeforeTheCallback) {

@@ -69,6 +69,7 @@ TEST(Server, LocalhostIsTwoSocketsWithOnePort) {
         for (evl_stream *s : taker.streams)
             EXPECT_EQ(evl_close(s), 0);
         EXPECT_EQ(evl_close(server), 0);
+        EXPECT_EQ(evl_server_sockets(server), EVL_ESTALE);
     }
 }
 
@@ -131,6 +132,8 @@ TEST(Server, ATakenPortIsTakenUnlessItIsReused) {
     EXPECT_EQ(evl_server_listen(w.loop, "127.0.0.1", taken.c_str(), nullptr, &other), EVL_EADDRINUSE);
     EXPECT_EQ(evl_server_listen(w.loop, "localhost", taken.c_str(), nullptr, &other), EVL_EADDRINUSE);
     EXPECT_EQ(other, nullptr);
+    EXPECT_EQ(evl_close(plain.s), 0);
+    EXPECT_EQ(evl_server_listen(w.loop, "127.0.0.1", taken.c_str(), nullptr, &other), 0) << "at once again";
     std::string port = std::to_string(Address(shared.s).port());
     World second;
     ASSERT_EQ(evl_server_listen(second.loop, "127.0.0.1", port.c_str(), &reuse, &other), 0);
@@ -194,6 +197,7 @@ TEST(Server, BadInputOfWhatAServerDoes) {
     EXPECT_EQ(evl_server_on_idle(server.s, nullptr), EVL_EINVAL);
     EXPECT_EQ(evl_server_stop(nullptr), EVL_EINVAL);
     EXPECT_EQ(evl_server_stop(timer), EVL_EINVAL);
+    EXPECT_EQ(evl_server_fd(nullptr, 0), EVL_EINVAL);
     EXPECT_EQ(evl_server_fd(server.s, 1), EVL_EINVAL);
     EXPECT_EQ(evl_server_fd(server.s, -1), EVL_EINVAL);
     EXPECT_EQ(evl_server_local(server.s, 0, nullptr, 5), EVL_EINVAL);
