@@ -180,7 +180,7 @@ struct evl_loop {
     int32_t alive;        /* active handles that keep alive, and active operations */
     int32_t outside;      /* of these, what something outside the loop can end: watchers, signals */
     int32_t ops;          /* active operations */
-    uint32_t sync_in_row; /* starts answered at once since the pass began */
+    uint32_t sync_in_row; /* starts answered at once since the pass, or an operation's callback, began */
     uint32_t internal;    /* handles that are parts of operations */
     bool timers_backlog;  /* the last pass left due timers behind */
     bool woken;           /* the last poll was ended by a wake */

@@ -196,7 +196,7 @@ bool evl_op_settle(evl_operation *self, int64_t *result) {
 
 /* What is delivered is given up before the callback, which may start, close or free the operation. */
 void evl_op_run(evl_loop *loop, evl_node *node) {
-    (void)loop;
+    loop->sync_in_row = 0;
     if (EVL_LIKELY(settle(EVL_OWNER(node, evl_operation, node))))
         node->fn.done(node->arg, node->u.result);
 }

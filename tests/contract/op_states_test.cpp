@@ -671,6 +671,25 @@ TEST(OpStates, Contract_04_SynchronousAtMost64TimesInARow) {
     }
 }
 
+// A row is one callback's: whoever comes after somebody greedy is not made to wait for it.
+TEST(OpStates, Contract_04_EachCallbackMayStart64) {
+    if (records())
+        return; // who pulls records is told of all of them before it starts anything
+    World w;
+    Full full(w);
+    std::vector<int> answers;
+    for (int i = 0; i < 3; i++) {
+        evl_op *again = w.op([] {}, EVL_OP_SYNC);
+        evl_op *op = w.op([&, again] {
+            for (int k = 0; k < 64; k++)
+                answers.push_back(evl_event_wait(full.event, again));
+        });
+        ASSERT_EQ(evl_defer(w.loop, op), 0);
+    }
+    w.nowait();
+    EXPECT_EQ(answers, std::vector<int>(3 * 64, 1));
+}
+
 TEST(OpStates, Contract_02_WithoutSyncAlwaysByCallback) {
     World w;
     Full full(w);
