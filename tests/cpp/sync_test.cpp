@@ -347,10 +347,12 @@ task<> cleans_up(World &w, int interrupts) {
 
 TEST(Run, Asyncio_151_AnInterruptCancelsTheMainTaskAndTheSecondEndsTheProgram) {
     World w;
+    auto *before = std::signal(SIGINT, SIG_DFL); // a shell ignores it for what it starts in the background
     EXPECT_THROW(evloop::run_interruptible(w.loop, cleans_up(w, 1)), evloop::cancelled);
     EXPECT_EQ(w.log(), "cleaned");
     EXPECT_EQ(evloop::run_interruptible(w.loop, gives(3)), 3);
     EXPECT_EXIT(evloop::run_interruptible(cleans_up(w, 2)), ::testing::KilledBySignal(SIGINT), "");
+    std::signal(SIGINT, before);
 }
 
 TEST(Run, SaysWhenNothingCanGoOn) {
