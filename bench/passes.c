@@ -31,14 +31,14 @@ static void send_all(void) {
     echo_left = (uint64_t)ready;
 }
 
-static __attribute__((noinline, noclone)) void turn(void) {
+static BENCH_NAMED void turn(void) {
     char buf[MESSAGE];
     for (int i = 0; i < ready; i++)
         BENCH_CHECK(read(clients[i], buf, sizeof buf) == MESSAGE);
     send_all();
 }
 
-static __attribute__((noinline, noclone)) void serve(const server *s) {
+static BENCH_NAMED void serve(const server *s) {
     s->serve(fds, ready);
     bench_use(s); /* not a tail call: callgrind would see it end at once */
 }
