@@ -12,11 +12,9 @@
 #    define ROWS    64
 #    define BATCHES 16
 
-/* Opened for nothing but being watched, where there is such a thing. */
+/* Opened for nothing but being watched, where that is possible; FreeBSD's O_PATH has no news of pipes. */
 #    if defined(O_EVTONLY)
 #        define OPEN_FLAGS (O_EVTONLY | O_NONBLOCK)
-#    elif defined(O_PATH) && defined(__FreeBSD__)
-#        define OPEN_FLAGS O_PATH
 #    else
 #        define OPEN_FLAGS (O_RDONLY | O_NONBLOCK | O_NOCTTY)
 #    endif
