@@ -175,17 +175,22 @@ void paths(Stage &s) {
 }
 
 void children(Stage &s) {
+    std::string before = dispositions();
     if (s.make()) {
         one_child(s);
         closed_child(s);
     }
     take_the_rest(s);
+    heal_signals(s, before, SIGCHLD);
 }
 
 void children_without_pidfd(Stage &s) {
     Without pidfd(true);
+    std::string before = dispositions();
     if (s.make())
         one_child(s);
+    s.close_all();
+    heal_signals(s, before, SIGCHLD);
 }
 
 void children_by_signal(Stage &s) {
