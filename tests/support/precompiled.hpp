@@ -1,5 +1,5 @@
-// precompiled.hpp - what most tests include, parsed once (tests/CMakeLists.txt). A test includes what it needs all the
-// same: the preset clang compiles each as it stands.
+// precompiled.hpp - what most tests include, parsed once (tests/CMakeLists.txt). A test includes what it
+// needs all the same: the preset clang compiles each as it stands.
 #pragma once
 
 #include "world.hpp"
