@@ -322,10 +322,12 @@ TEST(Executor, Contract_11_AChildHearsThatNobodyWorksForIt) {
         EXPECT_EQ(t.gate.dropped, 2);
         EXPECT_EQ(t.submit(pool, t.op()), EVL_EFORK);
         EXPECT_EQ(evl_executor_close(pool, EVL_CLOSE_DRAIN, -1), 0);
-        ASSERT_EQ(evl_executor_submit(nullptr, t.w.loop, t.op(), quick, &ran, nullptr, 0), 0);
-        t.pump(3);
-        EXPECT_EQ(t.results[2], 0);
-        EXPECT_EQ(ran, 2);
+        if (child_may_start_threads) {
+            ASSERT_EQ(evl_executor_submit(nullptr, t.w.loop, t.op(), quick, &ran, nullptr, 0), 0);
+            t.pump(3);
+            EXPECT_EQ(t.results[2], 0);
+            EXPECT_EQ(ran, 2);
+        }
         EXPECT_EQ(t.w.close(), 0);
     });
     t.gate.open();

@@ -622,15 +622,7 @@ TEST(Names, AVirtualClockWaitsForTheResolver) {
     evl_addresses_free(list);
 }
 
-// ThreadSanitizer does not know the threads that a child of a program with threads starts.
-#if defined(__has_feature)
-#    define NAMES_TSAN __has_feature(thread_sanitizer)
-#elif defined(__SANITIZE_THREAD__)
-#    define NAMES_TSAN 1
-#else
-#    define NAMES_TSAN 0
-#endif
-constexpr const char *kChildsHost = NAMES_TSAN ? "::1" : "h";
+constexpr const char *kChildsHost = support::child_may_start_threads ? "h" : "::1";
 
 // The threads stay with the parent; a repaired child starts its own.
 TEST(Names, Contract_11_AChildLooksUpForItself) {

@@ -6,6 +6,15 @@
 
 namespace support {
 
+// ThreadSanitizer does not know the threads that a child of a program with threads starts.
+#if defined(__has_feature)
+constexpr bool child_may_start_threads = !__has_feature(thread_sanitizer);
+#elif defined(__SANITIZE_THREAD__)
+constexpr bool child_may_start_threads = false;
+#else
+constexpr bool child_may_start_threads = true;
+#endif
+
 class Child {
   public:
     explicit Child(const std::function<void()> &body); // forks; the child runs body and exits
