@@ -267,12 +267,8 @@ void evl_jobs_take(evl_loop *loop) {
 /* A timeout is not to end early or late because somebody sets the wall clock. */
 #if defined(_POSIX_CLOCK_SELECTION) && _POSIX_CLOCK_SELECTION > 0
 #    define QUIET_CLOCK CLOCK_MONOTONIC
-#else
-#    define QUIET_CLOCK CLOCK_REALTIME
-#endif
 
 static int init_quiet(pthread_cond_t *quiet) {
-#if defined(_POSIX_CLOCK_SELECTION) && _POSIX_CLOCK_SELECTION > 0
     pthread_condattr_t attr;
     int rc = pthread_condattr_init(&attr);
     if (rc != 0)
@@ -282,10 +278,12 @@ static int init_quiet(pthread_cond_t *quiet) {
         rc = pthread_cond_init(quiet, &attr);
     (void)pthread_condattr_destroy(&attr);
     return rc;
-#else
-    return pthread_cond_init(quiet, NULL);
-#endif
 }
+#else
+#    define QUIET_CLOCK CLOCK_REALTIME
+
+static int init_quiet(pthread_cond_t *quiet) { return pthread_cond_init(quiet, NULL); }
+#endif
 
 int32_t evl_executor_new(evl_loop *loop, uint32_t threads, uint32_t limit, const char *name,
                          evl_executor **out) {

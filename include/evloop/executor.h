@@ -27,11 +27,12 @@ enum {
 
 /* Runs job(arg) on a thread of the pool; the operation completes with 0, on `loop`, when it has returned, and
  * what job left in *arg is the caller's to look at. A job that has begun cannot be stopped: an operation that
- * is cancelled, times out or is closed leaves it behind, and one that has not begun never runs. In both cases
- * arg is given up: drop(arg) (if not NULL) runs exactly once, on the loop when the job is out of the way, or
- * on the job's thread when the loop is gone. What arg points to must live until then. executor NULL: a pool
- * of the loop's own, made when first needed. Errors, after which nothing runs and arg still is the caller's:
- * EVL_EAGAIN, EVL_ECLOSED, EVL_ENOMEM, EVL_EFORK (the pool was made before a fork), EVL_EBUSY, EVL_EINVAL.
+ * is cancelled, times out or is closed leaves it behind, and one that has not begun never runs; in a child
+ * that evl_loop_fork has repaired it completes with EVL_EFORK. In all these cases arg is given up: drop(arg)
+ * (if not NULL) runs exactly once, on the loop when the job is out of the way, or on the job's thread when
+ * the loop is gone. What arg points to must live until then. executor NULL: a pool of the loop's own, made
+ * when first needed. Errors, after which nothing runs and arg still is the caller's: EVL_EAGAIN, EVL_ECLOSED,
+ * EVL_ENOMEM, EVL_EFORK (the pool was made before a fork), EVL_EBUSY, EVL_EINVAL.
  * @since 0.1 */
 EVL_API int32_t evl_executor_submit(evl_executor *executor, evl_loop *loop, evl_op *op, evl_fn *job,
                                     void *arg, evl_fn *drop, uint32_t flags);
