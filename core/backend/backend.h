@@ -8,8 +8,8 @@
 #ifndef EVL_CORE_BACKEND_H
 #define EVL_CORE_BACKEND_H
 
-#include "../mem.h"
-#include "../sys.h"
+#include "../base/mem.h"
+#include "../base/sys.h"
 #include <evloop/backend.h>
 #include <evloop/errors.h>
 #include <evloop/io.h>

@@ -10,7 +10,7 @@
 
 #if EVL_HAVE_KQUEUE
 
-#    include "../clock.h"
+#    include "../base/clock.h"
 
 #    include <limits.h>
 #    include <stdbool.h>

@@ -1,6 +1,6 @@
 /* future_peek.c - C, because the library's own headers are. */
 #include "future_peek.h"
-#include "future.h"
+#include "async/future.h"
 
 uint32_t peek_futures(const evl_loop *loop) { return loop->futures.live; }
 

@@ -18,7 +18,7 @@
  * that changing one proves that the number still names the file that was added. */
 #include <sys/event.h>
 
-#include "sys.h" /* evl_sys.close */
+#include "base/sys.h" /* evl_sys.close */
 #include "vnodes.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* errnos.h - how each row of core/sys.h can fail: the errnos that its manual page documents and that can
+/* errnos.h - how each row of core/base/sys.h can fail: the errnos that its manual page documents and that can
  * happen to a library that passes what evloop passes. The fault walk goes through all of them.
  *
  * The walk is generated from the table, so that a new row without a list here does not compile. EFAULT is in

@@ -1,6 +1,6 @@
 #include "peek.h"
 
-#include "loop.h"
+#include "loop/loop.h"
 
 uint32_t peek_order(const evl_loop *loop) { return loop->timers.next_order; }
 

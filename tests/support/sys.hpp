@@ -7,7 +7,7 @@
 #include <vector>
 
 extern "C" {
-#include "sys.h"
+#include "base/sys.h"
 }
 
 namespace support {

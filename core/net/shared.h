@@ -3,7 +3,7 @@
 #ifndef EVL_CORE_NET_H
 #define EVL_CORE_NET_H
 
-#include "op.h"
+#include "../op/op.h"
 
 #define EVL_READ_MAX   65536 /* one read of an event */
 #define EVL_BLOCK      16384 /* a pooled buffer, with its header */

@@ -2,7 +2,7 @@
 #ifndef EVL_CORE_STREAM_H
 #define EVL_CORE_STREAM_H
 
-#include "net.h"
+#include "shared.h"
 
 #include <sys/socket.h>
 

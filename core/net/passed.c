@@ -1,6 +1,6 @@
 /* passed.c - sockets that a service manager has opened for us: LISTEN_PID and LISTEN_FDS, as systemd sets
  * them. */
-#include "sys.h"
+#include "../base/sys.h"
 #include <evloop/errors.h>
 #include <evloop/server.h>
 

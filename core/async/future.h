@@ -2,7 +2,7 @@
 #ifndef EVL_CORE_FUTURE_H
 #define EVL_CORE_FUTURE_H
 
-#include "op.h"
+#include "../op/op.h"
 
 /* Somebody inside evloop who looks at a future: combinators, then, follow. Unlike done callbacks it runs no
  * user code and hears of the outcome at once, in evl_future_settle's turn. Part of the combinator's memory.

@@ -2,7 +2,7 @@
  *
  * What the handler reads is a table of singly linked lists that is edited under a lock and read without one:
  * an element is unlinked by one atomic store, and freed only when no handler is in flight. */
-#include "op.h"
+#include "../op/op.h"
 
 #include <errno.h>
 #include <sched.h>

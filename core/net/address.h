@@ -2,7 +2,7 @@
 #ifndef EVL_CORE_ADDRESS_H
 #define EVL_CORE_ADDRESS_H
 
-#include "sys.h"
+#include "../base/sys.h"
 #include <evloop/errors.h>
 #include <evloop/names.h>
 #include <netinet/in.h>

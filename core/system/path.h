@@ -6,7 +6,7 @@
 #ifndef EVL_CORE_PATH_H
 #define EVL_CORE_PATH_H
 
-#include "op.h"
+#include "../op/op.h"
 
 #if defined(__linux__)
 #    define EVL_HAVE_INOTIFY 1

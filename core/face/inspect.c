@@ -1,5 +1,5 @@
 /* inspect.c - what is open and queued: for people who ask why a loop does not end or close. */
-#include "loop.h"
+#include "../loop/loop.h"
 
 #include <stdarg.h>
 #include <stdio.h>

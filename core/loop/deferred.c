@@ -1,6 +1,6 @@
-/* call.c - deferred calls. Their nodes come from a slab and go back to it before the function runs, so that a
- * chain of calls uses one node. */
-#include "future.h"
+/* deferred.c - deferred calls. Their nodes come from a slab and go back to it before the function runs, so
+ * that a chain of calls uses one node. */
+#include "../async/future.h"
 
 static int call(evl_loop *loop, evl_fn *fn, void *arg, evl_fn *drop) {
     int rc = evl_enter(loop);

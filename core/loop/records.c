@@ -1,5 +1,5 @@
 /* records.c - the other sink: flat records in the caller's array. Nothing here runs user code. */
-#include "future.h"
+#include "../async/future.h"
 
 static int32_t clamp(int64_t value) {
     return value > INT32_MAX ? INT32_MAX : value < INT32_MIN ? INT32_MIN : (int32_t)value;

@@ -1,4 +1,5 @@
-/* rest.c - waits for what the system will have more of later. There are seldom any, and hardly ever two. */
+/* backoff.c - waits for what the system will have more of later. There are seldom any, and hardly ever two.
+ */
 #include "loop.h"
 
 void evl_rest_begin(evl_loop *loop, evl_rest *rest, int64_t ns) {

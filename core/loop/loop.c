@@ -2,7 +2,7 @@
 #if defined(__linux__) && !defined(_GNU_SOURCE)
 #    define _GNU_SOURCE /* secure_getenv */
 #endif
-#include "future.h"
+#include "../async/future.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef EVL_CORE_SERVER_H
 #define EVL_CORE_SERVER_H
 
-#include "loop.h"
+#include "../loop/loop.h"
 
 /* A stream of the server of this id, if it is still there, is gone for good. */
 void evl_server_left(evl_loop *loop, uint64_t id);

@@ -1,5 +1,5 @@
-/* net.c - what the streams of a loop share. */
-#include "net.h"
+/* shared.c - what the streams of a loop share. */
+#include "shared.h"
 #include "stream.h"
 
 /* --- pools ------------------------------------------------------------------------------------ */

@@ -1,5 +1,5 @@
 /* pass.c - one pass of the loop: ask the kernel, queue what is ready, run exactly that. */
-#include "future.h"
+#include "../async/future.h"
 
 /* --- the wait --------------------------------------------------------------------------------- */
 

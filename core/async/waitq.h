@@ -2,7 +2,7 @@
 #ifndef EVL_CORE_WAITQ_H
 #define EVL_CORE_WAITQ_H
 
-#include "op.h"
+#include "../op/op.h"
 
 typedef struct evl_waiters {
     evl_link line; /* evl_operation.node */

@@ -1,6 +1,6 @@
 /* op.c - what all operations have in common: starting, cancelling, deadlines, closing, delivery. */
-#include "future.h"
-#include "waitq.h"
+#include "../async/future.h"
+#include "../async/waitq.h"
 
 int32_t evl_op_init(evl_op *op, evl_done_fn *fn, void *arg, uint32_t flags) {
     if (!op || (flags & ~(uint32_t)EVL_OP_SYNC) != 0)

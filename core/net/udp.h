@@ -2,7 +2,7 @@
 #ifndef EVL_CORE_UDP_H
 #define EVL_CORE_UDP_H
 
-#include "net.h"
+#include "shared.h"
 
 #include <evloop/udp.h>
 #include <sys/socket.h>

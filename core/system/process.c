@@ -3,8 +3,8 @@
  * What waits for a child's end is a block of its own: it outlives the handle, since somebody has to take the
  * status of a child whose handle was closed, or it stays a zombie. When the loop goes too, the number goes
  * into a table of the process's, and whichever loop has to do with children next looks after it. */
+#include "../async/waitq.h"
 #include "spawn.h"
-#include "waitq.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* metrics.c - counters, errors nobody took, and callbacks that take too long. */
-#include "loop.h"
+#include "../loop/loop.h"
 
 #include <string.h>
 

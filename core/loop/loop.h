@@ -2,13 +2,13 @@
 #ifndef EVL_CORE_LOOP_H
 #define EVL_CORE_LOOP_H
 
-#include "backend/backend.h"
-#include "clock.h"
-#include "fork.h"
-#include "mem.h"
-#include "node.h"
-#include "slab.h"
-#include "timer_queue.h"
+#include "../backend/backend.h"
+#include "../base/clock.h"
+#include "../base/fork.h"
+#include "../base/mem.h"
+#include "../base/node.h"
+#include "../base/slab.h"
+#include "../base/timer_queue.h"
 #include <evloop.h>
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
 /* timer.c - timers and the loop's time; the order in which timers fall due is timer_queue.c's. */
-#include "op.h"
+#include "../op/op.h"
 
 evl_timer_key *evl_timer_key_of(void *loop, uint32_t slot) {
     evl_timer_handle *timer = evl_slab_at(&((evl_loop *)loop)->handles[EVL_KIND_TIMER], slot);

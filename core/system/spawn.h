@@ -3,7 +3,7 @@
 #ifndef EVL_CORE_SPAWN_H
 #define EVL_CORE_SPAWN_H
 
-#include "sys.h"
+#include "../base/sys.h"
 #include <evloop/process.h>
 #include <stdint.h>
 

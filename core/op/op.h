@@ -6,7 +6,7 @@
 #ifndef EVL_CORE_OP_H
 #define EVL_CORE_OP_H
 
-#include "loop.h"
+#include "../loop/loop.h"
 
 typedef struct evl_op_type {
     const char *name;

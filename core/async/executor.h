@@ -2,7 +2,7 @@
 #ifndef EVL_CORE_EXECUTOR_H
 #define EVL_CORE_EXECUTOR_H
 
-#include "op.h"
+#include "../op/op.h"
 
 /* Runs fn(arg) on a thread of the pool for an operation of the given type, whose `leave` is evl_job_leave and
  * which is `threaded`.

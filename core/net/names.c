@@ -2,8 +2,8 @@
  *
  * A look-up is a block of the job that does it, so that it may be left behind. What the resolver found is
  * turned into the caller's on the loop, right before the operation is told. */
+#include "../async/executor.h"
 #include "address.h"
-#include "executor.h"
 
 #include <errno.h>
 #include <limits.h>
