@@ -1,83 +1,8 @@
-/* inspect.c - what is open and queued: for people who ask why a loop does not end or close. */
+/* inspect.c - what is open: for people who ask why a loop does not end. */
 #include "../loop/loop.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-
-typedef struct list {
-    evl_blocker *out;
-    int32_t cap;
-    int32_t count;
-} list;
-
-static void add(list *l, evl_blocker blocker, const char *name) {
-    evl_copy_name(blocker.name, name);
-    if (l->count < l->cap)
-        l->out[l->count] = blocker;
-    l->count++;
-}
-
-static void add_count(list *l, int kind, uint32_t count) {
-    if (count != 0)
-        add(l, (evl_blocker){.kind = kind, .count = (int32_t)count}, NULL);
-}
-
-static bool is_shown(const evl_handle *handle) {
-    return handle->node.kind != 0 && handle->node.kind != EVL_KIND_LINGERING &&
-           !(handle->node.flags & EVL_F_OP);
-}
-
-static void add_handles(const evl_loop *loop, list *l) {
-    for (int kind = EVL_KIND_IO; kind < EVL_HANDLES; kind++) {
-        const evl_slab *slab = &loop->handles[kind];
-        for (uint32_t slot = 0; slot < evl_slab_slots(slab); slot++) {
-            const evl_handle *handle = evl_slab_at(slab, slot);
-            if (is_shown(handle) || handle->node.kind == EVL_KIND_LINGERING)
-                add(l, (evl_blocker){.id = evl_handle_id(handle), .kind = kind, .count = 1},
-                    handle->extra ? handle->extra->name : NULL);
-        }
-    }
-}
-
-/* What waits in a ready list, by kind; handles were listed already and posts are counted by their queues. */
-static void count_nodes(const evl_link *head, uint32_t *calls, uint32_t *drops) {
-    for (const evl_link *link = head->next; link != head; link = link->next) {
-        const evl_node *node = EVL_OWNER(link, evl_node, link);
-        *calls += node->kind == EVL_KIND_CALL;
-        *drops += node->kind == EVL_KIND_DROP;
-    }
-}
-
-/* What is queued or held, one row per kind. */
-static void add_counts(const evl_loop *loop, list *l) {
-    uint32_t calls = 0, drops = 0;
-    for (int sink = 0; sink < 2; sink++)
-        count_nodes(&loop->sinks[sink], &calls, &drops);
-    count_nodes(&loop->running, &calls, &drops);
-    add_count(l, EVL_KIND_CALL, calls);
-    add_count(l, EVL_KIND_POST, evl_posts_left((evl_loop *)(uintptr_t)loop));
-    add_count(l, EVL_KIND_OP, (uint32_t)loop->ops);
-    add_count(l, EVL_KIND_HOLD, (uint32_t)atomic_load(&loop->holds));
-    add_count(l, EVL_KIND_DROP, drops);
-}
-
-static int32_t list_all(const evl_loop *loop, evl_blocker *out, int32_t cap) {
-    list l = {out, cap, 0};
-    add_handles(loop, &l);
-    add_counts(loop, &l);
-    return l.count;
-}
-
-int32_t evl_count_blockers(const evl_loop *loop) { return list_all(loop, NULL, 0); }
-
-int32_t evl_loop_blockers(const evl_loop *loop, evl_blocker *out, int32_t cap) {
-    int rc = evl_enter(loop);
-    if (rc != 0)
-        return rc;
-    if (cap < 0 || (cap > 0 && !out))
-        return EVL_EINVAL;
-    return list_all(loop, out, cap);
-}
 
 int32_t evl_loop_walk(const evl_loop *loop, uint64_t *ids, int32_t cap) {
     int rc = evl_enter(loop);
@@ -90,7 +15,7 @@ int32_t evl_loop_walk(const evl_loop *loop, uint64_t *ids, int32_t cap) {
         const evl_slab *slab = &loop->handles[kind];
         for (uint32_t slot = 0; slot < evl_slab_slots(slab); slot++) {
             const evl_handle *handle = evl_slab_at(slab, slot);
-            if (!is_shown(handle))
+            if (!evl_handle_is_shown(handle))
                 continue;
             if (count < cap)
                 ids[count] = evl_handle_id(handle);
@@ -194,13 +119,12 @@ int32_t evl_loop_dump(const evl_loop *loop, char *buf, size_t cap) {
     for (int kind = EVL_KIND_IO; kind < EVL_HANDLES; kind++)
         for (uint32_t slot = 0; slot < evl_slab_slots(&loop->handles[kind]); slot++) {
             const evl_handle *handle = evl_slab_at(&loop->handles[kind], slot);
-            if (is_shown(handle))
+            if (evl_handle_is_shown(handle))
                 print_handle(&t, loop, handle);
         }
     evl_blocker counts[8];
-    list l = {counts, 8, 0};
-    add_counts(loop, &l);
-    for (int32_t i = 0; i < l.count; i++)
+    int32_t rows = evl_blockers_queued(loop, counts, 8);
+    for (int32_t i = 0; i < rows; i++)
         print(&t, "%s count=%d\n", names[counts[i].kind], counts[i].count);
     return (int32_t)t.len;
 }

@@ -4,8 +4,10 @@
 
 #include "../backend/backend.h"
 #include "../base/clock.h"
+#include "../base/compiler.h"
 #include "../base/fork.h"
 #include "../base/mem.h"
+#include "../base/name.h"
 #include "../base/node.h"
 #include "../base/slab.h"
 #include "../base/timer_queue.h"
@@ -13,24 +15,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-
-#if defined(__GNUC__)
-#    define EVL_LIKELY(x)   __builtin_expect(!!(x), 1)
-#    define EVL_UNLIKELY(x) __builtin_expect(!!(x), 0)
-#    define EVL_COLD        __attribute__((cold, noinline))
-#else
-#    define EVL_LIKELY(x)   (x)
-#    define EVL_UNLIKELY(x) (x)
-#    define EVL_COLD
-#endif
-
-#if defined(__has_builtin)
-#    define EVL_HAS(builtin) __has_builtin(builtin)
-#else
-#    define EVL_HAS(builtin) 0
-#endif
-
-#define EVL_NAME_SIZE 32 /* a name with its final 0 */
 
 /* An id: generation 32 bits, kind 4, slot 28. The generation makes it unique for the loop's life. */
 #define EVL_ID_SLOT_BITS 28
@@ -527,12 +511,20 @@ static inline void evl_touch(evl_loop *loop) {
         evl_embed_update(loop);
 }
 
-/* inspect.c */
+/* blockers.c */
 int32_t evl_count_blockers(const evl_loop *loop);
+int32_t evl_blockers_queued(const evl_loop *loop, evl_blocker *out, int32_t cap); /* all but the handles */
 
-/* metrics.c */
+/* A handle that its user has made and not closed. */
+static inline bool evl_handle_is_shown(const evl_handle *handle) {
+    return handle->node.kind != 0 && handle->node.kind != EVL_KIND_LINGERING &&
+           !(handle->node.flags & EVL_F_OP);
+}
+
+/* report.c */
 void evl_unhandled(evl_loop *loop, int32_t error);
-void evl_copy_name(char to[EVL_NAME_SIZE], const char *from); /* NULL: empty */
+
+/* slow.c */
 void evl_run_timed(evl_loop *loop, evl_node *node);
 
 #endif

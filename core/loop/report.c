@@ -1,0 +1,43 @@
+/* report.c - errors that no caller is there to be given. */
+#include "loop.h"
+
+/* A hook that fails itself is not asked about that, and whoever pulls records wants no user code to run. */
+void evl_unhandled(evl_loop *loop, int32_t error) {
+    loop->metrics.errors++;
+    if (loop->error_fn && !loop->in_error_hook && !loop->pulling) {
+        (void)evl_loop_ref(loop); /* the hook may destroy the loop */
+        loop->in_error_hook = true;
+        loop->error_fn(loop->error_arg, error);
+        loop->in_error_hook = false;
+        evl_loop_unref(loop);
+    } else if (loop->error == 0)
+        loop->error = error;
+}
+
+int32_t evl_set_error_hook(evl_loop *loop, evl_done_fn *fn, void *arg) {
+    int rc = evl_enter(loop);
+    if (rc != 0)
+        return rc;
+    loop->error_fn = fn;
+    loop->error_arg = arg;
+    return 0;
+}
+
+int32_t evl_loop_report(evl_loop *loop, int32_t error) {
+    int rc = evl_enter(loop);
+    if (rc != 0)
+        return rc;
+    if (error >= 0)
+        return EVL_EINVAL;
+    evl_unhandled(loop, error);
+    return 0;
+}
+
+int32_t evl_loop_error(evl_loop *loop) {
+    int rc = evl_enter(loop);
+    if (rc != 0)
+        return rc;
+    int32_t first = loop->error;
+    loop->error = 0;
+    return first;
+}
