@@ -68,16 +68,15 @@ class read_until_awaitable : public op_awaitable<read_until_awaitable, std::size
   public:
     static constexpr const char *name = "read until";
     read_until_awaitable(evl_stream *stream, bytes separator, room to) noexcept
-        : stream_(stream), separator_(separator), to_(to) {}
+        : stream_(stream), separator_{separator.data(), separator.size()}, to_(to) {}
     std::int32_t start(evl_loop *, evl_op *op) noexcept {
-        const evl_buf one = {separator_.data(), separator_.size()};
-        return evl_stream_read_until(stream_, op, to_.data(), to_.size(), &one, 1);
+        return evl_stream_read_until(stream_, op, to_.data(), to_.size(), &separator_, 1);
     }
     std::size_t finish(std::int64_t n) noexcept { return static_cast<std::size_t>(n); }
 
   private:
     evl_stream *stream_;
-    bytes separator_;
+    evl_buf separator_; // here, for C keeps its address until the end
     room to_;
 };
 
@@ -85,16 +84,15 @@ class read_string_until_awaitable : public op_awaitable<read_string_until_awaita
   public:
     static constexpr const char *name = "read until";
     read_string_until_awaitable(evl_stream *stream, bytes separator, std::size_t limit) noexcept
-        : stream_(stream), separator_(separator), limit_(limit) {}
+        : stream_(stream), separator_{separator.data(), separator.size()}, limit_(limit) {}
     std::int32_t start(evl_loop *, evl_op *op) noexcept {
-        const evl_buf one = {separator_.data(), separator_.size()};
-        return evl_stream_read_until(stream_, op, nullptr, limit_, &one, 1);
+        return evl_stream_read_until(stream_, op, nullptr, limit_, &separator_, 1);
     }
     std::string finish(std::int64_t n) { return detail::take_string(stream_, n); }
 
   private:
     evl_stream *stream_;
-    bytes separator_;
+    evl_buf separator_; // here, for C keeps its address until the end
     std::size_t limit_;
 };
 

@@ -113,6 +113,16 @@ const Await awaits[] = {
          co_return std::string(room.data(), n);
      },
      [](Things &t) { t.b.write("gunrest"); }, "begun"},
+    {"read_until", [](Things &t) { t.b.write("be"); },
+     [](Things &t) -> task<std::string> { co_return co_await t.a.read_until("\r\n"); },
+     [](Things &t) { t.b.write("gun\r\nrest"); }, "begun\r\n"},
+    {"read_until_into", [](Things &t) { t.b.write("be"); },
+     [](Things &t) -> task<std::string> {
+         std::array<char, 16> room{};
+         const std::size_t n = co_await t.a.read_until("\r\n", room);
+         co_return std::string(room.data(), n);
+     },
+     [](Things &t) { t.b.write("gun\r\nrest"); }, "begun\r\n"},
     {"read_all", [](Things &t) { t.b.write("be"); },
      [](Things &t) -> task<std::string> { co_return co_await t.a.read_all(); },
      [](Things &t) {
