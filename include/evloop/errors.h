@@ -1,8 +1,28 @@
-/* evloop/errors.h - every code evloop answers.
+/* evloop/errors.h - every error code, its name and its text.
  *
- * A function answers 0 or a positive number, or one of these. The constants are negative themselves, so that
- * `if (rc == EVL_EAGAIN)` is the test. They are the same on every platform: Linux's numbers, evloop's own
- * from -1000 down, getaddrinfo's from -1100 down; an errno without a name is -(2000 + errno). */
+ *     int32_t rc = evl_loop_new(&loop, NULL);
+ *     if (rc < 0)
+ *         fprintf(stderr, "no loop: %s (%s)\n", evl_strerror(rc), evl_err_name(rc));
+ *
+ * A function returns 0 or a positive number, or one of these codes. The constants are negative themselves,
+ * so that `rc == EVL_EAGAIN` is the test. They are the same on every platform: Linux's numbers, evloop's
+ * own codes from -1000 down, getaddrinfo's from -1100 down. An errno value without a name is -(2000 +
+ * errno).
+ *
+ * Errors of every call. The comment of a function lists the errors that have a cause of their own. Besides
+ * these every function may return:
+ *
+ * - EVL_EINVAL: a NULL or uninitialised object, a handle of another kind, a value out of range, an unknown
+ *   flag.
+ * - EVL_ESTALE: the handle was closed. Certain only where the library was built with EVLOOP_CHECKS;
+ *   otherwise the use of a closed handle is undefined, as of freed memory.
+ * - EVL_ECLOSED: the loop was closed or destroyed, and the caller still holds a reference to it.
+ * - EVL_EFORK: this process is a forked child that has not called evl_loop_fork. Close, cancel, stop,
+ *   destroy and queries work there nevertheless.
+ * - EVL_ETHREAD: another thread is running the loop, and the function is not marked "@thread any".
+ * - EVL_EBUSY: of functions that start an operation: the operation is active already.
+ *
+ * A call that fails has changed nothing, unless its comment says otherwise. */
 #ifndef EVLOOP_ERRORS_H
 #define EVLOOP_ERRORS_H
 
@@ -83,39 +103,40 @@ enum {
     EVL_EDQUOT = -122,
     EVL_ECANCELED = -125,
 
-    EVL_ECLOSED = -1000,  /* the loop, or what was waited on, has been closed */
-    EVL_EFORK = -1001,    /* a forked child, and evl_loop_fork has not been called */
+    EVL_ECLOSED = -1000,  /* the loop, or the object that an operation waited on, was closed */
+    EVL_EFORK = -1001,    /* this is a forked child, and evl_loop_fork has not been called */
     EVL_ETHREAD = -1002,  /* another thread is running this loop */
     EVL_ERUNNING = -1003, /* the loop is running: a nested run, or a close from inside */
-    EVL_EUSER = -1004,    /* never answered by evloop: for bindings to pass through evl_stop */
+    EVL_EUSER = -1004,    /* never returned by evloop itself: for bindings, to pass through evl_stop */
     EVL_EBROKEN = -1005,  /* the barrier is broken */
-    EVL_EEOF = -1006,     /* the stream ended before what was asked for */
+    EVL_EEOF = -1006,     /* the stream ended before the requested data */
 
-    EVL_EAI_AGAIN = -1100,      /* look-ups (names.h): no answer for now; what a server that is down gives */
-    EVL_EAI_ADDRFAMILY = -1101, /* the host has no address of the family that was asked for */
+    EVL_EAI_AGAIN = -1100,      /* name look-ups (names.h): temporary failure, as of a server that is down */
+    EVL_EAI_ADDRFAMILY = -1101, /* the host has no address of the requested family */
     EVL_EAI_BADFLAGS = -1102,   /* flags that the system does not know */
-    EVL_EAI_FAIL = -1103,       /* the server says that it never will know */
-    EVL_EAI_FAMILY = -1104,     /* an address or a family that is not looked up */
-    EVL_EAI_NODATA = -1105,     /* the name exists, and has no address */
+    EVL_EAI_FAIL = -1103,       /* permanent failure of the name server */
+    EVL_EAI_FAMILY = -1104,     /* an address or a family that cannot be looked up */
+    EVL_EAI_NODATA = -1105,     /* the name exists but has no address */
     EVL_EAI_NONAME = -1106,     /* the name or the service does not exist */
     EVL_EAI_OVERFLOW = -1107,   /* a buffer is too small for the name */
     EVL_EAI_SERVICE = -1108,    /* the service does not exist for this kind of socket */
     EVL_EAI_SOCKTYPE = -1109,   /* a kind of socket that the system does not know */
-    EVL_EAI_UNKNOWN = -1110     /* a failure that none of these names */
+    EVL_EAI_UNKNOWN = -1110     /* any other failure */
 };
 
-/* What a code means, in a few words of English; static. "unknown error" for what is none, "success" for 0
- * and above. @thread any. @since 0.1 */
+/* Describes a code in a few words of English, in static memory. Returns "success" for 0 and above,
+ * "unknown error" for a number that is no code. @thread any. @since 0.1 */
 EVL_API const char *evl_strerror(int32_t code);
 
-/* The constant's name, "EVL_ENOMEM"; static. "EVL_E?" for what has none, "EVL_OK" for 0 and above. @thread
- * any. @since 0.1 */
+/* Returns the name of a code's constant, such as "EVL_ENOMEM", in static memory: "EVL_OK" for 0 and above,
+ * "EVL_E?" for a code without a name. @thread any. @since 0.1 */
 EVL_API const char *evl_err_name(int32_t code);
 
-/* The code of an errno value of this platform; 0 for 0. @thread any. @since 0.1 */
+/* Converts an errno value of this platform to a code; 0 to 0. @thread any. @since 0.1 */
 EVL_API int32_t evl_err_from_errno(int32_t native);
 
-/* The errno value of a code on this platform, 0 where it has none. @thread any. @since 0.1 */
+/* Converts a code to an errno value of this platform; returns 0 where the platform has none.
+ * @thread any. @since 0.1 */
 EVL_API int32_t evl_err_to_errno(int32_t code);
 
 #ifdef __cplusplus

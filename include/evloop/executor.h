@@ -1,4 +1,10 @@
-/* evloop/executor.h - blocking work on threads of its own, its end as an operation of the loop. */
+/* evloop/executor.h - blocking work on threads, whose end is an operation of the loop.
+ *
+ *     static void hash(void *arg) { ... reads a file; runs on a thread of the pool ... }
+ *
+ *     evl_executor_submit(NULL, loop, &op, hash, file, NULL, 0);    op completes when hash has returned
+ *
+ * Use it for what would block the loop: files, a database library, long computations. */
 #ifndef EVLOOP_EXECUTOR_H
 #define EVLOOP_EXECUTOR_H
 
@@ -8,60 +14,91 @@
 extern "C" {
 #endif
 
+/* A pool of threads; opaque. */
 typedef struct evl_executor evl_executor;
 
+/* No limit: evl_executor_new. */
 #define EVL_UNBOUNDED UINT32_MAX
 
-/* Makes a pool of up to `threads` threads, started as they are needed, and room for `limit` jobs that wait
- * for one: 0 accepts a job only while a thread is free, EVL_UNBOUNDED any number. `name` (copied, 15 bytes;
- * may be NULL) becomes that of the threads. It takes its memory from `loop`, may serve other loops too, and
- * is ended by evl_executor_close. All signals are blocked in its threads. Errors: EVL_EINVAL (no threads),
- * EVL_ENOMEM. @since 0.1 */
+/* Makes a pool of threads.
+ *
+ * - `loop`: where the pool takes its memory from. The pool may run jobs of other loops, too.
+ * - `threads`: the most threads to run; each is started when it is first needed.
+ * - `limit`: the most jobs that may wait for a thread; 0 accepts a job only while a thread is idle,
+ *   EVL_UNBOUNDED any number.
+ * - `name`: of the threads, copied, at most 15 bytes; may be NULL.
+ *
+ * All signals are blocked in the threads. Ends with evl_executor_close.
+ * Errors:
+ * - EVL_EINVAL: threads is 0.
+ * - EVL_ENOMEM: out of memory.
+ * @since 0.1 */
 EVL_API int32_t evl_executor_new(evl_loop *loop, uint32_t threads, uint32_t limit, const char *name,
                                  evl_executor **out);
 
-/* evl_executor_submit flags. */
+/* Flags of evl_executor_submit. */
 enum {
-    EVL_SUBMIT_WAIT = 1 /* where the limit is reached wait in line, instead of answering EVL_EAGAIN */
+    EVL_SUBMIT_WAIT = 1 /* queue the job even if the limit is reached, instead of returning EVL_EAGAIN */
 };
 
-/* Runs job(arg) on a thread of the pool; the operation completes with 0, on `loop`, when it has returned, and
- * what job left in *arg is the caller's to look at. A job that has begun cannot be stopped: an operation that
- * is cancelled, times out or is closed leaves it behind, and one that has not begun never runs; in a child
- * that evl_loop_fork has repaired it completes with EVL_EFORK. In all these cases arg is given up: drop(arg)
- * (if not NULL) runs exactly once, on the loop when the job is out of the way, or on the job's thread when
- * the loop is gone. What arg points to must live until then. executor NULL: a pool of the loop's own, made
- * when first needed. Errors, after which nothing runs and arg still is the caller's: EVL_EAGAIN, EVL_ECLOSED,
- * EVL_ENOMEM, EVL_EFORK (the pool was made before a fork), EVL_EBUSY, EVL_EINVAL.
+/* Runs job(arg) on a thread of the pool; the operation completes with 0, on `loop`, after job has
+ * returned.
+ *
+ * executor NULL uses the loop's own pool, made on first use: CPUs + 4 threads, at most 32, with an
+ * unbounded queue.
+ *
+ * Ownership of arg. If the operation completes with 0, arg is the caller's again and drop does not run. In
+ * every other case (cancelled, timed out, closed; the job removed by evl_executor_close; the loop
+ * destroyed, or repaired by evl_loop_fork) the library owns arg and calls drop(arg) exactly once, when job
+ * can no longer touch it: on the loop's thread, or on the pool's thread if the loop is gone by then. A job
+ * that has not begun then never runs. A job that runs is not interrupted, so arg stays in use after the
+ * operation has ended. drop may be NULL.
+ *
+ * After evl_loop_fork in a forked child the operation completes with EVL_EFORK.
+ * Errors, after which nothing runs and arg is the caller's:
+ * - EVL_EAGAIN: the limit is reached; or the pool has no thread yet and none could be started.
+ * - EVL_EBUSY: the operation is active.
+ * - EVL_ECLOSED: the executor was closed.
+ * - EVL_EFORK: the executor was made before a fork.
+ * - EVL_ENOMEM: out of memory.
  * @since 0.1 */
 EVL_API int32_t evl_executor_submit(evl_executor *executor, evl_loop *loop, evl_op *op, evl_fn *job,
                                     void *arg, evl_fn *drop, uint32_t flags);
 
-/* How evl_executor_close closes. */
+/* How evl_executor_close ends the jobs. */
 enum {
-    EVL_CLOSE_DRAIN = 0,  /* what was accepted runs to its end */
-    EVL_CLOSE_ABANDON = 1 /* what has not begun is cancelled, what runs is left behind */
+    EVL_CLOSE_DRAIN = 0,  /* every accepted job runs to its end */
+    EVL_CLOSE_ABANDON = 1 /* jobs that have not begun are cancelled, running ones are left behind */
 };
 
-/* Ends an executor: nothing is accepted any more, and the caller must not use it again. Waits up to
- * timeout_ns (negative: for ever) for what still runs; then abandons it. Completions are delivered by the
- * loops, as ever. A thread that is left behind frees what it needs when its job returns. NULL: 0. Answers 0,
- * or EVL_ETIMEDOUT when jobs were left behind. @since 0.1 */
+/* Closes an executor: it accepts no more jobs, and the caller must not use it again.
+ *
+ * Blocks up to timeout_ns nanoseconds (negative: without limit) until the remaining jobs have returned,
+ * then abandons them. Completions are delivered by the loops afterwards. A thread that is left behind
+ * frees what it uses when its job returns. Not to be called from a job of the same pool with
+ * EVL_CLOSE_DRAIN: it would wait for itself. NULL is allowed and returns 0. May be called on any thread
+ * that does not use the pool at the same time.
+ * Errors:
+ * - EVL_ETIMEDOUT: the pool is closed, and jobs were left behind.
+ * @since 0.1 */
 EVL_API int32_t evl_executor_close(evl_executor *executor, int32_t how, int64_t timeout_ns);
 
-/* Set struct_size before the call. */
+/* Figures of a pool. Set struct_size before the call. */
 typedef struct evl_executor_info {
     uint32_t struct_size;
     uint32_t threads;  /* running now */
-    uint32_t queued;   /* jobs waiting for a thread */
-    uint32_t running;  /* jobs being run, those left behind included */
-    uint64_t accepted; /* so far */
-    uint64_t finished; /* returned, and their operation still wanted it */
-    uint64_t canceled; /* never begun */
-    uint64_t late;     /* returned when nobody wanted it any more */
+    uint32_t queued;   /* jobs that wait for a thread */
+    uint32_t running;  /* jobs that run, those left behind included */
+    uint64_t accepted; /* jobs so far */
+    uint64_t finished; /* jobs that returned while their operation waited */
+    uint64_t canceled; /* jobs that never began */
+    uint64_t late;     /* jobs that returned after their operation had ended */
 } evl_executor_info;
 
-/* Errors: EVL_EINVAL. @thread any. @since 0.1 */
+/* Stores the pool's figures in *out.
+ * Errors:
+ * - EVL_EINVAL: struct_size is too small to hold itself.
+ * @thread any. @since 0.1 */
 EVL_API int32_t evl_executor_stats(evl_executor *executor, evl_executor_info *out);
 
 #ifdef __cplusplus

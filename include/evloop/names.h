@@ -1,8 +1,16 @@
-/* evloop/names.h - addresses: from names, to names, from text and to text.
+/* evloop/names.h - addresses and names: look-ups without blocking, and conversion to and from text.
  *
- * An address is what the system's socket calls take: a struct sockaddr and its length. Look-ups that have to
- * ask somebody run on a few threads of the loop's own, so that a server that does not answer holds up neither
- * the loop nor the jobs of its executor; literal addresses are answered at once and start no thread. */
+ *     evl_getaddrinfo(loop, &op, "localhost", "http", 0, &list);
+ *     ... and in op's function:
+ *     for (int32_t i = 0; i < evl_addresses_count(list); i++)
+ *         address = evl_addresses_at(list, i, &length);
+ *     evl_addresses_free(list);
+ *
+ * To connect to a name, evl_connect (connect.h) does all of this.
+ *
+ * An address is what the system's socket calls take: a struct sockaddr and its length. Look-ups run on a
+ * pool of four threads of the loop's own, so that a slow name server holds up neither the loop nor the
+ * jobs of its executor. Literal addresses are converted at once and start no thread. */
 #ifndef EVLOOP_NAMES_H
 #define EVLOOP_NAMES_H
 
@@ -12,86 +20,112 @@
 extern "C" {
 #endif
 
-/* Room enough for any IP or Unix address, and for any text of one with its final 0. */
+/* Bytes that are enough for any IP or Unix address. */
 #define EVL_ADDRESS_SIZE 128
+/* Bytes that are enough for the text of any address, its final 0 included. */
 #define EVL_ADDRESS_TEXT 160
 
-/* Families, the same numbers on every platform. */
+/* Address families: the same numbers on every platform. */
 enum { EVL_FAMILY_UNIX = 1, EVL_FAMILY_IPV4 = 4, EVL_FAMILY_IPV6 = 6 };
 
 /* Flags of evl_getaddrinfo and evl_getnameinfo. */
 enum {
     EVL_NAME_IPV4 = 1,             /* only IPv4 addresses; with EVL_NAME_IPV6, or neither: both */
     EVL_NAME_IPV6 = 2,             /* only IPv6 addresses */
-    EVL_NAME_DATAGRAM = 4,         /* the service is one of datagrams; else of streams */
-    EVL_NAME_PASSIVE = 8,          /* no host: the addresses to bind to; else those of the loopback */
-    EVL_NAME_NUMERIC_HOST = 16,    /* the host is, or is wanted, as a literal address */
-    EVL_NAME_NUMERIC_SERVICE = 32, /* the service is, or is wanted, as a number */
-    EVL_NAME_CANONICAL = 64,       /* evl_addresses_canonical is wanted */
+    EVL_NAME_DATAGRAM = 4,         /* the service is a datagram service; else a stream service */
+    EVL_NAME_PASSIVE = 8,          /* without a host: the addresses to bind to; else those of the loopback */
+    EVL_NAME_NUMERIC_HOST = 16,    /* the host must be, or is wanted as, a literal address */
+    EVL_NAME_NUMERIC_SERVICE = 32, /* the service must be, or is wanted as, a number */
+    EVL_NAME_CANONICAL = 64,       /* ask for evl_addresses_canonical */
     EVL_NAME_CONFIGURED = 128,     /* only families of which this machine has an address */
     EVL_NAME_REQUIRED = 256        /* evl_getnameinfo: an address without a name is an error */
 };
 
-/* What a look-up found: at least one address, in the order in which to try them. Nothing in it changes. */
+/* The result of a look-up: at least one address, in the order in which to try them; immutable and opaque. */
 typedef struct evl_addresses evl_addresses;
 
-/* Looks up the addresses of a host and a service. host: a name or a literal IPv4 or IPv6 address
- * ("fe80::1%eth0" too); NULL or "": none, see EVL_NAME_PASSIVE. service: a number, a name, or NULL for port
- * 0; not both NULL. Both are copied. Completes with the number of addresses, and has then stored the list in
- * *out, which is the caller's to free; *out is written only then, right before the operation's function is
- * called. May answer 1 (EVL_OP_SYNC) for a literal host with a number or a well-known name as service. A
- * look-up that has begun cannot be stopped: an operation that is cancelled, times out or is closed leaves it
- * behind, and what it finds is thrown away. Completes with EVL_EAI_*, EVL_ENOMEM, or what the system
- * reported. Errors: EVL_EINVAL (no out, unknown flags), EVL_EAI_NONAME, EVL_EAI_ADDRFAMILY, EVL_EAI_SERVICE
- * (of what can be told at once), EVL_EBUSY, EVL_ENOMEM.
+/* Looks up the addresses of a host and a service.
+ *
+ * - `host`: a name or a literal IPv4 or IPv6 address ("fe80::1%eth0" too); copied. NULL or "": see
+ *   EVL_NAME_PASSIVE.
+ * - `service`: a number, a name, or NULL for port 0; copied. host and service must not both be NULL.
+ * - `out`: *out is written right before the operation's function runs; the list is the caller's to free.
+ *
+ * Completes with the number of addresses, or with EVL_EAI_*, EVL_ENOMEM, or what the system reported. May
+ * return 1 (EVL_OP_SYNC) for a literal host with a numeric or well-known service. A look-up that runs
+ * cannot be interrupted: when the operation is cancelled, times out or is closed, its result is discarded.
+ * Errors:
+ * - EVL_EINVAL: out is NULL, host and service are NULL, or a flag is unknown.
+ * - EVL_EAI_NONAME, EVL_EAI_ADDRFAMILY, EVL_EAI_SERVICE: host or service is wrong, known without a
+ *   look-up.
+ * - EVL_EBUSY: the operation is active.
+ * - EVL_ENOMEM: out of memory.
  * @since 0.1 */
 EVL_API int32_t evl_getaddrinfo(evl_loop *loop, evl_op *op, const char *host, const char *service,
                                 uint32_t flags, evl_addresses **out);
 
-/* Looks up the names of an address. Completes with 0, and has then written the host's name and the service's
- * to the two buffers; either may be NULL with a size of 0, and the buffers are written only then. A host
- * without a name is its literal address, unless EVL_NAME_REQUIRED. May answer 1 (EVL_OP_SYNC) if nothing but
- * numbers is wanted. Completes with EVL_EAI_*, EVL_EAI_OVERFLOW among them (a buffer is too small),
- * EVL_ENOMEM, or what the system reported. Errors: EVL_EINVAL, EVL_EAI_FAMILY (not an IP address), EVL_EBUSY,
- * EVL_ENOMEM.
+/* Looks up the names of an address.
+ *
+ * Completes with 0 after writing the host's name to `host` and the service's to `service`; either may be
+ * NULL with a size of 0. Both buffers must stay valid until then and are written only then. A host without
+ * a name gets its literal address, unless EVL_NAME_REQUIRED. Otherwise completes with EVL_EAI_OVERFLOW (a
+ * buffer is too small), another EVL_EAI_*, EVL_ENOMEM, or what the system reported. May return 1
+ * (EVL_OP_SYNC) if only numbers are wanted.
+ * Errors:
+ * - EVL_EAI_FAMILY: the address is not an IP address.
+ * - EVL_EBUSY: the operation is active.
+ * - EVL_ENOMEM: out of memory.
  * @since 0.1 */
 EVL_API int32_t evl_getnameinfo(evl_loop *loop, evl_op *op, const void *address, uint32_t length,
                                 uint32_t flags, char *host, size_t host_cap, char *service,
                                 size_t service_cap);
 
-/* How many addresses a list has; 0 for NULL. @thread any. @since 0.1 */
+/* Returns the number of addresses in a list; 0 for NULL. @thread any. @since 0.1 */
 EVL_API int32_t evl_addresses_count(const evl_addresses *list);
 
-/* The n-th address, from 0, and its length in *length (which may be NULL): borrowed from the list. NULL when
- * there is none. @thread any. @since 0.1 */
+/* Returns the n-th address, from 0, and stores its length in *length (length may be NULL). The address
+ * belongs to the list. NULL when there is none. @thread any. @since 0.1 */
 EVL_API const void *evl_addresses_at(const evl_addresses *list, int32_t n, uint32_t *length);
 
-/* The host's canonical name, or "" if it was not asked for or there is none: borrowed from the list. @thread
- * any. @since 0.1 */
+/* Returns the host's canonical name, which belongs to the list; "" without EVL_NAME_CANONICAL or when
+ * there is none.
+ * @thread any. @since 0.1 */
 EVL_API const char *evl_addresses_canonical(const evl_addresses *list);
 
-/* Frees a list; it may outlive the loop. NULL: nothing. @thread any. @since 0.1 */
+/* Frees a list; also after its loop was destroyed. NULL is allowed. @thread any. @since 0.1 */
 EVL_API void evl_addresses_free(evl_addresses *list);
 
-/* Reads a literal IPv4 or IPv6 address ("::1", "[::1]", "fe80::1%2", "fe80::1%eth0"), or a Unix path, which
- * contains a '/' or begins with '@' (Linux's abstract names). Writes up to cap bytes to address, and the
- * length to *length. port is not used for a path. Errors: EVL_EINVAL (none of these, or a port above 65535),
- * EVL_ENAMETOOLONG (a path), EVL_ENOBUFS (cap), EVL_ENXIO or what the system says (an interface that is not
- * there). @thread any. @since 0.1 */
+/* Converts text to an address: a literal IPv4 or IPv6 address ("::1", "[::1]", "fe80::1%2",
+ * "fe80::1%eth0"), or a Unix path, which contains a '/' or begins with '@' (an abstract name on Linux).
+ * Writes at most cap bytes to `address` and its length to *length. `port` is ignored for a path.
+ * Errors:
+ * - EVL_EINVAL: the text is none of these, or port is above 65535.
+ * - EVL_ENAMETOOLONG: the path is too long.
+ * - EVL_ENOBUFS: cap is too small.
+ * - EVL_ENXIO, or what the system reports: there is no such interface.
+ * @thread any. @since 0.1 */
 EVL_API int32_t evl_address_parse(const char *text, uint32_t port, void *address, uint32_t cap,
                                   uint32_t *length);
 
-/* Writes "127.0.0.1:80", "[::1]:80", a path, "@abstract", or "" for a Unix socket without a name. Answers the
- * length without the final 0; as much as cap has room for is written, and a final 0 (with cap 0 nothing).
- * EVL_EINVAL for what is no address, EVL_EAFNOSUPPORT for one of another family. @thread any. @since 0.1 */
+/* Converts an address to text: "127.0.0.1:80", "[::1]:80", a path, "@abstract", or "" for a Unix socket
+ * without a name.
+ *
+ * Returns the length of the whole text without its final 0. Writes as much of it as cap allows, and a
+ * final 0; nothing when cap is 0.
+ * Errors:
+ * - EVL_EINVAL: not an address.
+ * - EVL_EAFNOSUPPORT: an address of another family.
+ * @thread any. @since 0.1 */
 EVL_API int32_t evl_address_text(const void *address, uint32_t length, char *buf, size_t cap);
 
-/* The same without port and brackets. @thread any. @since 0.1 */
+/* As evl_address_text, without port and brackets. @thread any. @since 0.1 */
 EVL_API int32_t evl_address_host(const void *address, uint32_t length, char *buf, size_t cap);
 
-/* EVL_FAMILY_*, and the port in the host's byte order (0 for a path). Errors as evl_address_text. @thread
- * any. @since 0.1 */
+/* Returns the address's family, EVL_FAMILY_*. Errors: those of evl_address_text. @thread any. @since 0.1 */
 EVL_API int32_t evl_address_family(const void *address, uint32_t length);
+
+/* Returns the address's port in the host's byte order; 0 for a path. Errors: those of evl_address_text.
+ * @thread any. @since 0.1 */
 EVL_API int32_t evl_address_port(const void *address, uint32_t length);
 
 #ifdef __cplusplus

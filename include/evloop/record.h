@@ -1,9 +1,16 @@
-/* evloop/record.h - pulling events instead of being called.
+/* evloop/record.h - fetching events as data instead of being called.
  *
- * Whatever is made without a callback reports through flat records that the caller fetches. evl_loop_records
- * never runs user code: the form for LuaJIT, Go, Java, Python. Callbacks may live on the same loop: an
- * EVL_KIND_CALLBACKS record says that they want a turn, and evl_loop_run answers EVL_RUN_RECORDS when records
- * wait. */
+ * Use it where callbacks from C are expensive or impossible: LuaJIT, Go, Java, Python. Whatever is made
+ * with a NULL function reports through flat records, and evl_loop_records never runs user code:
+ *
+ *     evl_record records[64];
+ *     evl_timer_new(loop, NULL, (void *)1, &timer);
+ *     int32_t n = evl_loop_records(loop, records, 64, -1);
+ *     for (int32_t i = 0; i < n; i++)
+ *         dispatch(records[i].user_data, records[i].result);
+ *
+ * Records and callbacks can be mixed on one loop. A record of EVL_KIND_CALLBACKS says that callbacks are
+ * ready and evl_loop_run should be called; evl_loop_run returns EVL_RUN_RECORDS when records are ready. */
 #ifndef EVLOOP_RECORD_H
 #define EVLOOP_RECORD_H
 
@@ -13,23 +20,26 @@
 extern "C" {
 #endif
 
-/* 32 bytes, the same on every platform. */
+/* One event: 32 bytes, with the same layout on every platform. */
 typedef struct evl_record {
-    uint64_t user_data; /* the `arg` given when it was made; evloop never dereferences it */
-    uint64_t id;        /* evl_id of the handle, else 0 */
+    uint64_t user_data; /* the `arg` given when the object was made; evloop never dereferences it */
+    uint64_t id;        /* evl_id of the handle, evl_future_id of the future, else 0 */
     int32_t kind;       /* EVL_KIND_* */
-    int32_t result;     /* as the callback's, clamped to 32 bits */
-    int64_t extra;      /* as the callback's; for a watcher, its fd */
+    int32_t result;     /* the callback's result, clamped to 32 bits */
+    int64_t extra;      /* the callback's result in full; for a watcher, its fd */
 } evl_record;
 
-/* One pass, and up to cap records of it. Waits while there is none, at most timeout_ns (0: not at all,
- * negative: for ever). What does not fit stays first in line.
- * Answers the number of records; 0 when the time is up, evl_wake or a signal ended the wait, or nothing is
- * alive (evl_loop_alive tells). A record that was already fetched is yours, also when its handle is closed
- * now. Errors: as evl_loop_run. @since 0.1 */
+/* Runs one pass and stores up to `cap` records in `out`.
+ *
+ * Waits while there is no record, at most timeout_ns nanoseconds; 0 does not wait, a negative timeout
+ * waits without limit. Records that do not fit stay queued, in order. A record that was fetched is valid
+ * even if its handle has been closed since.
+ *
+ * Returns the number of records. 0 means that the time is up, that evl_wake or a signal ended the wait, or
+ * that nothing is alive (evl_loop_alive). Errors: those of evl_loop_run. @since 0.1 */
 EVL_API int32_t evl_loop_records(evl_loop *loop, evl_record *out, int32_t cap, int64_t timeout_ns);
 
-/* sizeof(evl_record) of the library, for bindings to check. @thread any. @since 0.1 */
+/* Returns sizeof(evl_record) of the library, for bindings to check. @thread any. @since 0.1 */
 EVL_API int32_t evl_record_size(void);
 
 #ifdef __cplusplus

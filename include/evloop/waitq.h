@@ -1,5 +1,9 @@
-/* evloop/waitq.h - the place where operations wait: what locks, events and queues are built on, and what you
- * build your own on. */
+/* evloop/waitq.h - a wait queue: the list of waiting operations on which locks, events and queues are
+ * built, for building your own.
+ *
+ *     evl_waitq_init(&q, loop, NULL, NULL);
+ *     evl_waitq_park(&q, &op);          op waits
+ *     evl_waitq_wake(&q, 1, 42);        the oldest operation completes with 42 in the next pass */
 #ifndef EVLOOP_WAITQ_H
 #define EVLOOP_WAITQ_H
 
@@ -9,29 +13,40 @@
 extern "C" {
 #endif
 
-/* 64 bytes of the caller's memory, opaque, never growing. It must stay where it is while operations wait in
- * it, and until those that were woken by evl_waitq_wake have been delivered. */
+/* A wait queue: 64 bytes of the caller's memory, opaque, of this size for as long as the soname stays. It
+ * must not move or be freed while operations wait in it, or before those that evl_waitq_wake chose have
+ * been delivered. */
 typedef struct evl_waitq {
     uint64_t opaque[8];
 } evl_waitq;
 
-/* Makes the memory an empty wait list of `loop`. `refused(arg, result)` hears of a wake whose operation was
- * closed before the wake was delivered, so that what the wake stood for is not lost; it runs inside
- * evl_op_close. NULL: the wake goes to the next in line, if there is one. Errors: EVL_EINVAL. @since 0.1 */
+/* Initialises memory of the caller as an empty wait queue of `loop`.
+ *
+ * refused(arg, result) is called when evl_waitq_wake chose an operation with a result of 0 or more, and
+ * the operation was closed before it was delivered, so that the resource that the wake stood for can be
+ * returned. It runs at the end of evl_op_close, when the operation is inactive and unlinked. It is not
+ * called for a wake of all (n < 0), for a negative result, or by evl_loop_destroy. With refused NULL such
+ * a wake passes to the next waiting operation, if there is one.
+ * Errors:
+ * - EVL_EINVAL: q or loop is NULL.
+ * @since 0.1 */
 EVL_API int32_t evl_waitq_init(evl_waitq *q, evl_loop *loop, evl_done_fn *refused, void *arg);
 
-/* Puts an operation at the end of the line. It completes with the result of its wake, or with EVL_ECANCELED
- * or EVL_ETIMEDOUT. Errors: EVL_EBUSY (active), EVL_EINVAL. @since 0.1 */
+/* Makes an operation wait, behind those that wait already. It completes with the result of its wake, with
+ * EVL_ECANCELED or with EVL_ETIMEDOUT.
+ * Errors:
+ * - EVL_EBUSY: the operation is active.
+ * @since 0.1 */
 EVL_API int32_t evl_waitq_park(evl_waitq *q, evl_op *op);
 
-/* Wakes up to n operations, oldest first, with a result (0 or more, or an error); negative n: all. Answers
- * how many there were. @since 0.1 */
+/* Wakes up to n operations, oldest first; a negative n wakes all. They complete with `result` in the next
+ * pass: 0 or more, or an error. Returns the number of operations that it woke. @since 0.1 */
 EVL_API int32_t evl_waitq_wake(evl_waitq *q, int32_t n, int64_t result);
 
-/* How many wait. @since 0.1 */
+/* Returns the number of operations that wait. @since 0.1 */
 EVL_API int32_t evl_waitq_count(const evl_waitq *q);
 
-/* sizeof(evl_waitq) of the library, for bindings to check. @thread any. @since 0.1 */
+/* Returns sizeof(evl_waitq) of the library, for bindings to check. @thread any. @since 0.1 */
 EVL_API int32_t evl_waitq_size(void);
 
 #ifdef __cplusplus
