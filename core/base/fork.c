@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define NO_SUCH_ADVICE (-1)
+
 static atomic_uint fallback_word;
 static atomic_uint last_generation; /* inherited by a child, so that its generations are new ones */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -18,9 +20,11 @@ atomic_uint *evl_fork_word = &fallback_word;
 
 static void forget_in_child(void) { atomic_store_explicit(&fallback_word, 0, memory_order_relaxed); }
 
+/* An emulator of system calls (qemu-user) may take every advice and follow none: one
+ * that does not exist is asked for first. */
 static bool wiped_on_fork(void *page, size_t size) {
 #if defined(MADV_WIPEONFORK)
-    return madvise(page, size, MADV_WIPEONFORK) == 0;
+    return madvise(page, size, NO_SUCH_ADVICE) != 0 && madvise(page, size, MADV_WIPEONFORK) == 0;
 #elif defined(INHERIT_ZERO)
     return minherit(page, size, INHERIT_ZERO) == 0;
 #else

@@ -5,31 +5,7 @@
 #define MASK_WANTED  (EVL_READ | EVL_PRI | EVL_WRITE)
 #define MASK_TROUBLE (EVL_ERR | EVL_HUP)
 
-/* --- tags ------------------------------------------------------------------------------------- */
-
-/* 48 bits of address and 16 of the generation; user addresses have no more than 48 bits unless a program asks
- * for higher ones by hand, and evl_io_new refuses those. */
-#if UINTPTR_MAX > UINT32_MAX
-#    define TAG_SHIFT 48
-#else
-#    define TAG_SHIFT 32
-#endif
-
-uint64_t evl_io_tag(const evl_watcher *io) {
-    return (uint64_t)(uintptr_t)io | (uint64_t)(uint16_t)io->base.gen << TAG_SHIFT;
-}
-
-static inline evl_watcher *tag_watcher(uint64_t tag) {
-    return (evl_watcher *)(uintptr_t)(tag & ((UINT64_C(1) << TAG_SHIFT) - 1));
-}
-
-bool evl_io_has_tag(const evl_watcher *io) { return tag_watcher(evl_io_tag(io)) == io; }
-
-static inline bool tag_is_stale(uint64_t tag, const evl_watcher *io) {
-    return (uint16_t)(tag >> TAG_SHIFT) != (uint16_t)io->base.gen;
-}
-
-/* --- the chain of an fd ----------------------------------------------------------------------- */
+/* --- links ------------------------------------------------------------------------------------ */
 
 /* A link is a kind and a slot, as in an id: streams, servers and datagram sockets are watchers too. */
 static evl_watcher *by_link(const evl_loop *loop, uint32_t link) {
@@ -40,6 +16,54 @@ static evl_watcher *by_link(const evl_loop *loop, uint32_t link) {
 static uint32_t link_to(const evl_watcher *io) {
     return (uint32_t)io->base.node.kind << EVL_ID_SLOT_BITS | io->base.node.slot;
 }
+
+/* --- tags ------------------------------------------------------------------------------------- */
+
+/* What the kernel gives back with an event: where the watcher is and its generation.
+ *
+ * On 64 bits an address and 16 bits of the generation, for user addresses have no more than 48 bits unless a
+ * program asks for higher ones by hand, and evl_io_new refuses those. On arm64 the allocator may keep a tag
+ * of its own in the highest byte (Android does), so that a link stands there for the address. */
+#if UINTPTR_MAX > UINT32_MAX && (defined(__aarch64__) || defined(EVLOOP_TAGS_ARE_LINKS))
+#    define TAGS_ARE_LINKS 1
+#    define TAG_SHIFT      32
+typedef uint32_t tag_generation;
+#elif UINTPTR_MAX > UINT32_MAX
+#    define TAGS_ARE_LINKS 0
+#    define TAG_SHIFT      48
+typedef uint16_t tag_generation;
+#else
+#    define TAGS_ARE_LINKS 0
+#    define TAG_SHIFT      32
+typedef uint32_t tag_generation;
+#endif
+
+uint64_t evl_io_tag(const evl_watcher *io) {
+    uint64_t place = TAGS_ARE_LINKS ? link_to(io) : (uintptr_t)io;
+    return place | (uint64_t)(tag_generation)io->base.gen << TAG_SHIFT;
+}
+
+static inline evl_watcher *tag_watcher(evl_loop *loop, uint64_t tag) {
+    uint64_t place = tag & ((UINT64_C(1) << TAG_SHIFT) - 1);
+#if TAGS_ARE_LINKS
+    if (place <= 1) /* the loop's own two have no kind */
+        return place == 0 ? &loop->wake_watcher : &loop->wall_watcher;
+    return by_link(loop, (uint32_t)place);
+#else
+    (void)loop;
+    return (evl_watcher *)(uintptr_t)place;
+#endif
+}
+
+bool evl_io_has_tag(const evl_watcher *io) {
+    return TAGS_ARE_LINKS || (uint64_t)(uintptr_t)io >> (TAG_SHIFT - 1) >> 1 == 0;
+}
+
+static inline bool tag_is_stale(uint64_t tag, const evl_watcher *io) {
+    return (tag_generation)(tag >> TAG_SHIFT) != (tag_generation)io->base.gen;
+}
+
+/* --- the chain of an fd ----------------------------------------------------------------------- */
 
 static evl_watcher *first_of(const evl_loop *loop, int fd) {
     return (uint32_t)fd < loop->fds_cap ? by_link(loop, loop->fds[fd]) : NULL;
@@ -589,7 +613,7 @@ void evl_io_events(evl_loop *loop, const evl_kernel_event *events, int n) {
     for (int i = 0; i < n; i++) {
         uint64_t tag = EVL_EVENT_TAG(&events[i]);
         uint32_t mask = EVL_EVENT_MASK(&events[i]);
-        evl_watcher *io = tag_watcher(tag);
+        evl_watcher *io = tag_watcher(loop, tag);
         if (EVL_UNLIKELY(tag_is_stale(tag, io)))
             note_ghost(loop);
         else if (EVL_LIKELY((mask & io->odd) == 0))

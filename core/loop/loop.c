@@ -94,6 +94,7 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
         loop->poll_interval = 0; /* every pass, the first one of a run included */
     init_internal(&loop->wake_watcher);
     init_internal(&loop->wall_watcher);
+    loop->wall_watcher.base.node.slot = 1; /* tells the two apart in tags */
     loop->armed = EVL_NEVER;
     loop->slow_ns = -1;
     evl_copy_name(loop->name, options->name);

@@ -215,10 +215,11 @@ struct evl_loop {
     /* Other threads. */
     atomic_int refs;
     atomic_int holds;
-    atomic_bool sleeping;    /* in a wait, or outside where a host waits: whoever changes something wakes */
-    atomic_bool wake_asked;  /* evl_wake */
-    atomic_bool stop_asked;  /* evl_stop */
-    atomic_bool signal_seen; /* a signal handler counted something */
+    /* Truth values, in words: GCC before 13 has no byte exchange on riscv64 without libatomic. */
+    atomic_uint sleeping;    /* in a wait, or outside where a host waits: whoever changes something wakes */
+    atomic_uint wake_asked;  /* evl_wake */
+    atomic_uint stop_asked;  /* evl_stop */
+    atomic_uint signal_seen; /* a signal handler counted something */
     atomic_int stop_result;
     atomic_uint posted; /* in all three `in` */
     pthread_mutex_t lock;

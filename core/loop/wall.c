@@ -36,9 +36,13 @@ int32_t evl_wall_set(evl_loop *loop, int64_t unix_ns) {
 /* --- being told of a changed clock ------------------------------------------------------------ */
 
 #if EVL_HAVE_EPOLL
+/* As late as a time_t can say: INT32_MAX seconds are over in January 2038, and what has expired when it is
+ * armed would be armed again in every pass. The kernel takes more than it can count as its latest time. */
+#    define ALARM_SECONDS (sizeof(time_t) > 4 ? INT64_MAX / 1000000000 : INT32_MAX)
+
 /* A timerfd that never expires, but ends with ECANCELED when the clock is set. */
 static int arm_alarm(int fd) {
-    struct itimerspec never = {{0, 0}, {.tv_sec = INT32_MAX, .tv_nsec = 0}};
+    struct itimerspec never = {{0, 0}, {.tv_sec = (time_t)ALARM_SECONDS, .tv_nsec = 0}};
     int rc = evl_sys.timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL);
     return rc == 0 || errno == ECANCELED ? 0 : evl_err_from_errno(errno); /* set meanwhile; it is armed */
 }

@@ -134,6 +134,8 @@ static void answered(void *arg, int64_t result) {
         error = (int)result;
     else if (evl_sys.getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
         error = evl_err_from_errno(errno);
+    else if (error == 0 && (result & EVL_ERR))
+        error = EVL_ECONNABORTED; /* failed, and the reason is taken already: an emulated kqueue does that */
     else
         error = evl_err_from_errno(error);
     if (error == 0)

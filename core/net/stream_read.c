@@ -355,8 +355,8 @@ static int start(evl_stream *stream, evl_op *op, const evl_op_type *type, void *
         rc = evl_stream_check_idle(s);
     if (rc != 0)
         return rc;
-    if (cap > INT64_MAX)
-        cap = INT64_MAX;
+    if (cap > PTRDIFF_MAX)
+        cap = PTRDIFF_MAX;
     if (s->in)
         s->in->seen = 0; /* by whoever read before, for something else */
     if (cap == 0)
@@ -381,7 +381,7 @@ static inline bool has_only_to_wait(const evl_stream_handle *s, const evl_op *op
 
 int32_t evl_stream_read(evl_stream *stream, evl_op *op, void *buf, size_t cap) {
     evl_stream_handle *s = evl_s_of(stream);
-    if (EVL_UNLIKELY(!has_only_to_wait(s, op) || cap == 0 || cap > INT64_MAX))
+    if (EVL_UNLIKELY(!has_only_to_wait(s, op) || cap == 0 || cap > PTRDIFF_MAX))
         return start(stream, op, &reading_some, buf, cap, 0);
     occupy(s, op, &reading_some, buf, cap, 0);
     evl_touch(stream->loop);

@@ -479,7 +479,8 @@ int evl_stream_check_write(const evl_stream_handle *s) {
 
 static bool is_too_much(const evl_stream_handle *s, size_t len) {
     uint32_t hard = s->more ? s->more->hard : 0;
-    return hard != 0 && (len > hard || evl_stream_queue_size(s) > hard - len);
+    size_t max = hard != 0 ? hard : PTRDIFF_MAX; /* what is lent repeatedly can add up to more than memory */
+    return len > max || evl_stream_queue_size(s) > max - len;
 }
 
 /* What could not be sent at once has been queued. Unless the kernel was found full, there may be no edge to
@@ -554,7 +555,7 @@ static EVL_COLD int64_t write_slowly(evl_stream *stream, const void *data, size_
     int rc = evl_stream_enter(stream);
     if (rc != 0)
         return rc;
-    if ((!data && len > 0) || len > INT64_MAX)
+    if ((!data && len > 0) || len > PTRDIFF_MAX)
         return EVL_EINVAL;
     return write_pieces(evl_s_of(stream), &(evl_buf){data, len}, 1, len);
 }
@@ -566,7 +567,7 @@ static EVL_COLD int64_t write_rest(evl_stream_handle *s, const void *data, size_
 
 int64_t evl_stream_write(evl_stream *stream, const void *data, size_t len) {
     evl_stream_handle *s = evl_s_of(stream);
-    if (EVL_UNLIKELY(!may_send(s) || !data || len - 1 >= INT64_MAX))
+    if (EVL_UNLIKELY(!may_send(s) || !data || len - 1 >= PTRDIFF_MAX))
         return write_slowly(stream, data, len);
     int64_t n = evl_transport_send(s, data, len);
     if (EVL_UNLIKELY(n != (int64_t)len))
@@ -583,7 +584,7 @@ int64_t evl_stream_writev(evl_stream *stream, const evl_buf *bufs, int32_t n) {
         return EVL_EINVAL;
     size_t total = 0;
     for (int32_t i = 0; i < n; i++) {
-        if ((!bufs[i].data && bufs[i].len > 0) || bufs[i].len > INT64_MAX - total)
+        if ((!bufs[i].data && bufs[i].len > 0) || bufs[i].len > PTRDIFF_MAX - total)
             return EVL_EINVAL;
         total += bufs[i].len;
     }
@@ -621,7 +622,7 @@ int64_t evl_stream_write_ref(evl_stream *stream, const void *data, size_t len, e
     if (rc != 0)
         return rc;
     evl_stream_handle *s = evl_s_of(stream);
-    rc = (!data && len > 0) || len > INT64_MAX ? EVL_EINVAL : evl_stream_check_write(s);
+    rc = (!data && len > 0) || len > PTRDIFF_MAX ? EVL_EINVAL : evl_stream_check_write(s);
     if (rc == 0 && is_too_much(s, len))
         rc = EVL_ENOBUFS;
     if (rc != 0)
@@ -671,9 +672,11 @@ static int file_rest(int file, int64_t offset, size_t *len) {
         return evl_err_from_errno(errno);
     if (!S_ISREG(st.st_mode) || offset < 0)
         return EVL_EINVAL;
-    size_t rest = st.st_size > offset ? (size_t)(st.st_size - offset) : 0;
-    if (*len == 0 || *len > rest)
-        *len = rest;
+    int64_t rest = st.st_size > offset ? st.st_size - offset : 0;
+    if (rest > PTRDIFF_MAX)
+        rest = PTRDIFF_MAX;
+    if (*len == 0 || *len > (size_t)rest)
+        *len = (size_t)rest;
     return 0;
 }
 

@@ -24,7 +24,12 @@
 #    else
 #        define WRITTEN (NOTE_WRITE | NOTE_EXTEND)
 #    endif
-#    define NOTES (WRITTEN | NOTE_ATTRIB | NOTE_LINK | NOTE_DELETE | NOTE_RENAME | NOTE_REVOKE)
+#    if defined(NOTE_REVOKE)
+#        define REVOKED NOTE_REVOKE
+#    else
+#        define REVOKED 0
+#    endif
+#    define NOTES (WRITTEN | NOTE_ATTRIB | NOTE_LINK | NOTE_DELETE | NOTE_RENAME | REVOKED)
 
 static int open_kqueue(void) {
     int fd = evl_sys.kqueue();
@@ -134,7 +139,7 @@ static void mark(const evl_paths *paths, const struct kevent *row) {
         notes &= ~(uint32_t)NOTE_LINK;
     v->heard |= (notes & WRITTEN ? EVL_PATH_CHANGED : 0) |
                 (notes & (NOTE_ATTRIB | NOTE_LINK) ? EVL_PATH_ATTRIBUTES : 0) |
-                (notes & (NOTE_DELETE | NOTE_REVOKE) ? EVL_PATH_DELETED : 0) |
+                (notes & (NOTE_DELETE | REVOKED) ? EVL_PATH_DELETED : 0) |
                 (notes & NOTE_RENAME ? EVL_PATH_MOVED : 0);
 }
 

@@ -115,10 +115,11 @@ EVL_API int64_t evl_stream_write_ref(evl_stream *stream, const void *data, size_
                                      void *arg);
 
 /* Sends len bytes (0: up to its end) of a regular file from offset on, behind what is queued, without copying
- * where the kernel can. Completes with the number of bytes; fewer than len if the file is shorter. The file
- * must stay open until then; what is written meanwhile follows it. Cancelled, closed or timed out, what was
- * sent stays sent. Errors: EVL_EBUSY, EVL_EPIPE, EVL_EBADF, EVL_EINVAL, EVL_ENOMEM; completes with those of
- * reading the file or of sending. @since 0.1 */
+ * where the kernel can. Completes with the number of bytes; fewer than len if the file is shorter, and never
+ * more than PTRDIFF_MAX, 2 GiB - 1 where a pointer has 32 bits. The file must stay open until then; what is
+ * written meanwhile follows it. Cancelled, closed or timed out, what was sent stays sent. Errors: EVL_EBUSY,
+ * EVL_EPIPE, EVL_EBADF, EVL_EINVAL, EVL_ENOMEM; completes with those of reading the file or of sending.
+ * @since 0.1 */
 EVL_API int32_t evl_stream_sendfile(evl_stream *stream, evl_op *op, evl_fd file, int64_t offset, size_t len);
 
 /* Moves everything that comes from one stream to another until its end, as far as the kernel can without

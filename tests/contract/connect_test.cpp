@@ -165,4 +165,31 @@ TEST(Connect, Contract_11_InAForkedChild) {
     t.talk();
 }
 
+// A kqueue that is emulated may have taken the error before it is asked for.
+TEST(Connect, AFailureWhoseReasonIsTakenIsAFailure) {
+    static evl_sys_table real;
+    real = evl_sys;
+    evl_sys.getsockopt = [](int fd, int level, int name, void *value, socklen_t *len) {
+        int rc = real.getsockopt(fd, level, name, value, len);
+        if (level == SOL_SOCKET && name == SO_ERROR)
+            *static_cast<int *>(value) = 0;
+        return rc;
+    };
+    {
+        World w;
+        Wait made(w);
+        evl_stream *stream = nullptr;
+        Server gone(w);
+        Address nobody(gone.s);
+        evl_close(gone.s);
+        EXPECT_EQ(evl_connect_to(w.loop, made.op, &nobody.bytes, nobody.length, nullptr, &stream), 0);
+        pump(w, [&] { return made.done(); });
+        if (w.caps() & EVL_CAP_HUP) { // select does not say that there is an error
+            EXPECT_EQ(made.result, EVL_ECONNABORTED);
+            EXPECT_EQ(stream, nullptr);
+        }
+    }
+    evl_sys.getsockopt = real.getsockopt;
+}
+
 } // namespace

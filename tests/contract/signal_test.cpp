@@ -304,6 +304,23 @@ TEST(Signal, LoopsOnThreadsWatchTheSameSignal) {
     EXPECT_EQ(heard, 3);
 }
 
+// The kernel looks at the handler alone: SIG_IGN and SIG_DFL are no functions, whatever the flags say.
+TEST(Signal, WhatIsIgnoredWithSiginfoIsNotCalled) {
+    for (auto previous : {SIG_IGN, SIG_DFL}) {
+        struct sigaction action{};
+        action.sa_handler = previous;
+        action.sa_flags = SA_SIGINFO | SA_RESTART;
+        Disposition disposition(SIGUSR1, action);
+        World w;
+        w.signal(SIGUSR1, counts(w, "x"));
+        raise(SIGUSR1);
+        w.nowait();
+        EXPECT_EQ(w.log(), "x1");
+        w.destroy();
+        EXPECT_EQ(current(SIGUSR1).sa_handler, previous);
+    }
+}
+
 // --- traps
 // ----------------------------------------------------------------------------------------------------------------
 

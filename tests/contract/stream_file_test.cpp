@@ -43,6 +43,21 @@ TEST(StreamFile, BetweenWhatIsWritten) {
     }
 }
 
+// Also where a long has 32 bits.
+TEST(StreamFile, BeyondFourGiB) {
+    World w;
+    Link link(w);
+    Fd file = regular_file();
+    int64_t far = INT64_C(0x100000000);
+    ASSERT_EQ(::pwrite(file, "near", 4, 0), 4);
+    ASSERT_EQ(::pwrite(file, "far", 3, far), 3);
+    Wait sent(w);
+    EXPECT_EQ(evl_stream_sendfile(link.s, sent.op, file, far, 0), 0);
+    EXPECT_EQ(slurp(w, link.peer, 3), "far");
+    pump(w, [&] { return sent.done(); });
+    EXPECT_EQ(sent.result, 3);
+}
+
 TEST(StreamFile, BadInputAndNothing) {
     World w;
     Link link(w);

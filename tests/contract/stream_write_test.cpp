@@ -51,6 +51,23 @@ TEST(StreamWrite, BadInput) {
     EXPECT_EQ(op.result, pending);
 }
 
+// Nothing is that long; what a queue says of itself is never more than can be counted.
+TEST(StreamWrite, LengthsThatNoMemoryHas) {
+    World w;
+    Link link(w);
+    size_t half = size_t{PTRDIFF_MAX} / 2 + 1;
+    evl_buf bufs[] = {{"x", half}, {"x", half}};
+    EXPECT_EQ(evl_stream_write(link.s, "x", half * 2), EVL_EINVAL);
+    EXPECT_EQ(evl_stream_writev(link.s, bufs, 2), EVL_EINVAL);
+    EXPECT_EQ(evl_stream_write_ref(link.s, "x", half * 2, nullptr, nullptr), EVL_EINVAL);
+    choke(link.s);
+    int64_t queued = evl_stream_queued(link.s);
+    EXPECT_EQ(evl_stream_write_ref(link.s, "x", half, nullptr, nullptr), static_cast<int64_t>(half));
+    EXPECT_EQ(evl_stream_write_ref(link.s, "x", half, nullptr, nullptr), EVL_ENOBUFS);
+    EXPECT_EQ(evl_stream_queued(link.s), queued + static_cast<int64_t>(half));
+    evl_stream_abort(link.s);
+}
+
 TEST(StreamWrite, AtOnceWhatTheKernelTakes) {
     for (Kind kind : kinds) {
         World w;

@@ -193,4 +193,29 @@ TEST(Wall, Contract_13_OutOfFdsIsACodeAndLeavesNothing) {
 #endif
 }
 
+#if EVL_HAVE_EPOLL
+// An alarm that expires would be armed again in every pass: a busy loop from January 2038 on.
+TEST(Wall, TheAlarmForAChangedClockExpiresInNoLifetime) {
+    if (sizeof(time_t) < 8)
+        GTEST_SKIP() << "a time_t that ends in 2038 itself";
+    static int64_t latest;
+    static evl_sys_table real;
+    latest = 0;
+    real = evl_sys;
+    evl_sys.timerfd_settime = [](int fd, int flags, const itimerspec *value, itimerspec *old) {
+        if (flags & TFD_TIMER_CANCEL_ON_SET)
+            latest = value->it_value.tv_sec;
+        return real.timerfd_settime(fd, flags, value, old);
+    };
+    {
+        World w({.clock = EVL_CLOCK_REAL});
+        w.wall_at(evl_wall_time(w.loop) + hour, [] {});
+        w.nowait();
+        w.destroy();
+    }
+    evl_sys.timerfd_settime = real.timerfd_settime;
+    EXPECT_GT(latest, int64_t{200} * 365 * 86400);
+}
+#endif
+
 } // namespace
