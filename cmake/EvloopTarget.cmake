@@ -48,6 +48,10 @@ function(evloop_add_library target type)
     # Plain C11 hides the system calls that are not ISO C on these.
     target_compile_definitions(${target} PRIVATE
         $<$<PLATFORM_ID:Linux>:_GNU_SOURCE> $<$<PLATFORM_ID:NetBSD>:_NETBSD_SOURCE>)
+    # Files beyond 2 GiB and times beyond 2038, also where a long has 32 bits. No public header shows the types.
+    if(CMAKE_SIZEOF_VOID_P EQUAL 4)
+        target_compile_definitions(${target} PRIVATE _FILE_OFFSET_BITS=64 _TIME_BITS=64)
+    endif()
     if(EVLOOP_CHECKS)
         target_compile_definitions(${target} PRIVATE EVLOOP_CHECKS)
     endif()

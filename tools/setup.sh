@@ -52,8 +52,9 @@ if [ -n "$missing" ]; then
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
 fi
 
+# The presets want CMake 3.25; building, testing and installing without them, as tools/test.sh does, wants 3.22.
 have=$(cmake --version | sed -n '1s/[^0-9]*//p')
-if [ "$(printf '%s\n' 3.25 "$have" | sort -V | head -n 1)" != 3.25 ]; then
-    echo "setup.sh: evloop wants CMake 3.25 or newer; this is $have" >&2
+if [ "$(printf '%s\n' 3.22 "$have" | sort -V | head -n 1)" != 3.22 ]; then
+    echo "setup.sh: evloop wants CMake 3.22 or newer; this is $have" >&2
     exit 1
 fi

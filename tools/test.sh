@@ -5,13 +5,15 @@ set -eu
 cd "$(dirname "$0")/.."
 
 tools/setup.sh
-cmake --preset test
-cmake --build --preset test
+# As the presets of this name, which want a newer CMake than evloop does.
+cmake -S . -B build/test -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DEVLOOP_BUILD_STATIC=OFF
+cmake --build build/test
 
 # ctest's own answer, and not that of the pipe it goes through.
 {
     status=0
-    ctest --preset test --parallel "$(getconf _NPROCESSORS_ONLN)" "$@" 2>&1 || status=$?
+    ctest --test-dir build/test --output-on-failure --no-tests=error \
+        --parallel "$(getconf _NPROCESSORS_ONLN)" "$@" 2>&1 || status=$?
     echo "$status" >build/test.status
 } | tee build/test.log
 grep 'tests passed' build/test.log | tail -n 1

@@ -91,7 +91,9 @@ int wait_clock_gettime(clockid_t id, timespec *ts) {
     if (!frozen || (id != CLOCK_MONOTONIC && (id != CLOCK_REALTIME || !wall_set)))
         return real.clock_gettime(id, ts);
     int64_t now = frozen_now.load() + (id == CLOCK_REALTIME ? wall_offset.load() : 0);
-    *ts = {now / 1'000'000'000, now % 1'000'000'000};
+    *ts = {};
+    ts->tv_sec = static_cast<time_t>(now / 1'000'000'000);
+    ts->tv_nsec = static_cast<long>(now % 1'000'000'000);
     return 0;
 }
 

@@ -1555,7 +1555,7 @@ TEST_F(Kqueue, RowsThatMakeNoSenseAreIgnored) {
         {99999, EVFILT_READ, EV_ERROR, 0, EBADF, nullptr},
         {UINTPTR_MAX, EVFILT_READ, 0, 0, 0, nullptr},
         {UINTPTR_MAX, EVFILT_READ, EV_ERROR, 0, EBADF, nullptr},
-        {uintptr_t{1} << 32 | a, EVFILT_READ, 0, 0, 0, nullptr},
+        {uintptr_t{1} << (sizeof(uintptr_t) * 8 - 1) | a, EVFILT_READ, 0, 0, 0, nullptr},
     };
     for (const struct kevent &row : junk)
         for (bool changing : {false, true}) {
