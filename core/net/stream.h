@@ -1,4 +1,5 @@
-/* stream.h - streams from the inside: stream.c (their life), stream_read.c, stream_write.c, transport.c. */
+/* stream.h - streams from the inside: stream.c (their life), stream_read.c, stream_write.c and
+ * write_*.c, stream_splice.c, transport.c. */
 #ifndef EVL_CORE_STREAM_H
 #define EVL_CORE_STREAM_H
 
@@ -164,7 +165,7 @@ void evl_conduit_unref(struct evl_conduit *conduit);
 void evl_splice_end(evl_operation *op);   /* takes it out of both streams; it is then to be completed */
 void evl_splice_leave(evl_operation *op); /* and the other stream sees to its own */
 
-/* stream_write.c */
+/* stream_write.c, write_*.c; what only these share is in write_queue.h */
 int evl_stream_check_write(const evl_stream_handle *s);
 bool evl_stream_wait_for_room(evl_stream_handle *s, evl_operation *op); /* a splice; false: out of memory */
 evl_chunk *evl_stream_new_conduit(evl_stream_handle *s);                /* NULL: out of memory */
