@@ -1,4 +1,5 @@
-"""plugin.py <scratch>: a plugin that embeds libevloop.a exports nothing of it, and lives beside libevloop.so."""
+"""plugin.py <scratch> <builder>...: a plugin that embeds libevloop.a exports nothing of it, and lives beside
+libevloop.so."""
 import sys
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from common import CC, exported, fresh, prefix, run
 here = Path(__file__).resolve().parent
 work = fresh(Path(sys.argv[1]).resolve() / "plugin")
 
-for builder in "cmake", "meson":
+for builder in sys.argv[2:]:
     root = prefix(sys.argv[1], builder)
     plugin, host = work / f"{builder}.so", work / builder
     # All of the archive, as if the plugin used every function.

@@ -1,0 +1,75 @@
+# A directory of tests is one line here: evloop_tests(<directory> [BACKENDS <name>...] [SINKS <name>...]).
+#
+# Its *.cpp and *.c become one GoogleTest binary of the directory's name. Each of its suites is a test of ctest once
+# for every backend and sink named, "epoll.callbacks.Future", told to the tests in EVLOOP_BACKEND and
+# EVLOOP_TEST_SINK; without BACKENDS it runs once, as "unit.List".
+
+# What the tests share, main() included. The tests are compiled without optimisation, for they are compiled more
+# often than they are run: with sanitizers that takes a quarter of the time. The library has the build type's.
+file(GLOB support CONFIGURE_DEPENDS support/*.cpp)
+add_library(evloop_support STATIC ${support})
+evloop_own_target(evloop_support)
+target_compile_options(evloop_support PUBLIC $<$<COMPILE_LANGUAGE:CXX>:-O0>)
+target_include_directories(evloop_support PUBLIC support)
+target_link_libraries(evloop_support PUBLIC evloop_test GTest::gmock GTest::gtest)
+target_precompile_headers(evloop_support PRIVATE
+    "$<$<COMPILE_LANGUAGE:CXX>:${CMAKE_CURRENT_SOURCE_DIR}/support/precompiled.hpp>")
+
+function(evloop_tests directory)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "BACKENDS;SINKS")
+    file(GLOB sources CONFIGURE_DEPENDS ${directory}/*.cpp)
+    file(GLOB c_sources CONFIGURE_DEPENDS ${directory}/*.c)
+    if(NOT sources)
+        return()
+    endif()
+    add_executable(${directory} ${sources} ${c_sources})
+    evloop_own_target(${directory})
+    target_link_libraries(${directory} PRIVATE evloop_support)
+    target_precompile_headers(${directory} REUSE_FROM evloop_support)
+    set_source_files_properties(${c_sources} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+
+    if(NOT arg_BACKENDS)
+        evloop_register(${directory} ${directory})
+    endif()
+    foreach(backend IN LISTS arg_BACKENDS)
+        if(NOT arg_SINKS)
+            evloop_register(${directory} ${backend} EVLOOP_BACKEND=${backend})
+        endif()
+        foreach(sink IN LISTS arg_SINKS)
+            evloop_register(${directory} ${backend}.${sink} EVLOOP_BACKEND=${backend} EVLOOP_TEST_SINK=${sink})
+        endforeach()
+    endforeach()
+endfunction()
+
+# The suites are listed when ctest runs, by the binary itself, and each runs in one process: to start one for every
+# test takes three times as long as the tests. The time limit is above the one that a test gives itself
+# (support/sandbox.cpp), which can name the test that hangs. Where starting a process is dear, under a sanitizer above
+# all, EVLOOP_TEST_BINARIES makes each binary one test.
+function(evloop_register binary prefix)
+    if(EVLOOP_TEST_BINARIES)
+        add_test(NAME ${prefix}.${binary} COMMAND ${binary} --gtest_brief=1)
+        set_tests_properties(${prefix}.${binary} PROPERTIES TIMEOUT 900 LABELS ${binary} ENVIRONMENT "${ARGN}")
+        return()
+    endif()
+    set(script "${CMAKE_CURRENT_BINARY_DIR}/${prefix}.${binary}.cmake")
+    file(GENERATE OUTPUT "${script}" CONTENT
+"include([[${CMAKE_CURRENT_SOURCE_DIR}/suites.cmake]])
+evloop_suites([[$<TARGET_FILE:${binary}>]] ${prefix} ${binary} [[${ARGN}]] ${CMAKE_CROSSCOMPILING_EMULATOR})
+")
+    set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${script}")
+endfunction()
+
+evloop_tests(unit)
+evloop_tests(contract BACKENDS ${evloop_test_backends} SINKS callbacks records)
+evloop_tests(faults BACKENDS ${evloop_test_backends})
+evloop_tests(model)
+# Optimised, for the reference models take most of the time that this binary runs.
+set_source_files_properties(model/fd_model.cpp model/timer_model.cpp PROPERTIES
+    COMPILE_OPTIONS -O1 SKIP_PRECOMPILE_HEADERS ON)
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux") # its peers use epoll
+    evloop_tests(load BACKENDS ${evloop_test_backends} SINKS callbacks records)
+endif()
+evloop_tests(cpp BACKENDS ${evloop_test_backends})
+target_include_directories(cpp PRIVATE "${PROJECT_SOURCE_DIR}/cpp")
+set_source_files_properties(cpp/world_no_exceptions.cpp PROPERTIES
+    COMPILE_OPTIONS "-fno-exceptions;-fno-rtti" SKIP_PRECOMPILE_HEADERS ON)

@@ -1,0 +1,45 @@
+# Tests that want a tool which is not here are left out; configuring ends with what is missing, how to get it, and what
+# was left out for want of it. tools/setup.sh installs all of them.
+include_guard(GLOBAL)
+
+# The packages of Debian and Ubuntu, where they have other names.
+set(evloop_package_dot graphviz)
+set(evloop_package_gtest "libgtest-dev libgmock-dev")
+set(evloop_package_nc netcat-openbsd)
+set(evloop_package_ninja ninja-build)
+set(evloop_package_pycparser python3-pycparser)
+
+# evloop_wants(<result> <test> <tool>...): whether all of the tools are here. One that is no program is looked for by
+# its test and told in EVLOOP_TOOL_<tool>.
+function(evloop_wants result test)
+    set(${result} TRUE PARENT_SCOPE)
+    foreach(tool IN LISTS ARGN)
+        find_program(EVLOOP_TOOL_${tool} ${tool})
+        mark_as_advanced(EVLOOP_TOOL_${tool})
+        if(NOT EVLOOP_TOOL_${tool})
+            set(${result} FALSE PARENT_SCOPE)
+            set_property(GLOBAL APPEND PROPERTY evloop_missing ${tool})
+            set_property(GLOBAL APPEND PROPERTY evloop_left_out_${tool} ${test})
+        endif()
+    endforeach()
+endfunction()
+
+function(evloop_report_missing_tools)
+    get_property(missing GLOBAL PROPERTY evloop_missing)
+    if(NOT missing)
+        return()
+    endif()
+    list(REMOVE_DUPLICATES missing)
+    set(text "evloop: tests are left out for want of tools; tools/setup.sh installs them all.")
+    foreach(tool IN LISTS missing)
+        set(package ${tool})
+        if(DEFINED evloop_package_${tool})
+            set(package ${evloop_package_${tool}})
+        endif()
+        get_property(tests GLOBAL PROPERTY evloop_left_out_${tool})
+        list(REMOVE_DUPLICATES tests)
+        list(JOIN tests " " tests)
+        string(APPEND text "\n  ${tool} (apt-get install ${package}): ${tests}")
+    endforeach()
+    message(NOTICE "${text}")
+endfunction()
