@@ -1,0 +1,49 @@
+"""programs.py <page> <C compiler> <C++ compiler> <library> <include directories...>: every program of a page of docs/
+compiles without a warning, runs, and prints what the page says it prints.
+
+A program is a ```c or ```cpp block behind the line <!-- program: c --> or <!-- program: cpp -->; the ```text block
+behind it is its output."""
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+PROGRAM = re.compile(r"<!-- program: (c|cpp) -->\n```\1\n(.*?)```\n```text\n(.*?)```", re.DOTALL)
+FLAGS = {"c": ["-x", "c", "-std=gnu11"], "cpp": ["-x", "c++", "-std=c++20"]}
+
+
+def title(text, at):
+    return re.findall(r"^## (.*)$", text[:at], re.MULTILINE)[-1]
+
+
+def check(compilers, library, includes, language, source, expected, scratch):
+    binary = scratch / "program"
+    command = [compilers[language], *FLAGS[language], "-Wall", "-Wextra", "-Werror", "-O1", "-o", binary, "-",
+               *[f"-I{path}" for path in includes], "-x", "none", library, f"-Wl,-rpath,{pathlib.Path(library).parent}", "-pthread"]
+    done = subprocess.run(command, input=source, text=True, capture_output=True)
+    if done.returncode != 0:
+        return done.stderr
+    done = subprocess.run([binary], text=True, capture_output=True, timeout=60, cwd=scratch)
+    if done.returncode != 0 or done.stdout != expected:
+        return f"exit status {done.returncode}, printed:\n{done.stdout}{done.stderr}instead of:\n{expected}"
+    return None
+
+
+def main(page, cc, cxx, library, *includes):
+    text = pathlib.Path(page).read_text()
+    found = list(PROGRAM.finditer(text))
+    if not found or len(found) != text.count("<!-- program: "):
+        sys.exit(f"{page}: a program without its output, or none at all")
+    failed = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        for match in found:
+            problem = check({"c": cc, "cpp": cxx}, library, includes, *match.groups(), pathlib.Path(scratch))
+            if problem:
+                failed += 1
+                print(f"{title(text, match.start())}: {problem}")
+    print(f"{len(found) - failed} of {len(found)} programs of {pathlib.Path(page).name} do as they say")
+    sys.exit(failed != 0)
+
+
+main(*sys.argv[1:])
