@@ -16,8 +16,8 @@
  *         if (evl_loop_new(&loop, NULL) != 0)
  *             return 1;
  *         evl_timer_new(loop, tick, "hello", &timer);
- *         evl_timer_start_in(timer, 500000000, 0);      half a second from now, once
- *         evl_loop_run(loop, EVL_RUN_DEFAULT);          returns when nothing is left to do
+ *         evl_timer_start_in(timer, 500000000, 0);      // half a second from now, once
+ *         evl_loop_run(loop, EVL_RUN_DEFAULT);          // returns when nothing is left to do
  *         evl_close(timer);
  *         return evl_loop_close(loop) != 0;
  *     }
@@ -26,11 +26,11 @@
  * (hook.h), a stream and what else is below. All are ended by evl_close (handle.h), from which on nothing of
  * them is heard, wherever it is called from. What happens once is an operation, or a plain call (call.h):
  *
- *     evl_io_new(loop, fd, EVL_READ, 0, readable, conn, &io);    readable(conn, mask) while fd can be read
- *     evl_io_set(io, EVL_READ | EVL_WRITE);                      from now on both
- *     evl_call_soon(loop, fn, arg);                              fn(arg) in the next pass
- *     evl_post(loop, fn, arg);                                   the same from any thread
- *     evl_stop(loop, 0);                                         run returns when this pass is over
+ *     evl_io_new(loop, fd, EVL_READ, 0, readable, conn, &io);    // readable(conn, mask) while fd can be read
+ *     evl_io_set(io, EVL_READ | EVL_WRITE);                      // from now on both
+ *     evl_call_soon(loop, fn, arg);                              // fn(arg) in the next pass
+ *     evl_post(loop, fn, arg);                                   // the same from any thread
+ *     evl_stop(loop, 0);                                         // run returns when this pass is over
  *
  * OPERATIONS (op.h) have one result, one deadline and one cancel each, whatever they wait for: time, an fd, a
  * signal, a lock or queue (sync.h, queue.h), a job on a thread (executor.h). A FUTURE (future.h) holds a
@@ -38,17 +38,17 @@
  * evl_wait_for, evl_shield and the like:
  *
  *     evl_op_init(&op, done, conn, 0);
- *     evl_wait_fd(loop, &op, fd, EVL_READ);                      done(conn, mask), once
- *     evl_op_deadline(&op, evl_now(loop) + 5000000000);          or done(conn, EVL_ETIMEDOUT), 5 s later
- *     evl_op_cancel(&op);                                        or done(conn, EVL_ECANCELED), next pass
+ *     evl_wait_fd(loop, &op, fd, EVL_READ);                      // done(conn, mask), once
+ *     evl_op_deadline(&op, evl_now(loop) + 5000000000);          // or done(conn, EVL_ETIMEDOUT), 5 s later
+ *     evl_op_cancel(&op);                                        // or done(conn, EVL_ECANCELED), next pass
  *
  * STREAMS (stream.h) are connections, pipes and terminals: read by operations or have data pushed, write
  * without waiting, close without losing anything. Make them by connecting (connect.h), accepting (server.h)
  * or from an fd. There are datagrams (udp.h), names (names.h) and child processes (process.h) too:
  *
- *     evl_connect(loop, &op, "localhost", "80", NULL, &stream);  tries all addresses, fastest first
- *     evl_stream_write(stream, text, len);                       sends, and queues what does not go at once
- *     evl_stream_read_line(stream, &op, buf, sizeof buf);        done(conn, bytes), 0 at the end
+ *     evl_connect(loop, &op, "localhost", "80", NULL, &stream);  // tries all addresses, fastest first
+ *     evl_stream_write(stream, text, len);                       // sends, and queues what does not go at
+ * once evl_stream_read_line(stream, &op, buf, sizeof buf);        // done(conn, bytes), 0 at the end
  *
  * ERRORS are negative numbers that a call returns, EVL_ENOMEM for one (errors.h); there is no errno, nothing
  * is printed, and nothing aborts. TIME is int64_t nanoseconds of a monotonic clock, and for tests of a

@@ -1,7 +1,7 @@
 /* evloop/call.h - run a function later: from the loop's thread or from any other.
  *
- *     evl_call_soon(loop, refresh, view);        in the next pass, from the loop's thread
- *     evl_post(loop, finished, job);             in the next pass, from any thread
+ *     evl_call_soon(loop, refresh, view);        // in the next pass, from the loop's thread
+ *     evl_post(loop, finished, job);             // in the next pass, from any thread
  *
  * A call that may have to be cancelled is evl_defer (op.h); a call at a later time is a timer (timer.h). */
 #ifndef EVLOOP_CALL_H

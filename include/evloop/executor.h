@@ -1,8 +1,8 @@
 /* evloop/executor.h - blocking work on threads, whose end is an operation of the loop.
  *
- *     static void hash(void *arg) { ... reads a file; runs on a thread of the pool ... }
+ *     static void hash(void *arg) { read_all(arg); }    // runs on a thread of the pool
  *
- *     evl_executor_submit(NULL, loop, &op, hash, file, NULL, 0);    op completes when hash has returned
+ *     evl_executor_submit(NULL, loop, &op, hash, file, NULL, 0);    // op completes when hash has returned
  *
  * Use it for what would block the loop: files, a database library, long computations. */
 #ifndef EVLOOP_EXECUTOR_H

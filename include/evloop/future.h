@@ -2,11 +2,11 @@
  * several.
  *
  *     evl_future_new(loop, &future);
- *     evl_future_wait(future, &op);               any number of operations and callbacks may wait
- *     evl_future_resolve(future, 42);             they are called in the next pass
+ *     evl_future_wait(future, &op);               // any number of operations and callbacks may wait
+ *     evl_future_resolve(future, 42);             // they are called in the next pass
  *     evl_future_unref(future);
  *
- *     evl_sleep(loop, evl_future_op(future), ns); or let any operation complete the future
+ *     evl_sleep(loop, evl_future_op(future), ns); // or let any operation complete the future
  *
  * Use a future where several parts of a program want one result, or to combine results (evl_gather,
  * evl_wait_for, evl_any ...). For a single consumer an operation (op.h) is cheaper and allocates nothing.

@@ -6,7 +6,7 @@
  * built with EVLOOP_CHECKS), but a program must not rely on that. What may outlive a handle is its id:
  *
  *     uint64_t id = evl_id(timer);
- *     evl_handle *again = evl_lookup(loop, id);    NULL when it was closed in the meantime */
+ *     evl_handle *again = evl_lookup(loop, id);    // NULL when it was closed in the meantime */
 #ifndef EVLOOP_HANDLE_H
 #define EVLOOP_HANDLE_H
 

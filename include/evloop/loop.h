@@ -125,13 +125,13 @@ EVL_API const char *evl_loop_backend(const evl_loop *loop);
  *
  * For a program that has a loop of its own. Where EVL_CAP_LOOP_FD is there, watching one fd is enough:
  *
- *     evl_fd fd = evl_loop_fd(loop);                        once
- *     while (fd is readable) evl_loop_dispatch(loop, NULL, 0);
+ *     evl_fd fd = evl_loop_fd(loop);                        // once, then whenever it is readable:
+ *     evl_loop_dispatch(loop, NULL, 0);
  *
  * Everywhere, prepare tells what to wait for and dispatch takes it back:
  *
- *     n = evl_loop_prepare(loop, rows, cap, &timeout_ns);   more than cap: a larger array, and again
- *     wait for `wanted` on the n rows, no longer than timeout_ns; note what came in `reported`
+ *     n = evl_loop_prepare(loop, rows, cap, &timeout_ns);   // more than cap: a larger array, and again
+ *     // wait for `wanted` of the n rows, for timeout_ns at most; store what was found in `reported`
  *     evl_loop_dispatch(loop, rows, n);
  */
 

@@ -1,7 +1,7 @@
 /* evloop/names.h - addresses and names: look-ups without blocking, and conversion to and from text.
  *
  *     evl_getaddrinfo(loop, &op, "localhost", "http", 0, &list);
- *     ... and in op's function:
+ *     // and in the function of op:
  *     for (int32_t i = 0; i < evl_addresses_count(list); i++)
  *         address = evl_addresses_at(list, i, &length);
  *     evl_addresses_free(list);

@@ -1,6 +1,6 @@
 /* evloop/path.h - watching a path: being called when the file there is changed, moved, deleted or created.
  *
- *     evl_path_new(loop, "/etc/app.conf", changed, app, &path);    changed(app, EVL_PATH_* mask)
+ *     evl_path_new(loop, "/etc/app.conf", changed, app, &path);    // changed(app, EVL_PATH_* mask)
  *
  * Uses inotify on Linux and EVFILT_VNODE with the kqueue backend; elsewhere evl_path_new returns
  * EVL_ENOTSUP. Changes that another machine makes on a network file system are not seen.

@@ -5,7 +5,7 @@
  *     evl_process_options options = {.struct_size = sizeof options, .file = "sort", .args = args};
  *     options.stdio = stdio;
  *     options.stdio_count = 3;
- *     evl_process_spawn(loop, &options, exited, app, &process);     exited(app, exit status)
+ *     evl_process_spawn(loop, &options, exited, app, &process);     // exited(app, exit status)
  *     evl_stream_open(loop, evl_process_take_fd(process, 0), 0, &to_child);
  *
  * A child inherits only what was asked for: no descriptor but those of `stdio`, no signal handler, no

@@ -1,8 +1,8 @@
 /* evloop/queue.h - a queue between producers and consumers on one loop.
  *
  *     evl_queue_new(loop, 100, EVL_QUEUE_FIFO, free, &queue);
- *     evl_queue_put(queue, &put_op, item, 0);        completes when there is room
- *     evl_queue_get(queue, &get_op, &item);          completes when there is an item
+ *     evl_queue_put(queue, &put_op, item, 0);        // completes when there is room
+ *     evl_queue_get(queue, &get_op, &item);          // completes when there is an item
  *
  * As asyncio.Queue. Not for several threads: use evl_post (call.h) to pass something from another thread.
  * Waiting operations are served in FIFO order. An operation that is cancelled, times out or is closed has

@@ -1,6 +1,6 @@
 /* evloop/signal.h - Unix signals as ordinary callbacks.
  *
- *     evl_signal_new(loop, SIGINT, interrupted, app, &signal);    interrupted(app, n) on the loop's thread
+ *     evl_signal_new(loop, SIGINT, interrupted, app, &sig);    // interrupted(app, n) on the loop's thread
  *
  * Any number of watchers and loops may watch a signal. To wait for one once, see evl_wait_signal (op.h).
  *

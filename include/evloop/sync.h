@@ -2,8 +2,8 @@
  * barrier.
  *
  *     evl_lock_new(loop, &lock);
- *     evl_lock_acquire(lock, &op);        completes when the lock is the caller's
- *     evl_lock_release(lock);             passes it to the operation that waits longest
+ *     evl_lock_acquire(lock, &op);        // completes when the lock is the caller's
+ *     evl_lock_release(lock);             // passes it to the operation that waits longest
  *
  * As asyncio's. They order work on one thread, the loop's; they are not for several threads.
  *

@@ -2,8 +2,8 @@
  *
  *     evl_address_parse("127.0.0.1", 5353, address, sizeof address, &length);
  *     evl_udp_open(loop, address, length, 0, &udp);
- *     evl_udp_on_data(udp, received, app);                     received(app, length), see evl_udp_peek
- *     evl_udp_send(udp, "hello", 5, to, to_length);            never blocks
+ *     evl_udp_on_data(udp, received, app);                     // received(app, length), see evl_udp_peek
+ *     evl_udp_send(udp, "hello", 5, to, to_length);            // never blocks
  *
  * A socket sends at once what the kernel accepts and queues the rest. It receives by operations, one at a
  * time; in batches without waiting; or through a callback for each datagram. An error that the network

@@ -2,8 +2,8 @@
  * built, for building your own.
  *
  *     evl_waitq_init(&q, loop, NULL, NULL);
- *     evl_waitq_park(&q, &op);          op waits
- *     evl_waitq_wake(&q, 1, 42);        the oldest operation completes with 42 in the next pass */
+ *     evl_waitq_park(&q, &op);          // op waits
+ *     evl_waitq_wake(&q, 1, 42);        // the oldest operation completes with 42 in the next pass */
 #ifndef EVLOOP_WAITQ_H
 #define EVLOOP_WAITQ_H
 
