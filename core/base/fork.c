@@ -11,14 +11,17 @@
 
 #define NO_SUCH_ADVICE (-1)
 
-static atomic_uint fallback_word;
+static atomic_uint fallback_words[2];
 static atomic_uint last_generation; /* inherited by a child, so that its generations are new ones */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int status;
 
-atomic_uint *evl_fork_word = &fallback_word;
+atomic_uint *evl_fork_word = fallback_words;
 
-static void forget_in_child(void) { atomic_store_explicit(&fallback_word, 0, memory_order_relaxed); }
+static void forget_in_child(void) {
+    for (int i = 0; i < 2; i++)
+        atomic_store_explicit(&fallback_words[i], 0, memory_order_relaxed);
+}
 
 /* An emulator of system calls (qemu-user) may take every advice and follow none: one
  * that does not exist is asked for first. */

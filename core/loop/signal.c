@@ -14,6 +14,7 @@ typedef struct evl_signal_sub {
     evl_link watchers;                     /* evl_signal_handle.peers */
     evl_loop *loop;
     int signo;
+    uint32_t users;    /* watchers, and waits that are being started: the last one ends the subscription */
     atomic_uint count; /* deliveries that the loop has not seen yet */
 } evl_signal_sub;
 
@@ -30,7 +31,6 @@ typedef struct entry {
 #endif
 
 static entry table[SIGNALS];
-static atomic_uint in_flight;
 static atomic_uint table_lock; /* 0: free; else the generation of the process whose thread holds it */
 
 /* A thread that a fork left behind may hold the lock: then it is taken over. It is held for two system calls
@@ -50,6 +50,16 @@ static void unlock_table(void) { atomic_store(&table_lock, 0); }
 
 /* --- in signal context ------------------------------------------------------------------------ */
 
+/* The handlers in flight are counted in a word that a forked child finds at 0: those of its parent's other
+ * threads do not go on there. One that a fork has cut in two, in a handler on top of it, ends in the child
+ * without having begun there. */
+static void leave_handler(void) {
+    atomic_uint *in_flight = evl_fork_handlers();
+    uint32_t count = atomic_load(in_flight);
+    while (count != 0 && !atomic_compare_exchange_weak(in_flight, &count, count - 1))
+        ;
+}
+
 static void count_delivery(const entry *e) {
     for (evl_signal_sub *sub = atomic_load(&e->first); sub; sub = atomic_load(&sub->next)) {
         if (evl_is_forked(sub->loop))
@@ -67,10 +77,10 @@ static bool is_function(const struct sigaction *action) {
 
 static void handler(int signo, siginfo_t *info, void *context) {
     int saved = errno;
-    atomic_fetch_add(&in_flight, 1);
+    atomic_fetch_add(evl_fork_handlers(), 1);
     count_delivery(&table[signo]);
     struct sigaction previous = table[signo].previous;
-    atomic_fetch_sub(&in_flight, 1);
+    leave_handler();
     errno = saved;
     if (!is_function(&previous))
         return;
@@ -82,18 +92,26 @@ static void handler(int signo, siginfo_t *info, void *context) {
 
 /* --- installing ------------------------------------------------------------------------------- */
 
+static bool is_ours(const struct sigaction *action) {
+    return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == handler;
+}
+
 /* Somebody who put a handler on top of ours calls ours, or has taken the signal over: installing ours again
  * would make the two call each other for ever. Where no handler is by now, and nobody has watched since,
  * there is nothing to call: ours comes back. */
 static int install(entry *e, int signo) {
     struct sigaction there;
-    if (e->installed &&
-        (atomic_load(&e->first) || evl_sys.sigaction(signo, NULL, &there) != 0 || is_function(&there)))
+    if (e->installed && atomic_load(&e->first))
+        return 0;
+    if (evl_sys.sigaction(signo, NULL, &there) != 0)
+        return e->installed ? 0 : evl_err_from_errno(errno);
+    e->installed = e->installed || is_ours(&there); /* another thread was at it when this process forked */
+    if (e->installed && is_function(&there))
         return 0;
     struct sigaction now = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
     (void)sigemptyset(&now.sa_mask);
-    /* First only read, so that a handler in flight never sees half of `previous`. */
-    if (evl_sys.sigaction(signo, NULL, &e->previous) != 0 || evl_sys.sigaction(signo, &now, NULL) != 0)
+    e->previous = there; /* before, so that a handler in flight never sees half of it */
+    if (evl_sys.sigaction(signo, &now, NULL) != 0)
         return evl_err_from_errno(errno);
     e->installed = true;
     return 0;
@@ -103,10 +121,12 @@ static void restore(entry *e, int signo) {
     struct sigaction now;
     if (evl_sys.sigaction(signo, NULL, &now) != 0)
         return;
-    if (!(now.sa_flags & SA_SIGINFO) || now.sa_sigaction != handler)
+    if (!is_ours(&now))
         return; /* not ours to remove */
-    if (evl_sys.sigaction(signo, &e->previous, NULL) == 0)
-        e->installed = false;
+    e->installed =
+        false; /* before: a child of a fork in between finds ours by itself, but not that it has gone */
+    if (evl_sys.sigaction(signo, &e->previous, NULL) != 0)
+        e->installed = true;
 }
 
 static void unlink_sub(entry *e, evl_signal_sub *sub) {
@@ -125,15 +145,19 @@ static evl_signal_sub *find_sub(evl_loop *loop, int signo) {
     return NULL;
 }
 
+/* Makes the caller a user of the loop's interest in a signal. */
 static int subscribe(evl_loop *loop, int signo, evl_signal_sub **out) {
     *out = find_sub(loop, signo);
-    if (*out)
+    if (*out) {
+        (*out)->users++;
         return 0;
+    }
     evl_signal_sub *sub = evl_mem_zalloc(&loop->mem, sizeof *sub);
     if (!sub)
         return EVL_ENOMEM;
     sub->loop = loop;
     sub->signo = signo;
+    sub->users = 1;
     evl_list_init(&sub->watchers);
     entry *e = &table[signo];
     lock_table();
@@ -153,13 +177,15 @@ static int subscribe(evl_loop *loop, int signo, evl_signal_sub **out) {
 }
 
 static void unsubscribe(evl_signal_sub *sub) {
+    if (--sub->users != 0)
+        return;
     entry *e = &table[sub->signo];
     lock_table();
     unlink_sub(e, sub);
     if (!atomic_load(&e->first))
         restore(e, sub->signo);
     unlock_table();
-    while (atomic_load(&in_flight) != 0)
+    while (atomic_load(evl_fork_handlers()) != 0)
         (void)sched_yield(); /* a handler on another thread may still be looking at it; microseconds */
     evl_list_remove(&sub->link);
     evl_mem_free(&sub->loop->mem, sub, sizeof *sub);
@@ -167,39 +193,10 @@ static void unsubscribe(evl_signal_sub *sub) {
 
 /* --- on the loop ------------------------------------------------------------------------------ */
 
-int32_t evl_signal_new(evl_loop *loop, int32_t signo, evl_done_fn *fn, void *arg, evl_signal **out) {
-    int rc = evl_enter(loop);
-    if (rc == 0 && (!out || signo < 1 || signo >= SIGNALS))
-        rc = EVL_EINVAL;
-    if (rc != 0)
-        return rc;
-    evl_handle *handle = evl_handle_take(loop, EVL_KIND_SIGNAL, fn, arg);
-    if (!handle)
-        return EVL_ENOMEM;
-    evl_signal_handle *self = (evl_signal_handle *)handle;
-    rc = subscribe(loop, signo, &self->sub);
-    if (rc != 0) {
-        evl_handle_give(handle);
-        return rc;
-    }
-    handle->node.flags = 0; /* does not keep the loop alive */
-    evl_signals_due(loop);  /* what came before is for those who were there */
-    evl_list_append(&self->sub->watchers, &self->peers);
-    evl_handle_set_active(handle, true);
-    *out = handle;
-    return 0;
-}
-
-int32_t evl_signal_number(const evl_signal *handle) {
-    int rc = evl_enter_to_read(handle, EVL_KIND_SIGNAL);
-    return rc != 0 ? rc : ((const evl_signal_handle *)handle)->sub->signo;
-}
-
 static void detach(evl_handle *base) {
     evl_signal_handle *handle = (evl_signal_handle *)base;
     evl_list_remove(&handle->peers);
-    if (evl_list_empty(&handle->sub->watchers))
-        unsubscribe(handle->sub);
+    unsubscribe(handle->sub);
     handle->sub = NULL;
 }
 
@@ -245,6 +242,45 @@ void evl_signals_due(evl_loop *loop) {
     }
 }
 
+/* --- watching --------------------------------------------------------------------------------- */
+
+/* Adds a watcher that is filled in, or gives it back. What came before is for those who were there; the last
+ * of them may go with it, but the subscription stays: this one uses it already. */
+static int attach(evl_handle *handle, int signo) {
+    evl_signal_handle *self = (evl_signal_handle *)handle;
+    int rc = subscribe(handle->loop, signo, &self->sub);
+    if (rc != 0) {
+        evl_handle_give(handle);
+        return rc;
+    }
+    evl_signals_due(handle->loop);
+    evl_list_append(&self->sub->watchers, &self->peers);
+    return 0;
+}
+
+int32_t evl_signal_new(evl_loop *loop, int32_t signo, evl_done_fn *fn, void *arg, evl_signal **out) {
+    int rc = evl_enter(loop);
+    if (rc == 0 && (!out || signo < 1 || signo >= SIGNALS))
+        rc = EVL_EINVAL;
+    if (rc != 0)
+        return rc;
+    evl_handle *handle = evl_handle_take(loop, EVL_KIND_SIGNAL, fn, arg);
+    if (!handle)
+        return EVL_ENOMEM;
+    rc = attach(handle, signo);
+    if (rc != 0)
+        return rc;
+    handle->node.flags = 0; /* does not keep the loop alive */
+    evl_handle_set_active(handle, true);
+    *out = handle;
+    return 0;
+}
+
+int32_t evl_signal_number(const evl_signal *handle) {
+    int rc = evl_enter_to_read(handle, EVL_KIND_SIGNAL);
+    return rc != 0 ? rc : ((const evl_signal_handle *)handle)->sub->signo;
+}
+
 /* --- waiting for a signal once ---------------------------------------------------------------- */
 
 static void leave_signal(evl_operation *op) {
@@ -264,13 +300,9 @@ int32_t evl_wait_signal(evl_loop *loop, evl_op *op, int32_t signo) {
     evl_handle *handle = evl_handle_take_internal(loop, EVL_KIND_SIGNAL, NULL);
     if (!handle)
         return EVL_ENOMEM;
-    evl_signal_handle *self = (evl_signal_handle *)handle;
-    rc = subscribe(loop, signo, &self->sub);
-    if (rc != 0) {
-        evl_handle_give(handle);
+    rc = attach(handle, signo);
+    if (rc != 0)
         return rc;
-    }
-    evl_list_append(&self->sub->watchers, &self->peers);
     handle->node.arg = evl_op_park(loop, op, &waiting, handle);
     evl_handle_set_active(handle, true);
     return 0;

@@ -286,6 +286,40 @@ void signals_race_with_close() {
 
 TEST(Signal, Contract_07_HandlersInFlightWhileLoopsGo) { signals_race_with_close(); }
 
+// The last wait goes with a signal that came before the watcher, which has joined its subscription by then.
+TEST(Signal, AWatcherIsMadeWhileTheSignalOfAWaitIsUndelivered) {
+    Disposition counting(SIGUSR1, count_chained);
+    World w;
+    chained = 0;
+    auto counted = [&] { return [&w](int64_t n) { w.note("wait x" + std::to_string(n)); }; };
+    EXPECT_EQ(evl_wait_signal(w.loop, w.op(counted()), SIGUSR1), 0);
+    raise(SIGUSR1);
+    evl_signal *signal = w.signal(SIGUSR1, counts(w, "watcher x"));
+    w.nowait();
+    EXPECT_EQ(w.log(), "wait x1");
+    raise(SIGUSR1);
+    w.nowait();
+    EXPECT_EQ(w.log(), "wait x1 watcher x1");
+    EXPECT_NE(current(SIGUSR1).sa_handler, count_chained);
+    evl_close(signal);
+    EXPECT_EQ(current(SIGUSR1).sa_handler, count_chained);
+    EXPECT_EQ(chained, 2);
+}
+
+TEST(Signal, AWaitReportsOnlyWhatComesAfterItsStart) {
+    World w;
+    evl_signal *signal = w.signal(SIGUSR1, counts(w, "watcher x"));
+    raise(SIGUSR1);
+    evl_op *op = w.op([&](int64_t n) { w.note("wait x" + std::to_string(n)); });
+    EXPECT_EQ(evl_wait_signal(w.loop, op, SIGUSR1), 0);
+    w.nowait();
+    EXPECT_EQ(w.log(), "watcher x1");
+    raise(SIGUSR1);
+    w.nowait();
+    EXPECT_EQ(w.log(), "watcher x1 watcher x1 wait x1");
+    evl_close(signal);
+}
+
 TEST(Signal, LoopsOnThreadsWatchTheSameSignal) {
     std::vector<std::jthread> threads;
     std::atomic<int> ready{0}, heard{0};
