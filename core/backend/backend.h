@@ -68,7 +68,7 @@ typedef struct evl_backend {
     void (*close)(void *state, int forked);
 
     /* After a fork, or when an entry that cannot be deleted haunts the queue: a fresh queue with nothing
-     * added. A child also gets a wake of its own; in the same process the wake and the number of `fd` stay,
+     * added. A child also gets a wake of its own; in the same process the wake and the file of `fd` stay,
      * since others use them. What a child inherited is closed there (an epoll and a pipe are inherited, a
      * kqueue is not). On an error the old queue is as it was. */
     int (*reopen)(void *state, int forked);
@@ -83,11 +83,13 @@ typedef struct evl_backend {
     int (*change)(void *state, int fd, uint32_t old, uint32_t mask, uint64_t tag);
 
     /* The same for mask and old not 0, at once, and with proof that the number still names the file that was
-     * added: EVL_ENOENT or EVL_EBADF if not, and then nothing of the fd is left in the queue. */
+     * added: EVL_ENOENT or EVL_EBADF if not, and then nothing of the fd is left in the queue. What is there
+     * is reported again, with edges too. */
     int (*prove)(void *state, int fd, uint32_t old, uint32_t mask, uint64_t tag);
 
-    /* Makes the kernel forget an fd at once. Cannot fail: an fd that is gone is forgotten already. */
-    void (*remove)(void *state, int fd, uint32_t mask);
+    /* Makes the kernel forget an fd at once. EVL_ENOENT or EVL_EBADF: the number does not name what was added
+     * any more; if a duplicate keeps that open, its entry stays, as reopen says. */
+    int (*remove)(void *state, int fd, uint32_t mask);
 
     /* Waits up to timeout_ns (0: not at all; negative: for ever; never shorter than asked while nothing
      * happens, so round up) and stores up to cap rows, at most one for an fd. Answers how many, or EVL_EINTR,
@@ -97,10 +99,12 @@ typedef struct evl_backend {
     /* Ends the current wait or the next one. Any thread, signal handlers; keeps errno. */
     void (*wake)(void *state);
 
-    /* With EVL_CAP_LOOP_FD: the fd that polls readable when a wait would report something. */
+    /* With EVL_CAP_LOOP_FD: the fd that polls readable when a wait would report something, or why it cannot
+     * be made. */
     int (*fd)(void *state);
 
-    /* With EVL_CAP_LOOP_FD: wakes the queue at an absolute CLOCK_MONOTONIC time; EVL_NEVER: not any more. */
+    /* With EVL_CAP_LOOP_FD: wakes the queue at an absolute CLOCK_MONOTONIC time; EVL_NEVER: not any more. The
+     * time that it is set to already costs nothing, and does not wake the queue a second time. */
     int (*arm)(void *state, int64_t deadline_ns);
 
     /* Without EVL_CAP_LOOP_FD: the rows a host has to wait for (the count, also when larger than cap), and

@@ -5,7 +5,6 @@
 #if EVL_HAVE_EPOLL
 
 #    include <errno.h>
-#    include <fcntl.h>
 #    include <limits.h>
 #    include <stdbool.h>
 #    include <sys/eventfd.h>
@@ -19,15 +18,21 @@ _Static_assert(SAME(EPOLLIN, EVL_READ) && SAME(EPOLLPRI, EVL_PRI) && SAME(EPOLLO
 
 typedef struct epoll_state {
     int ep;
+    int front; /* a set with nothing but `ep` in it; -1 until a host asks for the fd */
     int wake_fd;
     int timer_fd; /* -1 until armed for the first time */
+    int64_t armed;
     bool no_pwait2;
     uint64_t wake_tag;
 } epoll_state;
 
-static int control(const epoll_state *s, int op, int fd, uint32_t mask, uint64_t tag) {
+static int control_in(int ep, int op, int fd, uint32_t mask, uint64_t tag) {
     struct epoll_event ev = {.events = mask, .data.u64 = tag};
-    return evl_sys.epoll_ctl(s->ep, op, fd, &ev) == 0 ? 0 : evl_err_from_errno(errno);
+    return evl_sys.epoll_ctl(ep, op, fd, &ev) == 0 ? 0 : evl_err_from_errno(errno);
+}
+
+static int control(const epoll_state *s, int op, int fd, uint32_t mask, uint64_t tag) {
+    return control_in(s->ep, op, fd, mask, tag);
 }
 
 /* Wakes and alarms are edge-triggered and never read: every write and every expiry is a new edge. */
@@ -36,8 +41,8 @@ static int add_internal(const epoll_state *s, int fd) {
 }
 
 static void close_all(epoll_state *s) {
-    int *fds[] = {&s->ep, &s->wake_fd, &s->timer_fd};
-    for (int i = 0; i < 3; i++) {
+    int *fds[] = {&s->ep, &s->front, &s->wake_fd, &s->timer_fd};
+    for (int i = 0; i < 4; i++) {
         if (*fds[i] >= 0)
             (void)evl_sys.close(*fds[i]);
         *fds[i] = -1;
@@ -46,7 +51,8 @@ static void close_all(epoll_state *s) {
 
 static int open_all(epoll_state *s) {
     int rc = 0;
-    s->ep = s->wake_fd = s->timer_fd = -1;
+    s->ep = s->front = s->wake_fd = s->timer_fd = -1;
+    s->armed = EVL_NEVER;
     s->ep = evl_sys.epoll_create1(EPOLL_CLOEXEC);
     if (s->ep >= 0)
         s->wake_fd = evl_sys.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -71,9 +77,10 @@ static void epoll_close(void *state, int forked) {
         close_all(state);
 }
 
+static int show(const epoll_state *s) { return control_in(s->front, EPOLL_CTL_ADD, s->ep, EPOLLIN, 0); }
+
 /* A child needs a wake of its own: the eventfd it inherited wakes the parent. Otherwise only the set itself
- * is new, under its old number, since other threads may be writing to the eventfd and a host polling the
- * number. */
+ * is new: other threads may be writing to the eventfd, and a host's own epoll knows the front by its file. */
 static int epoll_reopen(void *state, int forked) {
     epoll_state *s = state;
     if (forked) {
@@ -92,10 +99,17 @@ static int epoll_reopen(void *state, int forked) {
     int rc = add_internal(&fresh, s->wake_fd);
     if (rc == 0 && s->timer_fd >= 0)
         rc = add_internal(&fresh, s->timer_fd);
-    if (rc == 0 && evl_sys.dup3(fresh.ep, s->ep, O_CLOEXEC) < 0)
-        rc = evl_err_from_errno(errno);
-    (void)evl_sys.close(fresh.ep);
-    return rc;
+    if (rc == 0 && s->front >= 0)
+        rc = show(&fresh);
+    if (rc != 0) {
+        (void)evl_sys.close(fresh.ep);
+        return rc;
+    }
+    if (s->front >= 0) /* closing is not enough: a child of a fork may have the old set too */
+        (void)control_in(s->front, EPOLL_CTL_DEL, s->ep, 0, 0);
+    (void)evl_sys.close(s->ep);
+    s->ep = fresh.ep;
+    return 0;
 }
 
 /* EEXIST: the same file was left in the set under this number, by a duplicate of an fd that was closed. An
@@ -104,6 +118,8 @@ static int epoll_add(void *state, int fd, uint32_t mask, uint64_t tag) {
     const epoll_state *s = state;
     if (fd >= 0 && (fd == s->wake_fd || fd == s->timer_fd))
         return EVL_EEXIST; /* ours, and not to be given another tag */
+    if (fd >= 0 && fd == s->front)
+        return EVL_EINVAL; /* as the kernel says of a set in itself */
     int rc = control(state, EPOLL_CTL_ADD, fd, mask, tag);
     if (rc != EVL_EEXIST)
         return rc;
@@ -123,9 +139,9 @@ static int epoll_prove(void *state, int fd, uint32_t old, uint32_t mask, uint64_
     return control(state, EPOLL_CTL_MOD, fd, mask, tag);
 }
 
-static void epoll_remove(void *state, int fd, uint32_t mask) {
+static int epoll_remove(void *state, int fd, uint32_t mask) {
     (void)mask;
-    (void)control(state, EPOLL_CTL_DEL, fd, 0, 0);
+    return control(state, EPOLL_CTL_DEL, fd, 0, 0);
 }
 
 static int milliseconds(int64_t ns) {
@@ -173,10 +189,26 @@ static void epoll_wake(void *state) {
     errno = saved;
 }
 
-static int epoll_fd(void *state) { return ((epoll_state *)state)->ep; }
+/* Not the set itself, which reopen replaces: a set around it, which reports it for good. */
+static int epoll_fd(void *state) {
+    epoll_state *s = state;
+    if (s->front >= 0)
+        return s->front;
+    s->front = evl_sys.epoll_create1(EPOLL_CLOEXEC);
+    if (s->front < 0)
+        return evl_err_from_errno(errno);
+    int rc = show(s);
+    if (rc == 0)
+        return s->front;
+    (void)evl_sys.close(s->front);
+    s->front = -1;
+    return rc;
+}
 
 static int epoll_arm(void *state, int64_t deadline_ns) {
     epoll_state *s = state;
+    if (s->timer_fd >= 0 && deadline_ns == s->armed)
+        return 0;
     if (s->timer_fd < 0) {
         int fd = evl_sys.timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
         if (fd < 0)
@@ -191,9 +223,10 @@ static int epoll_arm(void *state, int64_t deadline_ns) {
     struct itimerspec at = {{0, 0}, {0, 0}}; /* all 0: disarmed */
     if (deadline_ns != EVL_NEVER)
         at.it_value = evl_timespec(deadline_ns > 0 ? deadline_ns : 1);
-    return evl_sys.timerfd_settime(s->timer_fd, TFD_TIMER_ABSTIME, &at, NULL) == 0
-               ? 0
-               : evl_err_from_errno(errno);
+    if (evl_sys.timerfd_settime(s->timer_fd, TFD_TIMER_ABSTIME, &at, NULL) != 0)
+        return evl_err_from_errno(errno);
+    s->armed = deadline_ns;
+    return 0;
 }
 
 const evl_backend evl_backend_epoll = {

@@ -411,6 +411,7 @@ static int kqueue_prove(void *state, int fd, uint32_t old, uint32_t mask, uint64
         return EVL_ENOENT;
     uint32_t wanted = slot->wanted;
     slot->wanted = mask;
+    slot->unsure |= (mask & EVL_MASK_EDGE) != 0; /* only a new knote is certain to report what is there */
     int rc = slot->error != 0 ? EVL_ENOENT : apply_again(s, fd);
     if (rc == EVL_ENOENT || rc == EVL_EBADF)
         (void)forget(s, fd);
@@ -444,11 +445,13 @@ static int kqueue_change(void *state, int fd, uint32_t old, uint32_t mask, uint6
     return 0;
 }
 
-static void kqueue_remove(void *state, int fd, uint32_t mask) {
+/* Closing a number takes its knotes along: nothing stays. */
+static int kqueue_remove(void *state, int fd, uint32_t mask) {
     kqueue_state *s = state;
     (void)mask;
     if (watched(s, fd))
         (void)forget(s, fd);
+    return 0;
 }
 
 /* --- waiting ---------------------------------------------------------------------------------- */

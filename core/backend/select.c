@@ -222,9 +222,10 @@ static int select_change(void *state, int fd, uint32_t old, uint32_t mask, uint6
     return select_prove(state, fd, old, mask, tag);
 }
 
-static void select_remove(void *state, int fd, uint32_t mask) {
+static int select_remove(void *state, int fd, uint32_t mask) {
     (void)mask;
     forget(state, fd);
+    return 0;
 }
 
 /* --- reports ---------------------------------------------------------------------------------- */

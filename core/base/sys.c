@@ -434,7 +434,6 @@ evl_sys_table evl_sys = {
     .eventfd = eventfd,
     .timerfd_create = timerfd_create,
     .timerfd_settime = timerfd_settime,
-    .dup3 = dup3,
     .inotify_init = sys_inotify_init,
     .inotify_add_watch = inotify_add_watch,
     .inotify_rm_watch = inotify_rm_watch,

@@ -125,7 +125,6 @@ typedef struct evl_mmsg {
         X(int, timerfd_create, (int clock, int flags), (clock, flags))                                       \
         X(int, timerfd_settime, (int fd, int flags, const struct itimerspec *now, struct itimerspec *old),   \
           (fd, flags, now, old))                                                                             \
-        X(int, dup3, (int from, int to, int flags), (from, to, flags))                                       \
         X(int, inotify_init, (void), ())                                                                     \
         X(int, inotify_add_watch, (int fd, const char *path, uint32_t mask), (fd, path, mask))               \
         X(int, inotify_rm_watch, (int fd, int watch), (fd, watch))                                           \

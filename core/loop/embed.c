@@ -15,45 +15,7 @@ static int64_t next_alarm(evl_loop *loop) {
     return deadline;
 }
 
-/* Outside of run the host waits: deferred calls show by a wake, deadlines by the backend's alarm, changed
- * interest by being sent at once. */
-void evl_embed_update(evl_loop *loop) {
-    if (evl_is_forked(loop))
-        return; /* the host's fd is the parent's */
-    evl_io_flush(loop);
-    if (evl_is_ready(loop) || evl_is_asked(loop))
-        evl_notify(loop);
-    int64_t deadline = next_alarm(loop);
-    if (deadline == loop->armed)
-        return;
-    int rc = loop->backend->arm(loop->state, deadline);
-    if (rc == 0)
-        loop->armed = deadline;
-    else
-        evl_unhandled(loop, rc);
-}
-
-evl_fd evl_loop_fd(evl_loop *loop) {
-    int rc = evl_enter(loop);
-    if (rc != 0)
-        return rc;
-    if (!(loop->backend->caps & EVL_CAP_LOOP_FD))
-        return EVL_ENOTSUP;
-    if (!loop->embedded) {
-        /* The alarm is made now, so that starting a timer later has nothing left to fail at. */
-        rc = loop->backend->arm(loop->state, EVL_NEVER);
-        if (rc != 0)
-            return rc;
-        loop->armed = EVL_NEVER;
-        loop->embedded = true;
-        if (atomic_load(&loop->owner) == 0) {
-            atomic_store(&loop->sleeping, true);
-            evl_embed_update(loop);
-        }
-    }
-    return loop->backend->fd(loop->state);
-}
-
+/* How long there is nothing to dispatch: 0, nanoseconds, or -1 for ever. */
 static int64_t host_timeout(evl_loop *loop) {
     if (evl_is_ready(loop) || evl_is_asked(loop))
         return 0;
@@ -63,6 +25,50 @@ static int64_t host_timeout(evl_loop *loop) {
     bool may_jump = atomic_load(&loop->holds) == 0 && loop->jobs == 0 &&
                     evl_time_left(loop, loop->clock.virtual_) != EVL_NEVER;
     return may_jump ? 0 : evl_rests_wait(loop, -1);
+}
+
+/* Outside of run the host waits: what a dispatch would do now shows by a wake, what it will do later by the
+ * backend's alarm, changed interest by being sent at once. A deadline that has passed needs the wake: the
+ * last poll may have taken the alarm's expiry, and an alarm that is set to the same time again does not
+ * expire. */
+void evl_embed_update(evl_loop *loop) {
+    if (evl_is_forked(loop))
+        return; /* the host's fd is the parent's */
+    evl_io_flush(loop);
+    if (host_timeout(loop) == 0) {
+        evl_notify(loop);
+        return;
+    }
+    int rc = loop->backend->arm(loop->state, next_alarm(loop));
+    if (rc == 0)
+        return;
+    evl_unhandled(loop, rc);
+    evl_notify(loop); /* better too often than never */
+}
+
+void evl_embed_begin(evl_loop *loop) {
+    if (atomic_load(&loop->owner) != 0)
+        return; /* it begins when the run ends */
+    atomic_store(&loop->sleeping, true);
+    evl_embed_update(loop);
+}
+
+evl_fd evl_loop_fd(evl_loop *loop) {
+    int rc = evl_enter(loop);
+    if (rc != 0)
+        return rc;
+    if (!(loop->backend->caps & EVL_CAP_LOOP_FD))
+        return EVL_ENOTSUP;
+    evl_fd fd = loop->backend->fd(loop->state);
+    if (fd < 0 || loop->embedded)
+        return fd;
+    /* The alarm is made now, so that starting a timer later has nothing left to fail at. */
+    rc = loop->backend->arm(loop->state, EVL_NEVER);
+    if (rc != 0)
+        return rc;
+    loop->embedded = true;
+    evl_embed_begin(loop);
+    return fd;
 }
 
 int32_t evl_loop_prepare(evl_loop *loop, evl_poll_row *rows, int32_t cap, int64_t *timeout_ns) {
@@ -79,9 +85,10 @@ int32_t evl_loop_prepare(evl_loop *loop, evl_poll_row *rows, int32_t cap, int64_
         *timeout_ns = host_timeout(loop);
     if (loop->backend->rows)
         return loop->backend->rows(loop->state, rows, cap);
-    if (cap > 0)
-        rows[0] = (evl_poll_row){.fd = loop->backend->fd(loop->state), .wanted = EVL_READ};
-    return 1;
+    evl_fd fd = loop->backend->fd(loop->state);
+    if (fd >= 0 && cap > 0)
+        rows[0] = (evl_poll_row){.fd = fd, .wanted = EVL_READ};
+    return fd < 0 ? fd : 1;
 }
 
 static int host_pass(evl_loop *loop, const evl_poll_row *rows, int32_t count) {
@@ -97,12 +104,12 @@ static int host_pass(evl_loop *loop, const evl_poll_row *rows, int32_t count) {
         n = evl_glance(loop, events);
     if (n < 0)
         return n;
-    if (n == 0 && !evl_is_ready(loop) && loop->clock.mode == EVL_CLOCK_JUMP)
-        (void)evl_jump(loop, -1);
     loop->metrics.passes++;
     rc = evl_after_poll(loop, events, n);
     if (rc != 0)
         return rc;
+    if (!evl_is_ready(loop) && evl_jump(loop, -1)) /* the rows may be no more than the wake that said so */
+        evl_timers_due(loop);
     evl_run_ready(loop);
     return n;
 }
@@ -117,9 +124,7 @@ static int32_t dispatch(evl_loop *loop, const evl_poll_row *rows, int32_t count)
         atomic_store(&loop->stop_asked, false);
         return atomic_load(&loop->stop_result);
     }
-    bool more = n == EVL_EVENT_MAX || n == EVL_EINTR || evl_is_ready(loop) || evl_is_asked(loop) ||
-                evl_wait_time(loop, loop->now, -1) == 0 || evl_rests_wait(loop, -1) == 0;
-    return more ? 1 : 0;
+    return n == EVL_EVENT_MAX || n == EVL_EINTR || host_timeout(loop) == 0;
 }
 
 int32_t evl_loop_dispatch(evl_loop *loop, const evl_poll_row *rows, int32_t n) {

@@ -71,7 +71,11 @@ void evl_handle_give(evl_handle *handle) {
     if (handle->extra)
         give_extra(loop, handle->extra, handle->node.arg);
     handle->extra = NULL;
-    bool again = ++handle->gen != 0; /* else its next id would be an old one: the slot is retired */
+    bool again = true;
+    if (EVL_UNLIKELY((uint16_t)++handle->gen == 0)) {
+        evl_io_tags_repeat(loop);
+        again = handle->gen != 0; /* else its next id would be an old one: the slot is retired */
+    }
 #if defined(EVLOOP_CHECKS)
     again = (handle->node.flags & EVL_F_OP) != 0; /* a stale pointer of a caller's is always told */
 #endif

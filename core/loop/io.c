@@ -59,6 +59,10 @@ bool evl_io_has_tag(const evl_watcher *io) {
     return TAGS_ARE_LINKS || (uint64_t)(uintptr_t)io >> (TAG_SHIFT - 1) >> 1 == 0;
 }
 
+/* After 65,536 uses of a watcher's slot its tags may begin again, and an entry that outlived its watcher
+ * would be taken for the new one's: a queue that may have one goes before that. */
+void evl_io_tags_repeat(evl_loop *loop) { loop->haunted |= loop->maybe_haunted; }
+
 static inline bool tag_is_stale(uint64_t tag, const evl_watcher *io) {
     return (tag_generation)(tag >> TAG_SHIFT) != (tag_generation)io->base.gen;
 }
@@ -100,6 +104,21 @@ static uint32_t with_edge(const evl_watcher *first, uint32_t mask) {
     if (mask == 0 || !has_flag(first, EVL_F_EDGE))
         return mask;
     return mask | EVL_MASK_EDGE | (is_owner(first) ? EVL_MASK_RDHUP : 0U);
+}
+
+/* What the kernel was last told. */
+static uint32_t told(const evl_watcher *first) { return with_edge(first, first->armed); }
+
+/* Whether the backend says that the number was closed behind our back. A duplicate may keep the file open,
+ * and its entry in the queue. */
+static bool was_closed(evl_loop *loop, int rc) {
+    bool closed = rc == EVL_ENOENT || rc == EVL_EBADF;
+    loop->maybe_haunted |= closed;
+    return closed;
+}
+
+static void remove_fd(evl_loop *loop, int fd, uint32_t mask) {
+    (void)was_closed(loop, loop->backend->remove(loop->state, fd, mask));
 }
 
 static void append(evl_loop *loop, evl_watcher *first, evl_watcher *io) {
@@ -146,7 +165,10 @@ static void lose(evl_loop *loop, evl_watcher *owner, int error) {
     loop->types[owner->base.node.kind]->event(&owner->base, fd, error);
 }
 
-/* Ends every watcher of an fd: each hears `error`, and then nothing more. */
+static bool is_idle_waiter(const evl_watcher *io) { return has_flag(io, EVL_F_OP) && !io->base.node.arg; }
+
+/* Ends every watcher of an fd: each is notified of `error`, and of nothing more. Returns how many there were;
+ * what a wait left behind is no user's. */
 static int end_watchers(evl_loop *loop, int fd, int error) {
     int count = 0;
     evl_watcher *io = first_of(loop, fd);
@@ -158,8 +180,9 @@ static int end_watchers(evl_loop *loop, int fd, int error) {
         lose(loop, io, error);
         return 1;
     }
-    for (evl_watcher *next; io; io = next, count++) {
+    for (evl_watcher *next; io; io = next) {
         next = by_link(loop, io->next);
+        count += !is_idle_waiter(io);
         io->fd = -1;
         io->next = 0;
         set_mask(io, 0);
@@ -178,27 +201,34 @@ static int end_watchers(evl_loop *loop, int fd, int error) {
 
 /* --- telling the kernel ----------------------------------------------------------------------- */
 
+/* With edges, interest that was given again has to reach the kernel although nothing has changed: it reports
+ * what is there, which the last edge may have been used up for. */
+static int tell(evl_loop *loop, evl_watcher *first, uint32_t mask) {
+    bool anew = first->anew && mask != 0;
+    first->anew = false;
+    if (mask == first->armed && !anew)
+        return 0;
+    int rc = mask == first->armed
+                 ? loop->backend->prove(loop->state, first->fd, told(first), told(first), evl_io_tag(first))
+                 : loop->backend->change(loop->state, first->fd, told(first), with_edge(first, mask),
+                                         evl_io_tag(first));
+    if (rc == 0)
+        first->armed = (uint8_t)mask;
+    return rc;
+}
+
 static void flush_fd(evl_loop *loop, int fd) {
     evl_watcher *first = first_of(loop, fd);
     if (!first || !has_flag(first, EVL_F_DIRTY))
         return;
     set_flag(first, EVL_F_DIRTY, false);
-    uint32_t mask = wanted(loop, first);
-    if (mask == first->armed)
+    int rc = tell(loop, first, wanted(loop, first));
+    if (rc == 0)
         return;
-    int rc = loop->backend->change(loop->state, fd, with_edge(first, first->armed), with_edge(first, mask),
-                                   evl_io_tag(first));
-    if (rc == 0) {
-        first->armed = (uint8_t)mask;
-        return;
-    }
-    if (rc != EVL_ENOENT && rc != EVL_EBADF) {
-        if (first->armed != 0)
-            loop->backend->remove(loop->state, fd, with_edge(first, first->armed));
-        end_watchers(loop, fd, rc);
-        return;
-    }
-    end_watchers(loop, fd, EVL_EBADF); /* the number was closed behind our back */
+    bool closed = was_closed(loop, rc);
+    if (!closed && first->armed != 0)
+        remove_fd(loop, fd, told(first));
+    end_watchers(loop, fd, closed ? EVL_EBADF : rc);
 }
 
 void evl_io_flush(evl_loop *loop) {
@@ -218,6 +248,7 @@ static void mark_dirty(evl_loop *loop, evl_watcher *first) {
         return; /* the flush has just ended it */
     set_flag(first, EVL_F_DIRTY, true);
     loop->dirty[loop->dirty_len++] = first->fd;
+    evl_touch(loop);
 }
 
 /* --- adding ----------------------------------------------------------------------------------- */
@@ -229,15 +260,16 @@ static int add_first(evl_loop *loop, evl_watcher *io) {
     if (rc != 0)
         return rc;
     if (io->mask == 0)
-        loop->backend->remove(loop->state, io->fd, mask);
+        remove_fd(loop, io->fd, mask);
     rc = evl_mem_reserve(&loop->mem, (void **)&loop->fds, &loop->fds_cap, (uint32_t)io->fd + 1,
                          sizeof *loop->fds);
     if (rc != 0) {
         if (io->mask != 0)
-            loop->backend->remove(loop->state, io->fd, mask);
+            remove_fd(loop, io->fd, mask);
         return rc;
     }
     io->armed = io->mask;
+    io->anew = false;
     loop->fds[io->fd] = link_to(io);
     return 0;
 }
@@ -254,16 +286,16 @@ static int add_another(evl_loop *loop, evl_watcher *first, evl_watcher *io) {
         rc = loop->backend->add(loop->state, io->fd, with_edge(first, mask ? mask : EVL_READ),
                                 evl_io_tag(first));
     else
-        rc = loop->backend->prove(loop->state, io->fd, with_edge(first, first->armed),
-                                  with_edge(first, proof), evl_io_tag(first));
-    if (rc == EVL_ENOENT || rc == EVL_EBADF) {
+        rc = loop->backend->prove(loop->state, io->fd, told(first), with_edge(first, proof),
+                                  evl_io_tag(first));
+    if (was_closed(loop, rc)) {
         end_watchers(loop, io->fd, EVL_EBADF);
         return add_first(loop, io);
     }
     if (rc != 0)
         return rc;
     if (first->armed == 0 && mask == 0)
-        loop->backend->remove(loop->state, io->fd, with_edge(first, EVL_READ));
+        remove_fd(loop, io->fd, with_edge(first, EVL_READ));
     else
         first->armed = (uint8_t)proof;
     append(loop, first, io);
@@ -285,10 +317,9 @@ static int check_wishes(const evl_loop *loop, uint32_t mask, uint32_t flags) {
  * if not, whoever watches it has ended. */
 static bool is_taken(evl_loop *loop, evl_watcher *first) {
     int fd = first->fd, rc = 0;
-    uint32_t armed = with_edge(first, first->armed);
-    if (armed != 0)
-        rc = loop->backend->prove(loop->state, fd, armed, armed, evl_io_tag(first));
-    if (rc != EVL_ENOENT && rc != EVL_EBADF)
+    if (first->armed != 0)
+        rc = loop->backend->prove(loop->state, fd, told(first), told(first), evl_io_tag(first));
+    if (!was_closed(loop, rc))
         return true;
     end_watchers(loop, fd, EVL_EBADF);
     return false;
@@ -312,8 +343,6 @@ static int attach(evl_loop *loop, evl_watcher *io) {
     evl_touch(loop);
     return 0;
 }
-
-static bool is_idle_waiter(const evl_watcher *io) { return has_flag(io, EVL_F_OP) && !io->base.node.arg; }
 
 /* The watcher that waits of the past left behind, so that an fd looks as if nobody had ever waited for it. */
 void evl_io_forget(evl_loop *loop, int fd) {
@@ -399,8 +428,10 @@ int32_t evl_io_set(evl_io *handle, uint32_t mask) {
     }
     if (mask == io->mask)
         return 0;
+    evl_watcher *first = first_of(loop, io->fd);
+    first->anew |= has_flag(io, EVL_F_EDGE) && (mask & ~(uint32_t)io->mask) != 0;
     set_mask(io, mask);
-    mark_dirty(loop, first_of(loop, io->fd));
+    mark_dirty(loop, first);
     evl_touch(loop);
     return 0;
 }
@@ -427,11 +458,12 @@ static void detach(evl_handle *handle) {
     evl_watcher *next = by_link(loop, io->next);
     if (!next) {
         if (io->armed != 0 && !evl_is_forked(loop))
-            loop->backend->remove(loop->state, io->fd, with_edge(io, io->armed));
+            remove_fd(loop, io->fd, told(io));
         return;
     }
     set_flag(next, EVL_F_SHARED, next->next != 0);
     next->armed = io->armed;
+    next->anew = io->anew;
     if (io->armed == 0 || evl_is_forked(loop)) {
         mark_dirty(loop, next);
         return;
@@ -439,11 +471,10 @@ static void detach(evl_handle *handle) {
     /* The kernel knows the fd by the closed watcher's tag. */
     uint32_t mask = wanted(loop, next);
     int fd = io->fd;
-    int rc = loop->backend->change(loop->state, fd, with_edge(next, next->armed), with_edge(next, mask),
-                                   evl_io_tag(next));
+    int rc = loop->backend->change(loop->state, fd, told(next), with_edge(next, mask), evl_io_tag(next));
     next->armed = (uint8_t)mask;
     if (rc != 0)
-        end_watchers(loop, fd, rc == EVL_ENOENT ? EVL_EBADF : rc);
+        end_watchers(loop, fd, was_closed(loop, rc) ? EVL_EBADF : rc);
 }
 
 void evl_io_disown(evl_watcher *io) {
@@ -473,7 +504,7 @@ int32_t evl_fd_closing(evl_loop *loop, evl_fd fd) {
     if (!first)
         return 0;
     if (first->armed != 0)
-        loop->backend->remove(loop->state, fd, with_edge(first, first->armed));
+        remove_fd(loop, fd, told(first));
     int count = end_watchers(loop, fd, EVL_ECLOSED);
     evl_touch(loop);
     return count;
@@ -503,7 +534,7 @@ static evl_watcher *find_idle_waiter(evl_loop *loop, int fd) {
 static int wait_again(evl_loop *loop, evl_watcher *io, uint32_t mask) {
     evl_watcher *first = first_of(loop, io->fd);
     uint32_t all = with_edge(first, wanted(loop, first) | mask);
-    uint32_t armed = with_edge(first, first->armed);
+    uint32_t armed = told(first);
     uint64_t tag = evl_io_tag(first);
     int rc = armed == 0 ? loop->backend->add(loop->state, io->fd, all, tag)
                         : loop->backend->prove(loop->state, io->fd, armed, all, tag);
@@ -532,7 +563,7 @@ static int arm_waiter(evl_loop *loop, int fd, uint32_t mask, evl_watcher **out) 
     if (!*out)
         return new_waiter(loop, fd, mask, out);
     int rc = wait_again(loop, *out, mask);
-    if (rc != EVL_ENOENT && rc != EVL_EBADF)
+    if (!was_closed(loop, rc))
         return rc;
     end_watchers(loop, fd, EVL_EBADF); /* closed behind our back; the number may be in use again */
     return new_waiter(loop, fd, mask, out);
@@ -632,9 +663,8 @@ static void prove_all(evl_loop *loop) {
         evl_watcher *first = by_link(loop, loop->fds[fd]);
         if (!first || first->armed == 0)
             continue;
-        uint32_t armed = with_edge(first, first->armed);
-        int rc = loop->backend->prove(loop->state, (int)fd, armed, armed, evl_io_tag(first));
-        if (rc == EVL_ENOENT || rc == EVL_EBADF)
+        int rc = loop->backend->prove(loop->state, (int)fd, told(first), told(first), evl_io_tag(first));
+        if (was_closed(loop, rc))
             end_watchers(loop, (int)fd, EVL_EBADF);
     }
 }
@@ -645,7 +675,7 @@ int evl_io_requeue(evl_loop *loop, bool forked) {
     int rc = loop->backend->reopen(loop->state, forked);
     if (rc != 0)
         return rc;
-    loop->haunted = false;
+    loop->haunted = loop->maybe_haunted = false;
     loop->dirty_len = 0;
     evl_wall_requeue(loop, forked);
     for (uint32_t fd = 0; fd < loop->fds_cap; fd++) {
@@ -655,6 +685,7 @@ int evl_io_requeue(evl_loop *loop, bool forked) {
         set_flag(first, EVL_F_DIRTY, false);
         uint32_t mask = wanted(loop, first);
         first->armed = (uint8_t)mask;
+        first->anew = false;
         if (mask == 0)
             continue;
         rc = loop->backend->add(loop->state, (int)fd, with_edge(first, mask), evl_io_tag(first));

@@ -95,7 +95,6 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
     init_internal(&loop->wake_watcher);
     init_internal(&loop->wall_watcher);
     loop->wall_watcher.base.node.slot = 1; /* tells the two apart in tags */
-    loop->armed = EVL_NEVER;
     loop->slow_ns = -1;
     evl_copy_name(loop->name, options->name);
     atomic_init(&loop->refs, 1);
@@ -243,8 +242,7 @@ void evl_disown(evl_loop *loop) {
     loop->pulling = false;
     if (!loop->embedded || evl_is_forked(loop))
         return;
-    atomic_store(&loop->sleeping, true);
-    evl_embed_update(loop);
+    evl_embed_begin(loop);
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */
@@ -374,9 +372,8 @@ int32_t evl_loop_fork(evl_loop *loop) {
     evl_names_close(loop);
     evl_processes_fork(loop);
     evl_paths_fork(loop);
-    if (loop->embedded) {
-        loop->armed = EVL_NEVER;
-        evl_touch(loop);
-    }
+    if (loop->embedded)
+        evl_embed_begin(
+            loop); /* by the child's own wake: one that the parent's was used for is not known to it */
     return 0;
 }

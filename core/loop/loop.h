@@ -84,6 +84,7 @@ typedef struct evl_watcher {
     uint32_t next; /* slot + 1 of the next watcher of the fd, or 0 */
     uint8_t mask;  /* wanted */
     uint8_t armed; /* first watcher: what the kernel was last told */
+    bool anew;     /* first watcher, edge-triggered: tell it again even if it is the same */
     uint32_t
         odd; /* a report with one of these bits is not simply passed on, or made an event of the owner's */
 } evl_watcher;
@@ -192,8 +193,9 @@ struct evl_loop {
     uint32_t fds_cap;
     uint32_t dirty_len;
     int32_t dirty[EVL_DIRTY_MAX];
-    bool haunted; /* the kernel reports an fd that nobody watches: make a new queue */
-    bool forgot;  /* a watcher that the kernel knew by its tag has gone since the last poll began */
+    bool haunted;       /* the kernel reports an fd that nobody watches: make a new queue */
+    bool maybe_haunted; /* an fd was closed before its watcher: the queue may keep an entry for it */
+    bool forgot;        /* a watcher that the kernel knew by its tag has gone since the last poll began */
     evl_watcher wake_watcher;
 
     evl_timer_queue timers;
@@ -236,7 +238,6 @@ struct evl_loop {
 
     /* A host waits on evl_loop_fd: what changes between dispatches must show there. */
     bool embedded;
-    int64_t armed; /* what the backend's alarm is set to */
 
     /* Watching the loop. */
     evl_metrics metrics;
@@ -415,6 +416,7 @@ extern const evl_handle_type evl_io_type;
 int evl_io_own(evl_watcher *io, int fd, uint32_t mask, bool edge);
 void evl_io_want(evl_watcher *io, uint32_t mask); /* told to the kernel before the next poll */
 void evl_io_disown(evl_watcher *io);              /* before the fd is closed; it is -1 then */
+void evl_io_tags_repeat(evl_loop *loop);          /* a watcher has the tag of one that it had long ago */
 void evl_io_forget(evl_loop *loop, int fd);       /* the watchers that finished waits left with an fd */
 int evl_io_requeue(evl_loop *loop, bool forked);  /* a new kernel queue with everything in it */
 uint64_t evl_io_tag(const evl_watcher *io);
@@ -506,6 +508,7 @@ void evl_notify(evl_loop *loop); /* wakes the loop if it sleeps; any thread, sig
 
 /* embed.c: a change was made outside of run; make it show in the loop's fd. */
 void evl_embed_update(evl_loop *loop);
+void evl_embed_begin(evl_loop *loop); /* the host waits from now on, unless a run is around us */
 
 static inline void evl_touch(evl_loop *loop) {
     if (EVL_UNLIKELY(loop->embedded) && atomic_load_explicit(&loop->owner, memory_order_relaxed) == 0)

@@ -29,6 +29,7 @@ int32_t evl_clock_advance(evl_loop *loop, int64_t ns) {
         return EVL_ENOTSUP;
     loop->clock.virtual_ = evl_saturated_add(loop->clock.virtual_, ns);
     loop->now = loop->clock.virtual_;
+    evl_touch(loop);
     return 0;
 }
 

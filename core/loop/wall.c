@@ -30,6 +30,7 @@ int32_t evl_wall_set(evl_loop *loop, int64_t unix_ns) {
     if (loop->clock.mode == EVL_CLOCK_REAL)
         return EVL_ENOTSUP;
     loop->wall_offset = evl_saturated_add(unix_ns, -loop->clock.virtual_);
+    evl_touch(loop);
     return 0;
 }
 

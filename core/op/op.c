@@ -335,6 +335,7 @@ int32_t evl_op_deadline(evl_op *op, int64_t deadline_ns) {
     rc = set_timer(self);
     if (rc != 0)
         self->deadline = before;
+    evl_touch(self->loop);
     return rc;
 }
 

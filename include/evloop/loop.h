@@ -137,7 +137,11 @@ EVL_API const char *evl_loop_backend(const evl_loop *loop);
 
 /* The fd that polls readable whenever evl_loop_dispatch would find work: kernel events, timers, deferred
  * calls, posts. From the first call on, the loop keeps it so, at one system call for a change made between
- * two dispatches. It belongs to the loop: poll it, nothing else. Timers of a virtual clock do not show.
+ * two dispatches. It belongs to the loop: poll it, nothing else, level-triggered or, if you dispatch until it
+ * returns 0, edge-triggered. An epoll or kqueue of your own may know it for as long as the loop lives, but a
+ * repaired child has a new one: call evl_loop_fd again after evl_loop_fork. A timer of a manual clock shows
+ * once the clock was moved to it, one of a jumping clock at once. On Linux the fd takes up two of the five
+ * levels that epolls may be nested.
  * Errors: EVL_ENOTSUP without EVL_CAP_LOOP_FD, EVL_EMFILE, EVL_ENFILE, EVL_ENOMEM. @since 0.1 */
 EVL_API evl_fd evl_loop_fd(evl_loop *loop);
 

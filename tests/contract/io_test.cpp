@@ -602,6 +602,43 @@ TEST(Io, Contract_10_ClosedWhileMaskIsZeroAndArmedAgain) {
     EXPECT_EQ(w.log(), "io:EVL_EBADF");
 }
 
+// With edges, what is there is reported to interest that was taken away and given again, whenever that was:
+// in the pass of a report that is due, in the callback of a one-shot, or while another watcher has the same
+// interest.
+TEST(Io, EdgeReportsWhatIsThereToInterestThatIsGivenAgain) {
+    World w;
+    if (!(w.caps() & EVL_CAP_EDGE))
+        return;
+    Pair p;
+    evl_io *io = w.io(p.a, EVL_READ, reports(w, "io"), EVL_IO_EDGE);
+    p.b.put();
+    w.post([&] { evl_io_set(io, 0), evl_io_set(io, EVL_READ); }); // before the report, in the same pass
+    w.nowait();
+    EXPECT_EQ(quiet_passes(w), "io:r");
+    evl_io_set(io, 0);
+    w.nowait();
+    evl_io_set(io, EVL_READ);
+    EXPECT_EQ(quiet_passes(w), "io:r");
+    evl_io_set(io, EVL_READ | EVL_WRITE);
+    evl_io_set(io, EVL_WRITE);
+    evl_io_set(io, EVL_READ | EVL_WRITE);
+    EXPECT_EQ(quiet_passes(w), "io:rw");
+    evl_io *second = w.io(p.a, 0, reports(w, "second"), EVL_IO_EDGE);
+    quiet_passes(w);
+    evl_io_set(second, EVL_READ);
+    EXPECT_NE(quiet_passes(w).find("second:r"), std::string::npos);
+    EXPECT_EQ(quiet_passes(w), ""); // an edge all the same
+    evl_close(second);
+    evl_close(io);
+    quiet_passes(w);
+    int left = 4;
+    io = w.io(
+        p.a, EVL_READ, [&] { w.note("one"), left-- > 1 ? evl_io_set(io, EVL_READ) : 0; },
+        EVL_IO_EDGE | EVL_IO_ONESHOT);
+    EXPECT_EQ(quiet_passes(w), "one one one one");
+    EXPECT_EQ(quiet_passes(w), "");
+}
+
 void duplicate_keeps_the_description_alive() {
     World w({.clock = EVL_CLOCK_REAL});
     Pair p;

@@ -1,6 +1,7 @@
 // wait_fd_test.cpp - waiting for an fd once: what it costs, and fds that go away or change under it.
 #include "world.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 using namespace support;
@@ -143,6 +144,47 @@ TEST(WaitFd, TheOtherEndIsGone) {
     pipe.w.close();
     w.nowait();
     EXPECT_EQ(mask & EVL_READ, EVL_READ) << mask;
+}
+
+// What a wait leaves with its fd is the library's own.
+TEST(WaitFd, NobodyWatchesAnFdThatWasWaitedFor) {
+    World w;
+    Pair p;
+    EXPECT_EQ(evl_wait_fd(w.loop, w.op([] {}), p.a, EVL_WRITE), 0);
+    w.nowait();
+    EXPECT_EQ(evl_fd_closing(w.loop, p.a), 0);
+    EXPECT_EQ(evl_wait_fd(w.loop, w.op(w.says("wait")), p.a, EVL_READ), 0);
+    evl_io *io = w.io(p.a, EVL_READ, w.says("io"));
+    EXPECT_EQ(evl_fd_closing(w.loop, p.a), 2);
+    w.nowait();
+    EXPECT_EQ(w.log(), "wait io");
+    evl_close(io);
+}
+
+// The queue keeps an entry for a number that was closed while a duplicate holds the file. Its tag has 16 bits
+// of the watcher's generation, and they come round.
+TEST(WaitFd, Contract_10_AnEntryThatCannotBeDeletedIsNotTakenForALaterWatcher) {
+    World w;
+    Pair old, now;
+    evl_op *op = w.op([] {});
+    EXPECT_EQ(evl_wait_fd(w.loop, op, old.a, EVL_READ), 0);
+    Fd copy(::fcntl(old.a, F_DUPFD_CLOEXEC, 0));
+    old.a.close();
+    EXPECT_EQ(evl_op_close(op), 0);
+    w.nowait();
+    for (int i = 0; i < 65535; i++) {
+        EXPECT_EQ(evl_wait_fd(w.loop, op, now.a, EVL_READ), 0);
+        evl_op_close(op);
+        evl_fd_closing(w.loop, now.a);
+    }
+    EXPECT_EQ(evl_wait_fd(w.loop, w.op(w.says("wait")), now.a, EVL_READ), 0);
+    old.b.put();
+    for (int i = 0; i < 4; i++)
+        w.nowait();
+    EXPECT_EQ(w.log(), "");
+    now.b.put();
+    w.nowait();
+    EXPECT_EQ(w.log(), "wait");
 }
 
 } // namespace

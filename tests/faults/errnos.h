@@ -101,7 +101,6 @@
 #define EVL_ERRNOS_eventfd         EMFILE, ENFILE, ENODEV, ENOMEM
 #define EVL_ERRNOS_timerfd_create  EMFILE, ENFILE, ENODEV, ENOMEM
 #define EVL_ERRNOS_timerfd_settime EBADF, ECANCELED, EINVAL
-#define EVL_ERRNOS_dup3            EBADF, EBUSY, EINTR, EMFILE
 
 /* Without ENOENT, which is no failure of a watched path: nothing is there. */
 #define EVL_ERRNOS_inotify_init      EMFILE, ENFILE, ENOMEM

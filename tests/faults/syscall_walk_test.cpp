@@ -21,9 +21,8 @@ bool is_absorbed(const Fault &fault) {
                fault.call != Call::execve;
     case EVL_FAULT_SHORT:
     case ECANCELED:
+    case EINTR:
         return true;
-    case EINTR: // a new queue is made in the next pass then
-        return fault.call != Call::dup3;
     case ENODEV: // another way to hear of a child, or to close many fds
     case ENOSYS:
         if (fault.call == Call::pidfd_open || fault.call == Call::pidfd_signal ||

@@ -1,6 +1,7 @@
 #include "child.hpp"
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -19,6 +20,12 @@ Child::Child(const std::function<void()> &body) {
     body();
     std::fflush(nullptr);
     ::_exit(::testing::Test::HasFailure() ? 1 : 0);
+}
+
+void Child::kill() {
+    EXPECT_EQ(::kill(pid_, SIGKILL), 0);
+    EXPECT_EQ(::waitpid(pid_, nullptr, 0), pid_);
+    pid_ = 0;
 }
 
 void Child::join() {

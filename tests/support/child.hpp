@@ -20,6 +20,7 @@ class Child {
     explicit Child(const std::function<void()> &body); // forks; the child runs body and exits
     Child(const Child &) = delete;
     ~Child() { join(); }
+    void kill(); // ends it instead; for one that waits to be
     void join(); // a test failure when an assertion failed in the child, or when it died of a signal
 
   private:
