@@ -1,7 +1,7 @@
 /* evloop/udp.h - datagrams: UDP, and Unix sockets of type SOCK_DGRAM.
  *
- *     evl_address_parse("127.0.0.1", 5353, address, sizeof address, &length);
- *     evl_udp_open(loop, address, length, 0, &udp);
+ *     evl_address_parse("127.0.0.1", 5353, own, sizeof own, &length);
+ *     evl_udp_open(loop, own, length, 0, &udp);
  *     evl_udp_on_data(udp, received, app);                     // received(app, length), see evl_udp_peek
  *     evl_udp_send(udp, "hello", 5, to, to_length);            // never blocks
  *

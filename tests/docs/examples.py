@@ -15,9 +15,10 @@ WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-unused", "-Wno-shadow"]
 def examples(header):
     for comment in re.findall(r"^/\*.*?\*/", header.read_text(), re.DOTALL | re.MULTILINE):
         lines = [re.sub(r"^ \*", "", line) for line in comment.removesuffix("*/").split("\n")]
-        code = "\n".join(line[5:] for line in lines if not line or line.startswith("     "))
-        if code.strip():
-            yield code
+        text = "\n".join(line if not line or line.startswith("     ") else "\0" for line in lines)
+        for code in text.split("\0"):
+            if code.strip():
+                yield "\n".join(line[5:] for line in code.split("\n"))
 
 
 def source(code):

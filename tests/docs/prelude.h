@@ -30,7 +30,7 @@ extern void *app, *arg, *conn, *view, *job, *file, *item, *vm;
 extern const char *text;
 extern size_t len;
 extern const void *to;
-extern char buf[256];
+extern char buf[256], own[EVL_ADDRESS_SIZE];
 
 extern evl_fn fn, refresh, finished, collect_garbage, read_all;
 extern evl_done_fn done, readable, changed, exited, interrupted, received;
