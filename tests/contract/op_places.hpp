@@ -1,4 +1,5 @@
-// op_places.hpp - every kind of operation as something a matrix of tests can start, fire and free.
+// op_places.hpp - the kinds of operations of the loop itself, of synchronisation, futures and executors, each
+// as something that a matrix of tests can start, fire and free. op_rows.hpp is the table of all.
 #pragma once
 
 #include "world.hpp"
@@ -17,16 +18,23 @@ class Place {
     explicit Place(World &world) : w(world) {}
     Place(const Place &) = delete;
     virtual ~Place() = default;
-    virtual const char *name() const = 0;
     virtual void arm() {}                  // before each start
     virtual int32_t start(evl_op *op) = 0; // one that has to wait
     virtual void fire() = 0;               // what it waits for comes about
-    virtual int64_t value() { return 0; }  // its result then
+    // Starts one whose result is there already, after arm(). EVL_ENOSYS: there is no such thing.
+    virtual int32_t start_done(evl_op *op) {
+        fire();
+        return start(op);
+    }
+    virtual int64_t done_value() { return value(); } // its result then
+    virtual int64_t value() { return 0; }            // its result then
     virtual bool queued_from_start() { return false; }
-    virtual bool free_object() { return false; }            // true: there was one, and it is gone
-    virtual bool takes() { return false; }                  // completing hands something over
-    virtual bool takes_back() { return takes(); }           // and free_object takes it back
-    virtual bool available() { return true; }               // what takes() can be had again; takes it
+    virtual bool free_object() { return false; }    // true: there was one, and it is gone
+    virtual int64_t freed() { return EVL_ECLOSED; } // what those who wait complete with then
+    virtual bool takes() { return false; }          // completing hands something over
+    virtual bool takes_back() { return takes(); }   // and free_object takes it back
+    virtual bool keeps_alive() { return false; }    // what it waits for keeps the loop going by itself
+    virtual bool available() { return true; }       // what takes() can be had again; takes it
     virtual bool retracts() { return queued_from_start(); } // ready, it can still be cancelled
     virtual bool single() { return false; }                 // only one operation at a time here
     virtual void finish(int) {} // at the end; how many starts completed with value()
@@ -39,32 +47,37 @@ inline void nothing(void *, int64_t) {}
 
 struct Sleep : Place {
     using Place::Place;
-    const char *name() const override { return "sleep"; }
     int32_t start(evl_op *op) override { return evl_sleep(w.loop, op, sec); }
     void fire() override { EXPECT_EQ(evl_clock_advance(w.loop, sec), 0); }
+    int32_t start_done(evl_op *op) override { return evl_sleep(w.loop, op, -1); }
+};
+
+struct SleepUntil : Sleep {
+    using Sleep::Sleep;
+    int32_t start(evl_op *op) override { return evl_sleep_until(w.loop, op, evl_time(w.loop) + sec); }
+    int32_t start_done(evl_op *op) override { return evl_sleep_until(w.loop, op, evl_time(w.loop)); }
 };
 
 struct WaitFd : Place {
     using Place::Place;
-    const char *name() const override { return "wait_fd"; }
     void arm() override { pipe.r.drain(); }
     int32_t start(evl_op *op) override { return evl_wait_fd(w.loop, op, pipe.r, EVL_READ); }
     void fire() override { pipe.w.put(); }
     int64_t value() override { return EVL_READ; }
+    bool free_object() override { return evl_fd_closing(w.loop, pipe.r) >= 0; }
     Pipe pipe;
 };
 
 struct WaitSignal : Place {
     using Place::Place;
-    const char *name() const override { return "wait_signal"; }
     int32_t start(evl_op *op) override { return evl_wait_signal(w.loop, op, SIGUSR1); }
     void fire() override { ::raise(SIGUSR1); }
     int64_t value() override { return 1; }
+    int32_t start_done(evl_op *) override { return EVL_ENOSYS; } // what came before is not for it
 };
 
 struct Defer : Place {
     using Place::Place;
-    const char *name() const override { return "defer"; }
     int32_t start(evl_op *op) override { return evl_defer(w.loop, op); }
     void fire() override {}
     bool queued_from_start() override { return true; }
@@ -72,17 +85,16 @@ struct Defer : Place {
 
 struct Park : Place {
     explicit Park(World &world) : Place(world) { EXPECT_EQ(evl_waitq_init(&q, w.loop, nullptr, nullptr), 0); }
-    const char *name() const override { return "waitq"; }
     int32_t start(evl_op *op) override { return evl_waitq_park(&q, op); }
     void fire() override { EXPECT_EQ(evl_waitq_wake(&q, 1, 7), 1); }
     int64_t value() override { return 7; }
+    int32_t start_done(evl_op *) override { return EVL_ENOSYS; }
     evl_waitq q;
 };
 
 struct Event : Place {
     explicit Event(World &world) : Place(world) { EXPECT_EQ(evl_event_new(w.loop, &event), 0); }
     ~Event() override { evl_event_free(event); }
-    const char *name() const override { return "event"; }
     void arm() override { EXPECT_EQ(evl_event_clear(event), 0); }
     int32_t start(evl_op *op) override { return evl_event_wait(event, op); }
     void fire() override { EXPECT_EQ(evl_event_set(event), 0); }
@@ -93,7 +105,6 @@ struct Event : Place {
 struct Lock : Place {
     explicit Lock(World &world) : Place(world) { EXPECT_EQ(evl_lock_new(w.loop, &lock), 0); }
     ~Lock() override { evl_lock_free(lock); }
-    const char *name() const override { return "lock"; }
     void arm() override { (void)evl_lock_try(lock); }
     int32_t start(evl_op *op) override { return evl_lock_acquire(lock, op); }
     void fire() override { EXPECT_EQ(evl_lock_release(lock), 0); }
@@ -108,7 +119,6 @@ struct Semaphore : Place {
         EXPECT_EQ(evl_semaphore_new(w.loop, 0, 0, &semaphore), 0);
     }
     ~Semaphore() override { evl_semaphore_free(semaphore); }
-    const char *name() const override { return "semaphore"; }
     int32_t start(evl_op *op) override { return evl_semaphore_acquire(semaphore, op); }
     void fire() override { EXPECT_EQ(evl_semaphore_release(semaphore), 0); }
     bool free_object() override { return evl_semaphore_free(std::exchange(semaphore, nullptr)), true; }
@@ -126,7 +136,6 @@ struct Condition : Place {
         evl_condition_free(condition);
         evl_lock_free(lock);
     }
-    const char *name() const override { return "condition"; }
     void arm() override { (void)evl_lock_try(lock); }
     int32_t start(evl_op *op) override {
         (void)evl_lock_try(lock); // the one before has released it
@@ -139,6 +148,7 @@ struct Condition : Place {
     }
     bool free_object() override { return evl_condition_free(std::exchange(condition, nullptr)), true; }
     bool takes() override { return true; }
+    int32_t start_done(evl_op *) override { return EVL_ENOSYS; }
     bool takes_back() override { return false; } // it is the lock
     bool available() override { return evl_lock_try(lock) == 0; }
     evl_lock *lock = nullptr;
@@ -154,12 +164,16 @@ struct Barrier : Place {
         evl_op_close(&other);
         evl_barrier_free(barrier);
     }
-    const char *name() const override { return "barrier"; }
     int32_t start(evl_op *op) override { return evl_barrier_wait(barrier, op); }
     void fire() override {
         evl_op_close(&other);
         EXPECT_EQ(evl_barrier_wait(barrier, &other), 0);
     }
+    int32_t start_done(evl_op *op) override {
+        EXPECT_EQ(evl_barrier_wait(barrier, &other), 0);
+        return evl_barrier_wait(barrier, op);
+    }
+    int64_t done_value() override { return 1; } // its place in the order of arrival
     bool free_object() override { return evl_barrier_free(std::exchange(barrier, nullptr)), true; }
     bool single() override { return true; }
     evl_barrier *barrier = nullptr;
@@ -178,7 +192,6 @@ struct Queue : Place {
 
 struct Put : Queue {
     explicit Put(World &world) : Queue(world, 1) {}
-    const char *name() const override { return "queue put"; }
     void arm() override { (void)evl_queue_try_put(queue, this, 0); }
     int32_t start(evl_op *op) override { return evl_queue_put(queue, op, this, 0); }
     void fire() override { EXPECT_EQ(evl_queue_try_get(queue, &item), 0); }
@@ -186,7 +199,6 @@ struct Put : Queue {
 
 struct Get : Queue {
     explicit Get(World &world) : Queue(world, 0) {}
-    const char *name() const override { return "queue get"; }
     int32_t start(evl_op *op) override { return evl_queue_get(queue, op, &item); }
     void fire() override { EXPECT_EQ(evl_queue_try_put(queue, this, 0), 0); }
     bool takes() override { return true; }
@@ -195,7 +207,6 @@ struct Get : Queue {
 
 struct Join : Queue {
     explicit Join(World &world) : Queue(world, 0) {}
-    const char *name() const override { return "queue join"; }
     void arm() override {
         if (!std::exchange(unfinished, true)) {
             EXPECT_EQ(evl_queue_try_put(queue, this, 0), 0);
@@ -212,7 +223,6 @@ struct Join : Queue {
 struct FutureWait : Place {
     using Place::Place;
     ~FutureWait() override { evl_future_unref(future); }
-    const char *name() const override { return "future"; }
     void arm() override {
         if (future && evl_future_state(future) == EVL_FUTURE_PENDING)
             return;
@@ -229,7 +239,6 @@ struct FutureWait : Place {
 struct Job : Place {
     using Place::Place;
     ~Job() override { end(); }
-    const char *name() const override { return "job"; }
     void arm() override {
         if (!pool) {
             EXPECT_EQ(evl_executor_new(w.loop, 4, EVL_UNBOUNDED, "jobs", &pool), 0);
@@ -241,6 +250,11 @@ struct Job : Place {
         return rc;
     }
     void fire() override { end(); }
+    int32_t start_done(evl_op *op) override {
+        int32_t rc = start(op);
+        end();
+        return rc;
+    }
     void finish(int delivered) override {
         end();
         if (w.loop)
@@ -255,6 +269,11 @@ struct Job : Place {
         while (go.try_acquire()) {
         }
     }
+    bool free_object() override {
+        (void)evl_executor_close(std::exchange(pool, nullptr), EVL_CLOSE_ABANDON, 0);
+        return true;
+    }
+    int64_t freed() override { return EVL_ECANCELED; }
     static void work(void *arg) { static_cast<Job *>(arg)->go.acquire(); }
     static void drop(void *arg) { static_cast<Job *>(arg)->dropped++; }
     evl_executor *pool = nullptr;
@@ -262,54 +281,5 @@ struct Job : Place {
     int started = 0;
     std::atomic<int> dropped = 0;
 };
-
-// Of two datagram sockets one receives what the other sends.
-struct Receive : Place {
-    explicit Receive(World &world) : Place(world) {
-        uint32_t length = 0;
-        EXPECT_EQ(evl_address_parse("127.0.0.1", 0, address, sizeof address, &length), 0);
-        for (evl_udp **u : {&socket, &sender})
-            EXPECT_EQ(evl_udp_open(w.loop, address, length, 0, u), 0);
-        EXPECT_GT(evl_udp_local(socket, address, sizeof address), 0);
-        EXPECT_EQ(evl_udp_connect(sender, address, length), 0);
-    }
-    ~Receive() override {
-        if (!w.loop)
-            return;
-        evl_close(socket);
-        evl_close(sender);
-    }
-    const char *name() const override { return "udp receive"; }
-    void arm() override {
-        while (evl_udp_try_receive(socket, buf, sizeof buf, nullptr, nullptr) >= 0) {
-        }
-    }
-    int32_t start(evl_op *op) override {
-        return evl_udp_receive(socket, op, buf, sizeof buf, nullptr, nullptr);
-    }
-    void fire() override { EXPECT_EQ(evl_udp_send(sender, "four", 4, nullptr, 0), 4); }
-    int64_t value() override { return 4; }
-    bool free_object() override {
-        EXPECT_EQ(evl_close(std::exchange(socket, nullptr)), 0);
-        return true;
-    }
-    bool takes_back() override { return true; }
-    bool retracts() override { return true; }
-    bool single() override { return true; }
-    evl_udp *socket = nullptr, *sender = nullptr;
-    unsigned char address[EVL_ADDRESS_SIZE];
-    char buf[8];
-};
-
-template <class P>
-std::unique_ptr<Place> make(World &w) {
-    return std::make_unique<P>(w);
-}
-using Maker = std::unique_ptr<Place> (*)(World &);
-
-inline constexpr Maker all[] = {make<Sleep>,     make<WaitFd>,     make<WaitSignal>, make<Defer>,
-                                make<Park>,      make<Event>,      make<Lock>,       make<Semaphore>,
-                                make<Condition>, make<Barrier>,    make<Put>,        make<Get>,
-                                make<Join>,      make<FutureWait>, make<Job>,        make<Receive>};
 
 } // namespace places

@@ -1,5 +1,5 @@
 // op_states_test.cpp - every kind of operation in every state, and everything that can be done to it there.
-#include "op_places.hpp"
+#include "op_rows.hpp"
 
 #include <cstring>
 
@@ -10,7 +10,7 @@ namespace {
 
 // One operation in memory of its own, where it waits, and what became of it.
 struct Cell {
-    explicit Cell(Maker maker, uint32_t flags = 0) : place(maker(w)), op(new evl_op) {
+    explicit Cell(const Row &row, uint32_t flags = 0) : name(row.name), place(row.make(w)), op(new evl_op) {
         void *arg = w.arg([this](int64_t rc) {
             count++;
             result = rc;
@@ -40,18 +40,29 @@ struct Cell {
     }
     // Does something when the completion is queued and has not been delivered.
     void when_ready(const std::function<void()> &act) {
-        bool acted = false;
-        w.call([&] {
+        acted = false;
+        act_if_ready(act);
+        start();
+        if (before_firing)
+            before_firing();
+        place->fire();
+        EXPECT_EQ(count, 0) << "never inside the call that caused it";
+        passes();
+        EXPECT_TRUE(acted);
+    }
+    // At the head of each pass, before the operation of that pass has its turn.
+    void act_if_ready(const std::function<void()> &act) {
+        w.call([this, act] {
+            if (!peek_ready(op)) {
+                if (count == 0)
+                    act_if_ready(act);
+                return;
+            }
             acted = true;
             EXPECT_EQ(count, 0);
             EXPECT_EQ(evl_op_active(op), 1);
             act();
         });
-        start();
-        place->fire();
-        EXPECT_EQ(count, 0) << "never inside the call that caused it";
-        passes();
-        EXPECT_TRUE(acted);
     }
     // The memory is the caller's: whoever touches it from now on is found out.
     void gone() {
@@ -72,18 +83,20 @@ struct Cell {
     }
 
     World w{{.clock = EVL_CLOCK_MANUAL, .poll_interval = 1}};
+    std::string name;
     std::unique_ptr<Place> place;
     evl_op *op;
+    bool acted = false;
     int count = 0;
     int served = 0; // completed with what was waited for
     int64_t result = 0;
-    std::function<void()> inside;
+    std::function<void()> inside, before_firing;
 };
 
 void every(const std::function<void(Cell &)> &body, uint32_t flags = 0) {
-    for (Maker maker : all) {
-        Cell cell(maker, flags);
-        SCOPED_TRACE(cell.place->name());
+    for (const Row &row : rows) {
+        SCOPED_TRACE(row.name);
+        Cell cell(row, flags);
         body(cell);
     }
 }
@@ -119,8 +132,8 @@ TEST(OpStates, NeverStarted) {
 TEST(OpStates, NotInitialised) {
     every([](Cell &c) {
         evl_op zero{};
-        int32_t blockers = evl_loop_blockers(c.w.loop, nullptr, 0);
         c.place->arm();
+        int32_t blockers = evl_loop_blockers(c.w.loop, nullptr, 0);
         EXPECT_EQ(c.place->start(&zero), EVL_EINVAL);
         EXPECT_EQ(c.place->start(nullptr), EVL_EINVAL);
         EXPECT_EQ(evl_op_deadline(&zero, 0), EVL_EINVAL);
@@ -142,12 +155,42 @@ TEST(OpStates, PendingThenCompleted) {
             flags);
 }
 
+// What is there already is had at once where the operation may say so, else by the callback; the result is
+// the same.
+TEST(OpStates, DoneWhenItIsStarted) {
+    for (uint32_t flags : {0u, static_cast<uint32_t>(EVL_OP_SYNC)})
+        every(
+            [flags](Cell &c) {
+                c.place->arm();
+                int32_t rc = c.place->start_done(c.op);
+                if (rc == EVL_ENOSYS)
+                    return;
+                if (flags == 0) {
+                    EXPECT_EQ(rc, 0);
+                }
+                EXPECT_EQ(c.count, 0) << "never inside the call";
+                if (rc == 1) {
+                    EXPECT_EQ(evl_op_active(c.op), 0);
+                    EXPECT_EQ(evl_op_result(c.op), c.place->done_value());
+                    c.passes();
+                    EXPECT_EQ(c.count, 0) << "it has been said";
+                    c.served++;
+                    return;
+                }
+                ASSERT_EQ(rc, 0);
+                EXPECT_EQ(evl_op_active(c.op), 1);
+                c.passes();
+                c.completed(c.place->done_value());
+            },
+            flags);
+}
+
 TEST(OpStates, StartedAgainWhileActive) {
     every([](Cell &c) {
         c.start();
-        for (Maker other : all)
-            if (auto place = other(c.w)) {
-                SCOPED_TRACE(place->name());
+        for (const Row &other : rows)
+            if (auto place = other.make(c.w)) {
+                SCOPED_TRACE(other.name);
                 place->arm();
                 EXPECT_EQ(place->start(c.op), EVL_EBUSY);
             }
@@ -178,7 +221,7 @@ TEST(OpStates, PendingAndClosed) {
         EXPECT_EQ(evl_op_active(c.op), 0);
         c.gone();
         c.silent();
-        EXPECT_EQ(evl_loop_alive(c.w.loop), 0);
+        EXPECT_EQ(evl_loop_alive(c.w.loop), c.place->keeps_alive());
     });
 }
 
@@ -252,7 +295,7 @@ TEST(OpStates, DeadlineEndsWithTheOperation) {
         evl_clock_advance(c.w.loop, 10 * sec);
         c.passes();
         c.completed(EVL_ECANCELED);
-        EXPECT_EQ(evl_loop_alive(c.w.loop), 0);
+        EXPECT_EQ(evl_loop_alive(c.w.loop), c.place->keeps_alive());
     });
 }
 
@@ -289,7 +332,7 @@ TEST(OpStates, ReadyAndClosed) {
 // And if somebody stands in line for it, it is his.
 TEST(OpStates, ReadyAndClosedIsHandedOn) {
     every([](Cell &c) {
-        if (!c.place->takes() && std::string(c.place->name()) != "waitq")
+        if (!c.place->takes() && c.name != "evl_waitq_park")
             return;
         int64_t second = 1;
         evl_op *next = c.w.op([&](int64_t rc) { second = rc; });
@@ -312,7 +355,7 @@ TEST(OpStates, PendingAndTheObjectFreed) {
             return;
         EXPECT_EQ(c.count, 0) << "never inside the call";
         c.passes();
-        c.completed(EVL_ECLOSED);
+        c.completed(c.place->freed());
     });
 }
 
@@ -332,7 +375,7 @@ TEST(OpStates, ReadyAndTheObjectFreed) {
     every([](Cell &c) {
         bool freed = false;
         c.when_ready([&] { freed = c.place->free_object(); });
-        c.completed(freed && c.place->takes_back() ? int64_t{EVL_ECLOSED} : c.place->value());
+        c.completed(freed && c.place->takes_back() ? c.place->freed() : c.place->value());
     });
 }
 
@@ -371,7 +414,7 @@ TEST(OpStates, StartedAgainInItsOwnCallback) {
         };
         c.start();
         c.place->fire();
-        for (int pass = 1; pass <= 6; pass++) {
+        for (int pass = 1; pass <= 12; pass++) {
             c.passes(1);
             EXPECT_LE(c.count, pass) << "never twice in a pass";
         }
@@ -419,6 +462,56 @@ TEST(OpStates, PendingAndTheLoopDestroyed) {
     });
 }
 
+TEST(OpStates, PendingWithADeadlineAndClosed) {
+    every([](Cell &c) {
+        c.start();
+        EXPECT_EQ(evl_op_deadline(c.op, evl_now(c.w.loop) + sec), 0);
+        EXPECT_EQ(evl_op_close(c.op), 0);
+        c.gone();
+        evl_clock_advance(c.w.loop, 2 * sec);
+        c.silent();
+    });
+}
+
+TEST(OpStates, ReadyWithADeadlineAndClosed) {
+    every([](Cell &c) {
+        c.before_firing = [&c] { EXPECT_EQ(evl_op_deadline(c.op, evl_now(c.w.loop) + sec), 0); };
+        c.when_ready([&] {
+            EXPECT_EQ(evl_op_close(c.op), 0);
+            c.gone();
+        });
+        evl_clock_advance(c.w.loop, 2 * sec);
+        c.silent();
+        EXPECT_TRUE(c.place->available());
+    });
+}
+
+TEST(OpStates, PendingWithADeadlineAndTheObjectFreed) {
+    every([](Cell &c) {
+        c.start();
+        EXPECT_EQ(evl_op_deadline(c.op, evl_now(c.w.loop) + sec), 0);
+        if (!c.place->free_object())
+            return;
+        EXPECT_EQ(c.count, 0) << "never inside the call";
+        c.passes();
+        c.completed(c.place->freed());
+        evl_clock_advance(c.w.loop, 2 * sec);
+        c.passes();
+        EXPECT_EQ(c.count, 1);
+    });
+}
+
+TEST(OpStates, FreedAndTheLoopDestroyed) {
+    every([](Cell &c) {
+        c.start();
+        if (!c.place->free_object())
+            return;
+        EXPECT_EQ(c.w.destroy(), 0);
+        EXPECT_EQ(c.count, 0) << "in silence";
+        c.gone();
+    });
+}
+
 TEST(OpStates, ReadyAndTheLoopDestroyed) {
     every([](Cell &c) {
         c.when_ready([&] { EXPECT_EQ(c.w.destroy(), 0); });
@@ -446,7 +539,7 @@ TEST(OpStates, ClosingTheLoopIsRefusedAndSaysWhy) {
 
 // A place whose operation lies in a future.
 struct InFuture {
-    explicit InFuture(Maker maker) : place(maker(w)) {
+    explicit InFuture(const Row &row) : place(row.make(w)) {
         place->arm();
         EXPECT_EQ(evl_future_new(w.loop, &future), 0);
         EXPECT_EQ(evl_future_on_done(future, World::done(), w.arg([this](int64_t state) {
@@ -483,9 +576,9 @@ struct InFuture {
 };
 
 void every_future(const std::function<void(InFuture &)> &body, bool deferred = false) {
-    for (Maker maker : all) {
-        InFuture f(maker);
-        SCOPED_TRACE(f.place->name());
+    for (const Row &row : rows) {
+        SCOPED_TRACE(row.name);
+        InFuture f(row);
         if (deferred || !f.place->queued_from_start())
             body(f);
     }
@@ -560,7 +653,12 @@ TEST(OpStates, InAFutureAndTheObjectFreed) {
             return;
         }
         EXPECT_EQ(f.count, 0);
-        f.ended(EVL_FUTURE_ERROR, EVL_ECLOSED);
+        int32_t error = static_cast<int32_t>(f.place->freed());
+        if (error == 0) {
+            f.ended(EVL_FUTURE_VALUE, 0);
+            return;
+        }
+        f.ended(error == EVL_ECANCELED ? EVL_FUTURE_CANCELLED : EVL_FUTURE_ERROR, error);
     });
 }
 
