@@ -16,7 +16,7 @@
 enum { JOB_QUEUED, JOB_RUNNING, JOB_DONE };
 
 typedef struct evl_job {
-    evl_link link; /* in the pool's queue, or in evl_loop.jobs_done */
+    evl_link link; /* in the pool's queue, or through `next` in evl_loop.jobs_done */
     evl_executor *pool;
     evl_loop *loop;    /* a reference */
     evl_operation *op; /* NULL: nobody waits for it any more */
@@ -24,6 +24,7 @@ typedef struct evl_job {
     void *arg;
     evl_fn *drop;
     int state;
+    bool back;     /* its loop has it, and frees it */
     bool given_up; /* done without having begun */
     bool internal; /* its drop is no user's, and need not wait */
 } evl_job;
@@ -105,7 +106,10 @@ static void hand_back(evl_job *job) {
     (void)pthread_mutex_lock(&loop->lock);
     bool closed = evl_is_closed(loop);
     if (!closed) {
-        evl_list_append(&loop->jobs_done, &job->link);
+        job->link.next = loop->jobs_done;
+        atomic_thread_fence(
+            memory_order_release); /* one store, for a child of a fork in between: see post.c */
+        loop->jobs_done = &job->link;
         atomic_fetch_add(&loop->posted, 1);
     }
     (void)pthread_mutex_unlock(&loop->lock);
@@ -202,22 +206,39 @@ static void give_up_arg(evl_loop *loop, const evl_job *job) {
         job->drop(job->arg);
 }
 
+/* In a child, whose parent's threads bring nothing back any more. */
+static bool came_back(const evl_job *job) {
+    if (job->back)
+        return true;
+    for (const evl_link *link = job->loop->jobs_done; link; link = link->next)
+        if (link == &job->link)
+            return true;
+    return false;
+}
+
+/* Under the lock: whether a job that nobody waits for any more will never come back. */
+static bool withdraw(evl_job *job) {
+    evl_executor *pool = job->pool;
+    job->op = NULL;
+    if (is_parents(pool))
+        return !came_back(job); /* a thread may be in the pool's lists, which nobody uses here */
+    if (job->state != JOB_QUEUED)
+        return false;
+    evl_list_remove(&job->link);
+    pool->info.queued--;
+    pool->info.canceled++;
+    if (is_quiet(pool))
+        (void)pthread_cond_broadcast(&pool->quiet);
+    return true;
+}
+
 /* The operation goes: the job loses it, and if it has not begun, it never will. */
 void evl_job_leave(evl_operation *op) {
     evl_job *job = op->owner;
     evl_executor *pool = job->pool;
     op->loop->jobs--;
     lock(pool);
-    job->op = NULL;
-    bool never = job->state == JOB_QUEUED || (job->state == JOB_RUNNING && is_parents(pool));
-    if (never) {
-        pool->info.queued -= job->state == JOB_QUEUED;
-        pool->info.running -= job->state == JOB_RUNNING;
-        evl_list_unlink(&job->link);
-        pool->info.canceled++;
-        if (is_quiet(pool))
-            (void)pthread_cond_broadcast(&pool->quiet);
-    }
+    bool never = withdraw(job);
     unlock(pool);
     if (!never)
         return;
@@ -245,23 +266,40 @@ static void take_back(evl_loop *loop, evl_job *job) {
     free_job(job);
 }
 
+static evl_job *job_at(evl_link *link) { return EVL_OWNER(link, evl_job, link); }
+
+/* What the threads have handed back, the first one first. */
+static uint32_t collect_done(evl_loop *loop, evl_link *done) {
+    uint32_t count = 0;
+    for (evl_link *link = loop->jobs_done, *next; link; link = next, count++) {
+        next = link->next;
+        job_at(link)->back = true;
+        evl_list_prepend(done, link);
+    }
+    loop->jobs_done = NULL;
+    return count;
+}
+
 void evl_jobs_take(evl_loop *loop) {
     evl_link done;
     evl_list_init(&done);
     if (!evl_is_forked(loop))
         (void)pthread_mutex_lock(&loop->lock);
-    evl_list_splice(&done, &loop->jobs_done);
-    uint32_t count = 0;
-    for (const evl_link *link = done.next; link != &done; link = link->next)
-        count++;
-    atomic_fetch_sub(&loop->posted, count);
+    atomic_fetch_sub(&loop->posted, collect_done(loop, &done));
     if (!evl_is_forked(loop))
         (void)pthread_mutex_unlock(&loop->lock);
     while (!evl_list_empty(&done)) {
-        evl_job *job = EVL_OWNER(done.next, evl_job, link);
+        evl_job *job = job_at(done.next);
         evl_list_remove(&job->link);
         take_back(loop, job);
     }
+}
+
+uint32_t evl_jobs_back(const evl_loop *loop) {
+    uint32_t count = 0;
+    for (const evl_link *link = loop->jobs_done; link; link = link->next)
+        count++;
+    return count;
 }
 
 /* A timeout is not to end early or late because somebody sets the wall clock. */

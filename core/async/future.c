@@ -507,19 +507,19 @@ void evl_watch_stop(evl_watch *watch) {
 
 static void reached(void *arg, int64_t state) {
     (void)state;
-    *(bool *)arg = true;
+    ((evl_loop *)arg)->reached = true;
 }
 
 /* Ends by a done callback, so that those that were added before have run. */
-static int32_t run_until(evl_loop *loop, bool *done) {
-    while (!*done) {
+static int32_t run_until(evl_loop *loop) {
+    while (!loop->reached) {
         if (!evl_is_alive(loop))
             return EVL_EDEADLK;
         int32_t rc = evl_run_passes(loop, EVL_RUN_ONCE);
-        if (rc < 0 || (rc == EVL_RUN_RECORDS && !*done))
+        if (loop->was_stopped) /* and rc is what the stop was given */
+            return loop->reached ? 0 : EVL_ECANCELED;
+        if (rc < 0 || (rc == EVL_RUN_RECORDS && !loop->reached))
             return rc;
-        if (loop->was_stopped && !*done)
-            return EVL_ECANCELED;
     }
     return 0;
 }
@@ -530,12 +530,12 @@ int32_t evl_loop_run_until(evl_loop *loop, evl_future *future, int64_t *value) {
     int rc = evl_own(loop);
     if (rc != 0)
         return rc;
-    bool done = false;
+    loop->reached = false; /* not on the stack, which a child of a fork by another thread has not got */
     (void)evl_future_ref(future);
-    rc = evl_future_on_done(future, reached, &done);
+    rc = evl_future_on_done(future, reached, loop);
     if (rc == 0)
-        rc = run_until(loop, &done);
-    (void)evl_future_off_done(future, reached, &done);
+        rc = run_until(loop);
+    (void)evl_future_off_done(future, reached, loop);
     if (rc != EVL_ECLOSED && evl_future_is_done(future))
         rc = evl_future_value(future, value);
     evl_future_unref(future);

@@ -15,6 +15,7 @@ static int call(evl_loop *loop, evl_fn *fn, void *arg, evl_fn *drop) {
     node->kind = EVL_KIND_CALL;
     node->sink = fn ? EVL_SINK_CALL : EVL_SINK_RECORD;
     node->call = EVL_CALL_ONCE;
+    evl_posts_before(loop);
     evl_ready(loop, node);
     evl_touch(loop);
     return 0;

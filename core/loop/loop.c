@@ -82,7 +82,6 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
     evl_list_init(&loop->pending);
     evl_list_init(&loop->settled);
     evl_list_init(&loop->dying);
-    evl_list_init(&loop->jobs_done);
     evl_list_init(&loop->children);
     init_slabs(loop);
     evl_tq_init(&loop->timers, evl_timer_key_of, loop);
@@ -215,6 +214,16 @@ const char *evl_loop_backend(const evl_loop *loop) { return loop ? loop->backend
 uint32_t evl_backend_caps(const evl_loop *loop) { return loop ? loop->backend->caps : 0; }
 
 /* --- owning ----------------------------------------------------------------------------------- */
+
+/* In a child the thread that was inside is not there. If it waited in the kernel, the loop is as it is
+ * between two runs; if not, it was in the middle of something that nobody will end. */
+int evl_enter_foreign(evl_loop *loop) {
+    if (!evl_is_forked(loop) || !loop->waiting)
+        return EVL_ETHREAD;
+    loop->waiting = loop->pulling = false;
+    atomic_store(&loop->owner, 0);
+    return 0;
+}
 
 int evl_own(evl_loop *loop) {
     int rc = evl_enter(loop);
@@ -353,13 +362,10 @@ int32_t evl_loop_fork(evl_loop *loop) {
     uint32_t generation;
     if (!loop)
         return EVL_EINVAL;
-    if (evl_is_closed(loop))
-        return EVL_ECLOSED;
-    if (evl_is_foreign(loop))
-        return EVL_ETHREAD;
-    if (!evl_is_forked(loop))
-        return 0;
-    int rc = evl_io_requeue(loop, true);
+    int rc = evl_enter_child(loop);
+    if (rc != 0 || !evl_is_forked(loop))
+        return rc;
+    rc = evl_io_requeue(loop, true);
     if (rc == 0)
         rc = evl_fork_generation(&generation);
     if (rc != 0)
@@ -367,6 +373,10 @@ int32_t evl_loop_fork(evl_loop *loop) {
     (void)pthread_mutex_init(&loop->lock, NULL); /* a thread of the parent may have held the old one */
     loop->origin = generation;
     atomic_store(&loop->gate, generation);
+    atomic_store(&loop->sleeping, false);
+    atomic_store(&loop->signal_seen, true); /* a handler may have counted, and not come to say so */
+    evl_posts_fork(loop);
+    evl_jobs_take(loop);
     evl_ops_fork(loop);
     evl_default_pool_close(loop); /* the parent's, which has no threads here: new ones are made when needed */
     evl_names_close(loop);

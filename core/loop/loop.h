@@ -132,16 +132,23 @@ typedef struct evl_post_item {
     };
 } evl_post_item;
 
-/* Posters append to `in` under the loop's lock; the loop swaps it for an empty `batch` and works that off.
- * The node stands for the batch on its sink. */
-typedef struct evl_post_queue {
-    evl_post_item *in;
-    uint32_t in_len, in_cap;
-    evl_post_item *batch;
-    uint32_t batch_pos, batch_len, batch_cap;
-    uint32_t dropped; /* record posts: up to here drops have run */
+/* Posts in the order in which they came. When the loop has taken it, the node stands for it on its sink. */
+typedef struct evl_post_batch {
     evl_node node;
     evl_node drops; /* record posts: drops of what was handed out */
+    evl_link peers; /* in `taken` or in `spares` */
+    evl_loop *loop;
+    uint32_t len, cap;
+    uint32_t pos;     /* run or handed out up to here */
+    uint32_t dropped; /* record posts: up to here drops have run */
+    evl_post_item items[];
+} evl_post_batch;
+
+typedef struct evl_post_queue {
+    evl_post_batch *in; /* posters append to it under the loop's lock; NULL until the next post */
+    evl_link taken;     /* not worked off yet */
+    evl_link spares;
+    uint32_t spare_count;
 } evl_post_queue;
 
 /* Who takes a post in. */
@@ -169,7 +176,9 @@ struct evl_loop {
     uint32_t internal;    /* handles that are parts of operations */
     bool timers_backlog;  /* the last pass left due timers behind */
     bool woken;           /* the last poll was ended by a wake */
+    bool waiting;         /* in the kernel, with everything in order: what a child of a fork may go on from */
     bool was_stopped;     /* the last run was ended by evl_stop */
+    bool reached;         /* the future of evl_loop_run_until is done */
 
     /* Who may. */
     atomic_uintptr_t owner; /* the thread inside run, or 0 */
@@ -226,8 +235,8 @@ struct evl_loop {
     atomic_uint posted; /* in all three `in` */
     pthread_mutex_t lock;
     evl_post_queue posts[EVL_POSTS];
-    evl_link jobs_done; /* evl_job.link; counted in posted */
-    int32_t jobs;       /* that an operation waits for; and running children */
+    evl_link *jobs_done; /* evl_job.link, through `next`, the last one first; counted in posted */
+    int32_t jobs;        /* that an operation waits for; and running children */
     evl_executor *default_pool;
     struct evl_net *net; /* net.h: what the streams of a loop share, NULL until there is one */
     void (*net_free)(evl_loop *loop);
@@ -291,11 +300,14 @@ static inline int evl_enter(const evl_loop *loop) {
     return EVL_UNLIKELY(evl_is_foreign(loop)) ? EVL_ETHREAD : 0;
 }
 
+/* loop.c: another thread is inside, or was when this process was forked. */
+int evl_enter_foreign(evl_loop *loop);
+
 /* The same for what also works in a forked child: close, cancel, stop. */
-static inline int evl_enter_child(const evl_loop *loop) {
+static inline int evl_enter_child(evl_loop *loop) {
     if (EVL_UNLIKELY(evl_is_closed(loop)))
         return EVL_ECLOSED;
-    return EVL_UNLIKELY(evl_is_foreign(loop)) ? EVL_ETHREAD : 0;
+    return EVL_UNLIKELY(evl_is_foreign(loop)) ? evl_enter_foreign(loop) : 0;
 }
 
 /* handle.c: the whole of the next. */
@@ -316,7 +328,7 @@ static inline int evl_enter_handle(const evl_handle *handle, int kind) {
 /* For what only reads the handle, in a forked child too. */
 static inline int evl_enter_to_read(const evl_handle *handle, int kind) {
     int rc = evl_check_kind(handle, kind);
-    return EVL_UNLIKELY(rc != 0) ? rc : evl_is_foreign(handle->loop) ? EVL_ETHREAD : 0;
+    return EVL_UNLIKELY(rc != 0) ? rc : evl_is_foreign(handle->loop) ? evl_enter_foreign(handle->loop) : 0;
 }
 
 /* Takes the loop for this thread: EVL_ERUNNING, EVL_ETHREAD, EVL_ECLOSED, EVL_EFORK. */
@@ -484,6 +496,7 @@ void evl_chores_run(evl_loop *loop);
 
 /* executor.c */
 void evl_jobs_take(evl_loop *loop);
+uint32_t evl_jobs_back(const evl_loop *loop); /* in a child: how many there are to take */
 void evl_default_pool_close(evl_loop *loop);
 
 /* names.c */
@@ -499,12 +512,20 @@ void evl_paths_fork(evl_loop *loop);
 /* post.c */
 int evl_posts_init(evl_loop *loop);
 void evl_posts_take(evl_loop *loop);
-int32_t evl_posts_record(evl_loop *loop, evl_record *out, int32_t cap); /* hands out; answers how many */
+void evl_posts_line_up(evl_loop *loop); /* what was posted gets its place among what is ready */
+int32_t evl_posts_record(evl_node *node, evl_record *out, int32_t cap); /* hands out; returns how many */
+void evl_posts_fork(evl_loop *loop);                                    /* in a child */
 uint32_t evl_posts_left(evl_loop *loop);                                /* not run or handed out yet */
 void evl_posts_drop(evl_loop *loop);                                    /* when the loop goes down */
 void evl_posts_free(evl_loop *loop);
 int evl_post_internal(evl_loop *loop, evl_post_item item); /* any thread */
 void evl_notify(evl_loop *loop); /* wakes the loop if it sleeps; any thread, signal handlers */
+
+/* Before the loop's own thread queues something: posts and evl_call_soon are one line. */
+static inline void evl_posts_before(evl_loop *loop) {
+    if (EVL_UNLIKELY(atomic_load_explicit(&loop->posted, memory_order_relaxed) != 0))
+        evl_posts_line_up(loop);
+}
 
 /* embed.c: a change was made outside of run; make it show in the loop's fd. */
 void evl_embed_update(evl_loop *loop);

@@ -74,7 +74,9 @@ static int sleep_in_kernel(evl_loop *loop, evl_kernel_event *events, int64_t tim
     atomic_store(&loop->sleeping, true);
     if (evl_is_asked(loop))
         timeout_ns = 0;
+    loop->waiting = true;
     int n = loop->backend->wait(loop->state, events, EVL_EVENT_MAX, timeout_ns);
+    loop->waiting = false;
     if (!atomic_exchange(&loop->sleeping, false))
         loop->metrics.wakeups++;
     int64_t end = evl_monotonic();

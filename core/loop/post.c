@@ -1,23 +1,104 @@
-/* post.c - work from other threads: arrays under a lock that the loop swaps for empty ones, and the wake that
- * is only sent to a loop that sleeps. */
+/* post.c - work from other threads: batches that posters fill under a lock and the loop takes away whole, and
+ * the wake that is only sent to a loop that sleeps.
+ *
+ * A process may fork while another of its threads posts. What the child has of that is what the thread had
+ * written up to some moment, and so a batch is whole after every single store: an item is counted when it is
+ * complete, and a larger batch takes the place of a full one when it has its items. */
 #include "loop.h"
+
+#define BATCH_MIN  8
+#define SPARES_MAX 64 /* batches kept per queue; a loop needs two, and more if it posts to itself */
 
 static void run_batch(void *arg, int64_t unused);
 static void drop_batch(void *arg, int64_t unused);
 
 int evl_posts_init(evl_loop *loop) {
-    evl_post_queue *calls = &loop->posts[EVL_POST_CALL], *records = &loop->posts[EVL_POST_RECORD];
-    evl_node_set(&calls->node, EVL_KIND_POST, run_batch, loop);
-    evl_node_set(&records->node, EVL_KIND_POST, NULL, loop);
-    evl_node_set(&records->drops, EVL_KIND_POST, drop_batch, loop);
+    for (int i = 0; i < EVL_POSTS; i++) {
+        evl_list_init(&loop->posts[i].taken);
+        evl_list_init(&loop->posts[i].spares);
+    }
     return evl_err_from_errno(pthread_mutex_init(&loop->lock, NULL));
+}
+
+/* --- batches ---------------------------------------------------------------------------------- */
+
+static size_t batch_size(uint32_t cap) { return sizeof(evl_post_batch) + cap * sizeof(evl_post_item); }
+
+static void free_batch(evl_loop *loop, evl_post_batch *batch) {
+    if (batch)
+        evl_mem_free(&loop->mem, batch, batch_size(batch->cap));
+}
+
+static evl_post_batch *first_batch(evl_link *list) { return EVL_OWNER(list->next, evl_post_batch, peers); }
+
+/* What was written before is there for whoever sees what is written now. */
+static void publish(void) { atomic_thread_fence(memory_order_release); }
+
+/* Under the lock: the batch that is being filled, with room for one more item; NULL: out of memory. */
+static evl_post_batch *with_room(evl_loop *loop, int queue) {
+    evl_post_queue *q = &loop->posts[queue];
+    evl_post_batch *full = q->in;
+    if (EVL_LIKELY(full && full->len < full->cap))
+        return full;
+    if (full && full->cap > UINT32_MAX / 2)
+        return NULL;
+    uint32_t cap = full ? 2 * full->cap : BATCH_MIN;
+    evl_post_batch *batch = evl_mem_zalloc(&loop->mem, batch_size(cap));
+    if (!batch)
+        return NULL;
+    batch->loop = loop;
+    batch->cap = cap;
+    evl_node_set(&batch->node, EVL_KIND_POST, queue == EVL_POST_RECORD ? NULL : run_batch, batch);
+    evl_node_set(&batch->drops, EVL_KIND_POST, drop_batch, batch);
+    for (; full && batch->len < full->len; batch->len++)
+        batch->items[batch->len] = full->items[batch->len];
+    publish();
+    q->in = batch;
+    free_batch(loop, full);
+    return batch;
+}
+
+/* Under the lock: what there is to work off, or NULL. Posters go on with a batch that has been worked off. */
+static evl_post_batch *take_batch(evl_post_queue *q) {
+    evl_post_batch *batch = q->in;
+    if (!batch || batch->len == 0)
+        return NULL;
+    evl_list_append(&q->taken, &batch->peers);
+    q->in = NULL;
+    if (!evl_list_empty(&q->spares)) {
+        q->in = first_batch(&q->spares);
+        q->spare_count--;
+        evl_list_remove(&q->in->peers);
+    }
+    return batch;
+}
+
+static void finish_batch(evl_loop *loop, int queue, evl_post_batch *batch) {
+    evl_post_queue *q = &loop->posts[queue];
+    evl_list_remove(&batch->peers);
+    if (q->spare_count == SPARES_MAX) {
+        free_batch(loop, batch);
+        return;
+    }
+    batch->len = batch->pos = batch->dropped = 0;
+    evl_list_prepend(&q->spares, &batch->peers); /* the one that is warm */
+    q->spare_count++;
+}
+
+static void free_list(evl_loop *loop, evl_link *list) {
+    while (!evl_list_empty(list)) {
+        evl_post_batch *batch = first_batch(list);
+        evl_list_remove(&batch->peers);
+        free_batch(loop, batch);
+    }
 }
 
 void evl_posts_free(evl_loop *loop) {
     for (int i = 0; i < EVL_POSTS; i++) {
         evl_post_queue *q = &loop->posts[i];
-        evl_mem_free(&loop->mem, q->in, q->in_cap * sizeof *q->in);
-        evl_mem_free(&loop->mem, q->batch, q->batch_cap * sizeof *q->batch);
+        free_batch(loop, q->in);
+        free_list(loop, &q->taken);
+        free_list(loop, &q->spares);
     }
     if (!evl_is_forked(loop)) /* else another thread may have held it when the process forked */
         (void)pthread_mutex_destroy(&loop->lock);
@@ -34,23 +115,24 @@ void evl_notify(evl_loop *loop) {
 
 /* The refusal and the appending are one step under the lock: a post is either taken in or refused. */
 static int append(evl_loop *loop, int queue, evl_post_item item) {
-    evl_post_queue *q = &loop->posts[queue];
     if (evl_is_forked(loop))
         return evl_is_closed(loop) ? EVL_ECLOSED : EVL_EFORK;
     if (loop->flags & EVL_LOOP_NOPOST)
         return EVL_ENOTSUP;
     (void)pthread_mutex_lock(&loop->lock);
-    int rc = evl_is_closed(loop)
-                 ? EVL_ECLOSED
-                 : evl_mem_reserve(&loop->mem, (void **)&q->in, &q->in_cap, q->in_len + 1, sizeof *q->in);
-    if (rc == 0) {
-        q->in[q->in_len++] = item;
+    int rc = evl_is_closed(loop) ? EVL_ECLOSED : 0;
+    evl_post_batch *batch = rc == 0 ? with_room(loop, queue) : NULL;
+    if (batch) {
+        batch->items[batch->len] = item;
+        publish();
+        batch->len++;
         atomic_fetch_add(&loop->posted, 1);
     }
     (void)pthread_mutex_unlock(&loop->lock);
-    if (rc == 0)
-        evl_notify(loop);
-    return rc;
+    if (!batch)
+        return rc != 0 ? rc : EVL_ENOMEM;
+    evl_notify(loop);
+    return 0;
 }
 
 int32_t evl_post_owned(evl_loop *loop, evl_fn *fn, void *arg, evl_fn *drop) {
@@ -84,88 +166,99 @@ int32_t evl_wake(evl_loop *loop) {
 
 /* --- taking in -------------------------------------------------------------------------------- */
 
-static bool batch_is_done(const evl_post_queue *q) {
-    return q->batch_pos == q->batch_len && !evl_linked(&q->drops.link);
-}
-
-static void swap(evl_post_queue *q) {
-    evl_post_item *items = q->batch;
-    uint32_t cap = q->batch_cap;
-    q->batch = q->in;
-    q->batch_cap = q->in_cap;
-    q->batch_len = q->in_len;
-    q->batch_pos = q->dropped = 0;
-    q->in = items;
-    q->in_cap = cap;
-    q->in_len = 0;
-}
-
 /* This runs no user code, and so it waits for nobody's turn. */
-static void act_on_batch(evl_loop *loop, evl_post_queue *q) {
-    while (q->batch_pos < q->batch_len) {
-        evl_post_item item = q->batch[q->batch_pos++];
+static void act_on_batch(evl_loop *loop, evl_post_batch *batch) {
+    while (batch->pos < batch->len) {
+        evl_post_item item = batch->items[batch->pos++];
         item.act(loop, &item);
     }
+    finish_batch(loop, EVL_POST_INTERNAL, batch);
+}
+
+/* Under the lock: takes a queue's batch off what is `posted`. */
+static evl_post_batch *take_in(evl_loop *loop, int queue) {
+    evl_post_batch *batch = take_batch(&loop->posts[queue]);
+    if (batch) {
+        atomic_fetch_sub(&loop->posted, batch->len);
+        loop->metrics.posts += batch->len;
+    }
+    return batch;
+}
+
+static void line_up(evl_loop *loop) {
+    for (int i = EVL_POST_CALL; i <= EVL_POST_RECORD; i++) {
+        evl_post_batch *batch = take_in(loop, i);
+        if (batch)
+            evl_ready(loop, &batch->node);
+    }
+}
+
+void evl_posts_line_up(evl_loop *loop) {
+    (void)pthread_mutex_lock(&loop->lock);
+    line_up(loop);
+    (void)pthread_mutex_unlock(&loop->lock);
 }
 
 void evl_posts_take(evl_loop *loop) {
     if (atomic_load_explicit(&loop->posted, memory_order_relaxed) == 0)
         return;
-    uint32_t taken = 0;
     (void)pthread_mutex_lock(&loop->lock);
-    for (int i = 0; i < EVL_POSTS; i++) {
-        evl_post_queue *q = &loop->posts[i];
-        if (q->in_len == 0 || !batch_is_done(q))
-            continue;
-        swap(q);
-        taken += q->batch_len;
-        if (i != EVL_POST_INTERNAL)
-            evl_ready(loop, &q->node);
-    }
-    atomic_fetch_sub(&loop->posted, taken);
+    line_up(loop);
+    evl_post_batch *internal = take_in(loop, EVL_POST_INTERNAL);
     (void)pthread_mutex_unlock(&loop->lock);
-    loop->metrics.posts += taken;
-    act_on_batch(loop, &loop->posts[EVL_POST_INTERNAL]);
+    if (internal)
+        act_on_batch(loop, internal);
     evl_jobs_take(loop);
 }
 
 static void run_batch(void *arg, int64_t unused) {
-    evl_loop *loop = arg;
-    evl_post_queue *q = &loop->posts[EVL_POST_CALL];
+    evl_post_batch *batch = arg;
+    evl_loop *loop = batch->loop;
     (void)unused;
-    while (q->batch_pos < q->batch_len && !evl_is_closed(loop)) {
-        evl_post_item item = q->batch[q->batch_pos++];
+    while (batch->pos < batch->len) {
+        evl_post_item item = batch->items[batch->pos++];
         item.fn(item.arg);
         if (item.drop)
             item.drop(item.arg);
+        if (evl_is_closed(loop))
+            return; /* what is left is dropped with the loop */
     }
-    loop->since_poll += q->batch_len - 1; /* the batch itself is counted as one callback */
-    loop->metrics.callbacks += q->batch_len - 1;
+    loop->since_poll += batch->len - 1; /* the batch itself is counted as one callback */
+    loop->metrics.callbacks += batch->len - 1;
+    finish_batch(loop, EVL_POST_CALL, batch);
 }
 
 /* The drops of records that were handed out are user code and wait for a run. The batch stays until then. */
 static void drop_batch(void *arg, int64_t unused) {
-    evl_loop *loop = arg;
-    evl_post_queue *q = &loop->posts[EVL_POST_RECORD];
+    evl_post_batch *batch = arg;
+    evl_loop *loop = batch->loop;
     (void)unused;
-    while (q->dropped < q->batch_pos && !evl_is_closed(loop)) {
-        evl_post_item item = q->batch[q->dropped++];
+    while (batch->dropped < batch->pos) {
+        evl_post_item item = batch->items[batch->dropped++];
         if (item.drop)
             item.drop(item.arg);
+        if (evl_is_closed(loop))
+            return;
     }
+    if (batch->pos == batch->len)
+        finish_batch(loop, EVL_POST_RECORD, batch);
 }
 
-int32_t evl_posts_record(evl_loop *loop, evl_record *out, int32_t cap) {
-    evl_post_queue *q = &loop->posts[EVL_POST_RECORD];
+int32_t evl_posts_record(evl_node *node, evl_record *out, int32_t cap) {
+    evl_post_batch *batch = EVL_OWNER(node, evl_post_batch, node);
+    evl_loop *loop = batch->loop;
     int32_t count = 0;
-    for (; count < cap && q->batch_pos < q->batch_len; count++) {
-        const evl_post_item *item = &q->batch[q->batch_pos++];
+    for (; count < cap && batch->pos < batch->len; count++) {
+        const evl_post_item *item = &batch->items[batch->pos++];
         out[count] = (evl_record){.user_data = (uintptr_t)item->arg, .kind = EVL_KIND_POST};
-        if (item->drop && !evl_linked(&q->drops.link))
-            evl_ready(loop, &q->drops);
+        if (item->drop && !evl_linked(&batch->drops.link))
+            evl_ready(loop, &batch->drops);
     }
-    if (q->batch_pos == q->batch_len)
-        evl_list_unlink(&q->node.link);
+    if (batch->pos < batch->len)
+        return count;
+    evl_list_unlink(&node->link);
+    if (!evl_linked(&batch->drops.link))
+        finish_batch(loop, EVL_POST_RECORD, batch);
     return count;
 }
 
@@ -176,32 +269,52 @@ uint32_t evl_posts_left(evl_loop *loop) {
     if (locked)
         (void)pthread_mutex_lock(&loop->lock);
     for (int i = 0; i < EVL_POSTS; i++)
-        left += loop->posts[i].in_len;
+        left += loop->posts[i].in ? loop->posts[i].in->len : 0;
     if (locked)
         (void)pthread_mutex_unlock(&loop->lock);
     for (int i = 0; i < EVL_POSTS; i++)
-        left += loop->posts[i].batch_len - loop->posts[i].batch_pos;
-    const evl_post_queue *records = &loop->posts[EVL_POST_RECORD];
-    return left + (evl_linked(&records->drops.link) ? records->batch_pos - records->dropped : 0);
+        for (evl_link *link = loop->posts[i].taken.next; link != &loop->posts[i].taken; link = link->next) {
+            const evl_post_batch *batch = EVL_OWNER(link, evl_post_batch, peers);
+            left += batch->len - (evl_linked(&batch->drops.link) ? batch->dropped : batch->pos);
+        }
+    return left;
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+static void give_up_batch(evl_post_batch *batch) {
+    batch->pos = batch->dropped < batch->pos ? batch->dropped : batch->pos;
+    while (batch->pos < batch->len) {
+        evl_post_item item = batch->items[batch->pos++];
+        if (item.drop)
+            item.drop(item.arg);
+    }
 }
 
 /* The loop is closed: nothing is appended any more, and no lock is needed, or safe in a forked child. */
 void evl_posts_drop(evl_loop *loop) {
     for (int i = EVL_POST_CALL; i <= EVL_POST_RECORD; i++) {
         evl_post_queue *q = &loop->posts[i];
-        uint32_t pos = i == EVL_POST_RECORD && q->dropped < q->batch_pos ? q->dropped : q->batch_pos;
-        for (; pos < q->batch_len; pos++)
-            if (q->batch[pos].drop)
-                q->batch[pos].drop(q->batch[pos].arg);
-        for (uint32_t k = 0; k < q->in_len; k++)
-            if (q->in[k].drop)
-                q->in[k].drop(q->in[k].arg);
-        q->batch_pos = q->batch_len = q->dropped = q->in_len = 0;
+        (void)take_batch(q);
+        while (!evl_list_empty(&q->taken)) {
+            evl_post_batch *batch = first_batch(&q->taken);
+            evl_list_remove(&batch->peers);
+            give_up_batch(batch);
+            free_batch(loop, batch);
+        }
     }
     evl_post_queue *internal = &loop->posts[EVL_POST_INTERNAL];
-    act_on_batch(loop, internal);
-    swap(internal);
-    act_on_batch(loop, internal);
+    (void)take_batch(internal);
+    while (!evl_list_empty(&internal->taken))
+        act_on_batch(loop, first_batch(&internal->taken));
     evl_jobs_take(loop);
     atomic_store(&loop->posted, 0);
+}
+
+/* A thread of the parent may have been between an item and its count. */
+void evl_posts_fork(evl_loop *loop) {
+    uint32_t posted = evl_jobs_back(loop);
+    for (int i = 0; i < EVL_POSTS; i++)
+        posted += loop->posts[i].in ? loop->posts[i].in->len : 0;
+    atomic_store(&loop->posted, posted);
 }

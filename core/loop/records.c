@@ -64,12 +64,11 @@ static bool take(evl_loop *loop, evl_node *node, evl_record *out) {
 
 static int32_t hand_out(evl_loop *loop, evl_record *out, int32_t cap) {
     evl_link *head = &loop->sinks[EVL_SINK_RECORD];
-    evl_node *posts = &loop->posts[EVL_POST_RECORD].node;
     int32_t count = 0;
     while (count < cap && !evl_list_empty(head)) {
         evl_node *node = evl_node_of(head->next);
-        if (node == posts)
-            count += evl_posts_record(loop, out + count, cap - count);
+        if (node->kind == EVL_KIND_POST)
+            count += evl_posts_record(node, out + count, cap - count);
         else
             count += take(loop, node, &out[count]);
     }

@@ -376,7 +376,9 @@ static const evl_op_type deferred = {.name = "defer"};
 
 int32_t evl_defer(evl_loop *loop, evl_op *op) {
     int rc = evl_op_check_start(loop, op);
-    if (rc == 0)
-        evl_op_make_ready(evl_op_activate(loop, op, &deferred, NULL, EVL_OP_READY), 0);
-    return rc;
+    if (rc != 0)
+        return rc;
+    evl_posts_before(loop);
+    evl_op_make_ready(evl_op_activate(loop, op, &deferred, NULL, EVL_OP_READY), 0);
+    return 0;
 }

@@ -13,7 +13,8 @@
 extern "C" {
 #endif
 
-/* Runs fn(arg) in the next pass, in FIFO order with all deferred calls; never inside this call.
+/* Runs fn(arg) in the next pass, in FIFO order with all deferred calls and with what was posted before this
+ * call; never inside this call.
  *
  * fn NULL produces a record of EVL_KIND_CALL with `arg` as user_data.
  * Errors:

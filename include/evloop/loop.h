@@ -114,8 +114,14 @@ EVL_API int32_t evl_loop_alive(const evl_loop *loop);
 /* After a fork, in the child: gives the loop a kernel queue of its own and everything on it goes on, but
  * what threads worked on, jobs and names: those operations complete with EVL_EFORK. Until then every call but
  * close, cancel, stop and destroy answers EVL_EFORK there. Answers 0 also where there was nothing to repair.
+ *
+ * Other threads may post, work and take signals while the process forks: what they had finished by then, the
+ * child has too. A loop that another thread was running can be repaired or destroyed if that thread waited
+ * for events; if it was in a callback, the loop is lost to the child: these calls return EVL_ETHREAD, and its
+ * memory stays.
+ *
  * On failure the loop stays as it was and the call may be tried again. Errors: EVL_ENOMEM, EVL_EMFILE,
- * EVL_ENFILE. @since 0.1 */
+ * EVL_ENFILE, EVL_ETHREAD. @since 0.1 */
 EVL_API int32_t evl_loop_fork(evl_loop *loop);
 
 /* The name of the backend this loop uses; static. NULL for NULL. @since 0.1 */

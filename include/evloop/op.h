@@ -112,7 +112,7 @@ EVL_API int32_t evl_sleep_until(evl_loop *loop, evl_op *op, int64_t deadline_ns)
  * @since 0.1 */
 EVL_API int32_t evl_wait_fd(evl_loop *loop, evl_op *op, evl_fd fd, uint32_t mask);
 
-/* Completes with the number of deliveries when a signal arrives (signal.h).
+/* Completes with the number of deliveries when a signal arrives (signal.h) after this call.
  * Errors:
  * - EVL_EBUSY: the operation is active.
  * - EVL_EINVAL: there is no such signal, or it cannot be caught.

@@ -24,6 +24,45 @@ uint64_t all_calls(const Sys &sys) {
     return n;
 }
 
+// --- the line
+// ---------------------------------------------------------------------------------------------------------
+
+// Posts and the loop's own calls are one line, whoever posted: what was posted before a call runs before it.
+TEST(Post, RunsBeforeWhatTheLoopQueuesLater) {
+    World w;
+    w.call(w.says("1"));
+    on_thread([&] { w.post(w.says("2")); });
+    w.call(w.says("3"));
+    w.post(w.says("4"));
+    w.defer(w.says("5"));
+    w.post(w.says("6"));
+    w.post(w.says("7"));
+    w.call(w.says("8"));
+    w.nowait();
+    EXPECT_EQ(w.log(), "1 2 3 4 5 6 7 8");
+    w.clear();
+    w.post([&] { // while a batch of posts is being worked off
+        w.post(w.says("1")), w.call(w.says("2")), w.post(w.says("3")), w.call(w.says("4"));
+    });
+    w.nowait();
+    EXPECT_EQ(w.log(), "");
+    w.nowait();
+    EXPECT_EQ(w.log(), "1 2 3 4");
+}
+
+// What has its place in the line already is dropped with the loop like the rest.
+TEST(Post, BatchesInTheLineAreDroppedInOrder) {
+    World w;
+    for (int i = 0; i < 20; i++) {
+        w.post_owned([] {}, [&w, i] { w.note(std::to_string(i)); });
+        if (i % 4 == 3)
+            w.call([] {});
+    }
+    EXPECT_EQ(evl_loop_blockers(w.loop, nullptr, 0), 2);
+    w.destroy();
+    EXPECT_EQ(w.log(), "0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19");
+}
+
 // --- 9: posts
 // ----------------------------------------------------------------------------------------------------
 

@@ -41,9 +41,11 @@ DIFFERENCES = {
         "wait_futures counts what is done when its condition holds, asyncio when its task runs again",
         "evloop's world counts when the callback runs; programs leave it out where it may still differ"),
     "own-posts": (
-        "posts come in at the beginning of a pass, before what it finds due and after what is ready; asyncio queues a "
-        "threadsafe call of the loop's own thread among the others",
-        "calls of one kind are in order in both; programs post when nothing is ready, a scenario compares per entity"),
+        "posts come in at the beginning of a pass, before what it finds due and after what is ready, or before the next "
+        "call_soon or defer; asyncio queues a threadsafe call of the loop's own thread among all that is ready, what "
+        "futures and timers have made ready included",
+        "posts, calls and deferred operations are one line in both; programs post when nothing is ready, a scenario "
+        "compares per entity"),
     "as-completed-twice": (
         "as_completed serves a future that is given twice twice; asyncio once",
         "evloop's world is given it once"),
