@@ -63,12 +63,12 @@ static void open_evloop(void) {
 
 static void start_evloop(void) {
     for (int i = 0; i < count; i++)
-        evl_timer_start(timers[i], deadlines[i], 0);
+        evl_timer_start_at(timers[i], deadlines[i], 0);
 }
 
 static void move_any_evloop(void) {
     for (int i = 0; i < count; i++)
-        evl_timer_start(any[i], deadlines[i], 0);
+        evl_timer_start_at(any[i], deadlines[i], 0);
 }
 
 static void stop_evloop(void) {

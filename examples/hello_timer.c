@@ -37,7 +37,7 @@ int main(void) {
     check(evl_loop_new(&g.loop, NULL), "evl_loop_new");
     check(evl_timer_new(g.loop, greet, &g, &g.timer), "evl_timer_new");
     g.started = evl_now(g.loop);
-    check(evl_timer_start(g.timer, g.started + fifth, fifth), "evl_timer_start");
+    check(evl_timer_start_at(g.timer, g.started + fifth, fifth), "evl_timer_start_at");
 
     check(evl_loop_run(g.loop, EVL_RUN_DEFAULT), "evl_loop_run");
     check(evl_loop_close(g.loop), "evl_loop_close"); /* would answer EVL_EBUSY if anything were still open */

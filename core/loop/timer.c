@@ -129,7 +129,7 @@ static int32_t start(evl_handle *handle, int64_t deadline, int64_t repeat) {
     return 0;
 }
 
-int32_t evl_timer_start(evl_timer *handle, int64_t deadline_ns, int64_t repeat_ns) {
+int32_t evl_timer_start_at(evl_timer *handle, int64_t deadline_ns, int64_t repeat_ns) {
     int rc = evl_enter_handle(handle, EVL_KIND_TIMER);
     if (rc != 0)
         return rc;

@@ -181,7 +181,7 @@ static void detach(evl_handle *handle) {
 
 const evl_handle_type evl_wall_type = {.size = sizeof(evl_wall_handle), .detach = detach};
 
-int32_t evl_wall_start(evl_wall *handle, int64_t unix_ns, int64_t repeat_ns) {
+int32_t evl_wall_start_at(evl_wall *handle, int64_t unix_ns, int64_t repeat_ns) {
     int rc = evl_enter_handle(handle, EVL_KIND_WALL);
     if (rc != 0)
         return rc;

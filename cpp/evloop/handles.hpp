@@ -144,7 +144,7 @@ class timer : public handle {
     // At a time, or so long from now; then every `repeat`, 0 meaning once.
     template <class Duration, class Repeat = std::chrono::nanoseconds>
     status start(std::chrono::time_point<loop_clock, Duration> when, Repeat repeat = Repeat::zero()) {
-        return check(evl_timer_start(c(), detail::deadline(when), detail::nanoseconds(repeat)));
+        return check(evl_timer_start_at(c(), detail::deadline(when), detail::nanoseconds(repeat)));
     }
     template <class Rep, class Period, class Repeat = std::chrono::nanoseconds>
     status start_in(std::chrono::duration<Rep, Period> delay, Repeat repeat = Repeat::zero()) {
@@ -178,7 +178,7 @@ class wall_timer : public handle {
     template <class Duration, class Repeat = std::chrono::nanoseconds>
     status start(std::chrono::time_point<std::chrono::system_clock, Duration> when,
                  Repeat repeat = Repeat::zero()) {
-        return check(evl_wall_start(c(), detail::unix_time(when), detail::nanoseconds(repeat)));
+        return check(evl_wall_start_at(c(), detail::unix_time(when), detail::nanoseconds(repeat)));
     }
     void stop() noexcept { evl_wall_stop(c()); }
     std::chrono::sys_time<std::chrono::nanoseconds> deadline() const noexcept {

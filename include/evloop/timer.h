@@ -32,7 +32,7 @@ EVL_API int32_t evl_timer_new(evl_loop *loop, evl_done_fn *fn, void *arg, evl_ti
  * in the next pass, never inside this call. repeat 0: once. repeat > 0: then every repeat ns from the
  * deadline on, without drift, and after a stall once with the number of expirations. EVL_NEVER stops it. An
  * expiration already due is taken back. Cannot run out of memory. Errors: EVL_EINVAL. @since 0.1 */
-EVL_API int32_t evl_timer_start(evl_timer *timer, int64_t deadline_ns, int64_t repeat_ns);
+EVL_API int32_t evl_timer_start_at(evl_timer *timer, int64_t deadline_ns, int64_t repeat_ns);
 
 /* The same, delay ns from now (the clock is read). A negative delay is a deadline in the past. @since 0.1 */
 EVL_API int32_t evl_timer_start_in(evl_timer *timer, int64_t delay_ns, int64_t repeat_ns);

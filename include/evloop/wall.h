@@ -32,7 +32,7 @@ EVL_API int32_t evl_wall_new(evl_loop *loop, evl_done_fn *fn, void *arg, evl_wal
  * Errors:
  * - EVL_EINVAL: repeat_ns is negative.
  * @since 0.1 */
-EVL_API int32_t evl_wall_start(evl_wall *wall, int64_t unix_ns, int64_t repeat_ns);
+EVL_API int32_t evl_wall_start_at(evl_wall *wall, int64_t unix_ns, int64_t repeat_ns);
 
 /* Stops a wall-clock timer and cancels an expiration that is already queued. @since 0.1 */
 EVL_API int32_t evl_wall_stop(evl_wall *wall);

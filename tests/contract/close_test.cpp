@@ -75,7 +75,7 @@ class Timer final : public Thing {
     void trigger() override {
         if (!timer_ || held_)
             return;
-        EXPECT_EQ(evl_timer_start(timer_, evl_now(w_.loop) - 1, 1),
+        EXPECT_EQ(evl_timer_start_at(timer_, evl_now(w_.loop) - 1, 1),
                   0); // repeats: due in every pass that moves time
     }
     bool act(Verb verb) override {
@@ -85,7 +85,7 @@ class Timer final : public Thing {
         else if (verb == Verb::stop)
             EXPECT_EQ(evl_timer_stop(timer_), 0);
         else
-            EXPECT_EQ(evl_timer_start(timer_, evl_now(w_.loop) + 10 * sec, 0), 0);
+            EXPECT_EQ(evl_timer_start_at(timer_, evl_now(w_.loop) + 10 * sec, 0), 0);
         return true;
     }
     bool again() override {
@@ -108,7 +108,7 @@ class Wall final : public Thing {
     }
     void trigger() override {
         if (wall_ && !held_) {
-            EXPECT_EQ(evl_wall_start(wall_, evl_wall_time(w_.loop) - 1, 1), 0);
+            EXPECT_EQ(evl_wall_start_at(wall_, evl_wall_time(w_.loop) - 1, 1), 0);
         }
     }
     bool act(Verb verb) override {
@@ -118,7 +118,7 @@ class Wall final : public Thing {
         else if (verb == Verb::stop)
             EXPECT_EQ(evl_wall_stop(wall_), 0);
         else
-            EXPECT_EQ(evl_wall_start(wall_, evl_wall_time(w_.loop) + 10 * sec, 0), 0);
+            EXPECT_EQ(evl_wall_start_at(wall_, evl_wall_time(w_.loop) + 10 * sec, 0), 0);
         return true;
     }
     bool again() override {

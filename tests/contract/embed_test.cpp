@@ -84,7 +84,7 @@ TEST(Embed, Contract_17_TheFdIsReadableWheneverADispatchWouldFindWork) {
         {"a new watcher that is ready at once",
          [&] { w.io(later.b, EVL_WRITE, w.says("done"), EVL_IO_ONESHOT); }},
         {"signal", [&] { raise(SIGUSR1); }},
-        {"timer in the past", [&] { evl_timer_start(timer, 0, 0); }},
+        {"timer in the past", [&] { evl_timer_start_at(timer, 0, 0); }},
         {"timer that is due now", [&] { evl_timer_start_in(timer, 0, 0); }},
         {"timer of 2 ms", [&] { evl_timer_start_in(timer, 2 * ms, 0); }},
         {"timer moved earlier",
@@ -141,9 +141,9 @@ TEST(Embed, Contract_17_WhatADispatchLeavesDueShows) {
     int64_t past =
         evl_time(w.loop) - 1; // the same past deadline again and again, in its callback and between
     evl_timer *timer = nullptr;
-    timer = w.timer([&] { ++ran % 4 ? evl_timer_start(timer, past, 0) : 0; });
+    timer = w.timer([&] { ++ran % 4 ? evl_timer_start_at(timer, past, 0) : 0; });
     for (int i = 1; i <= 3; i++) {
-        evl_timer_start(timer, past, 0);
+        evl_timer_start_at(timer, past, 0);
         host.settle();
         EXPECT_EQ(ran, 4 * i);
         EXPECT_FALSE(host.readable());

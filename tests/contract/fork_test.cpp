@@ -65,7 +65,7 @@ TEST(Fork, Contract_11_EveryOtherCallIsRefusedInTheChild) {
             {"io_set", evl_io_set(b.io, EVL_WRITE)},
             {"fd_closing", evl_fd_closing(loop, b.pair.a)},
             {"timer_new", evl_timer_new(loop, nullptr, nullptr, &out)},
-            {"timer_start", evl_timer_start(b.timer, 0, 0)},
+            {"timer_start", evl_timer_start_at(b.timer, 0, 0)},
             {"timer_start_in", evl_timer_start_in(b.timer, 0, 0)},
             {"signal_new", evl_signal_new(loop, SIGUSR1, nullptr, nullptr, &out)},
             {"hook_new", evl_hook_new(loop, 0, World::always, nullptr, &out)},

@@ -28,7 +28,7 @@ const Kind kinds[] = {
     {"wall", EVL_KIND_WALL, 1,
      [](World &w, const Fd &, void *arg, evl_handle **out) {
          int32_t rc = evl_wall_new(w.loop, World::done(), arg, out);
-         return rc ? rc : evl_wall_start(*out, 1 * sec, 0);
+         return rc ? rc : evl_wall_start_at(*out, 1 * sec, 0);
      }},
     {"signal", EVL_KIND_SIGNAL, 0,
      [](World &w, const Fd &, void *arg, evl_handle **out) {
@@ -255,12 +255,12 @@ TEST(Handle, Contract_04_CloseIsFinalAndNullIsAccepted) {
         EXPECT_EQ(evl_keep_alive(handle, 1), EVL_ESTALE);
         EXPECT_EQ(evl_io_set(handle, EVL_READ), EVL_ESTALE);
         EXPECT_EQ(evl_io_mask(handle), EVL_ESTALE);
-        EXPECT_EQ(evl_timer_start(handle, 0, 0), EVL_ESTALE);
+        EXPECT_EQ(evl_timer_start_at(handle, 0, 0), EVL_ESTALE);
         EXPECT_EQ(evl_timer_start_in(handle, 0, 0), EVL_ESTALE);
         EXPECT_EQ(evl_timer_stop(handle), EVL_ESTALE);
         EXPECT_EQ(evl_timer_deadline(handle), EVL_NEVER);
         EXPECT_EQ(evl_signal_number(handle), EVL_ESTALE);
-        EXPECT_EQ(evl_wall_start(handle, 0, 0), EVL_ESTALE);
+        EXPECT_EQ(evl_wall_start_at(handle, 0, 0), EVL_ESTALE);
         EXPECT_EQ(evl_wall_stop(handle), EVL_ESTALE);
         EXPECT_EQ(evl_wall_deadline(handle), EVL_NEVER);
     });
@@ -282,12 +282,12 @@ TEST(Handle, WrongKindIsAnError) {
             EXPECT_EQ(evl_io_mask(handle), EVL_EINVAL);
         }
         if (kind.kind != EVL_KIND_TIMER) {
-            EXPECT_EQ(evl_timer_start(handle, 0, 0), EVL_EINVAL);
+            EXPECT_EQ(evl_timer_start_at(handle, 0, 0), EVL_EINVAL);
             EXPECT_EQ(evl_timer_stop(handle), EVL_EINVAL);
             EXPECT_EQ(evl_timer_set_slack(handle, 0), EVL_EINVAL);
         }
         if (kind.kind != EVL_KIND_WALL) {
-            EXPECT_EQ(evl_wall_start(handle, 0, 0), EVL_EINVAL);
+            EXPECT_EQ(evl_wall_start_at(handle, 0, 0), EVL_EINVAL);
             EXPECT_EQ(evl_wall_stop(handle), EVL_EINVAL);
         }
         if (kind.kind != EVL_KIND_SIGNAL) {
@@ -331,7 +331,7 @@ TEST(Handle, AfterDestroyEverythingButCloseAnswersClosed) {
             EXPECT_EQ(evl_io_set(handle, EVL_READ), EVL_ECLOSED);
         }
         if (kind.kind == EVL_KIND_TIMER) {
-            EXPECT_EQ(evl_timer_start(handle, 0, 0), EVL_ECLOSED);
+            EXPECT_EQ(evl_timer_start_at(handle, 0, 0), EVL_ECLOSED);
         }
         EXPECT_EQ(evl_close(handle), 0);
         evl_loop_unref(loop);

@@ -451,7 +451,7 @@ void destroy_with_everything_on_it() {
     EXPECT_EQ(evl_op_active(cancelled), 0);
     EXPECT_EQ(evl_op_cancel(op), EVL_EALREADY);
     EXPECT_EQ(evl_op_close(op), 0);
-    EXPECT_EQ(evl_timer_start(timer, 0, 0), EVL_ECLOSED);
+    EXPECT_EQ(evl_timer_start_at(timer, 0, 0), EVL_ECLOSED);
     EXPECT_EQ(evl_close(timer), 0);
     EXPECT_EQ(evl_loop_run(loop, EVL_RUN_DEFAULT), EVL_ECLOSED);
     EXPECT_EQ(evl_call_soon(loop, nullptr, nullptr), EVL_ECLOSED);

@@ -235,13 +235,13 @@ TEST(Pass, Contract_02_EqualDeadlinesFireInStartOrder) {
     std::vector<evl_timer *> timers;
     for (int i = 0; i < 8; i++)
         timers.push_back(w.timer_at(at, w.says(std::to_string(i))));
-    evl_timer_start(timers[2], at, 0);     // started again: behind the others
-    evl_timer_start(timers[5], at + 1, 0); // away and back: likewise
-    evl_timer_start(timers[5], at, 0);
-    evl_timer_start(timers[0], at - 500, 0); // earlier and back
-    evl_timer_start(timers[0], at, 0);
+    evl_timer_start_at(timers[2], at, 0);     // started again: behind the others
+    evl_timer_start_at(timers[5], at + 1, 0); // away and back: likewise
+    evl_timer_start_at(timers[5], at, 0);
+    evl_timer_start_at(timers[0], at - 500, 0); // earlier and back
+    evl_timer_start_at(timers[0], at, 0);
     evl_timer_stop(timers[3]);
-    evl_timer_start(timers[3], at, 0);
+    evl_timer_start_at(timers[3], at, 0);
     w.run();
     EXPECT_EQ(w.log(), "1 4 6 7 2 5 0 3");
 }

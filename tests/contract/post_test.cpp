@@ -417,7 +417,7 @@ TEST(Post, Contract_09_CallsFromAForeignThreadAreRefusedWhileTheLoopRuns) {
                 {"io_mask", evl_io_mask(io)},
                 {"fd_closing", evl_fd_closing(w.loop, p.r)},
                 {"timer_new", evl_timer_new(w.loop, nullptr, nullptr, &out)},
-                {"timer_start", evl_timer_start(timer, 0, 0)},
+                {"timer_start", evl_timer_start_at(timer, 0, 0)},
                 {"timer_start_in", evl_timer_start_in(timer, 0, 0)},
                 {"timer_stop", evl_timer_stop(timer)},
                 {"signal_new", evl_signal_new(w.loop, SIGUSR1, nullptr, nullptr, &out)},

@@ -55,7 +55,7 @@ struct Wall : Subject {
         EXPECT_EQ(evl_wall_new(w.loop, World::done(), arg, &h), 0);
         return h;
     }
-    void activate() override { EXPECT_EQ(evl_wall_start(h, evl_wall_time(w.loop) + sec, sec), 0); }
+    void activate() override { EXPECT_EQ(evl_wall_start_at(h, evl_wall_time(w.loop) + sec, sec), 0); }
     void fire() override { evl_clock_advance(w.loop, sec); }
 };
 

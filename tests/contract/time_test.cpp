@@ -64,7 +64,7 @@ TEST(Time, Contract_03_AbsoluteStartDoesNotReadTheClock) {
     evl_timer *timer = w.timer([] {});
     uint64_t before = sys.calls(Call::clock_gettime);
     for (int i = 0; i < 100; i++)
-        evl_timer_start(timer, INT64_MAX - 1 - i, i);
+        evl_timer_start_at(timer, INT64_MAX - 1 - i, i);
     evl_timer_stop(timer);
     EXPECT_EQ(sys.calls(Call::clock_gettime), before);
 }
@@ -137,9 +137,9 @@ TEST(Time, Contract_03_SumsSaturateAndNeverIsNever) {
     EXPECT_EQ(w.run(), EVL_RUN_DONE);
     EXPECT_EQ(evl_timer_start_in(timer, INT64_MAX - sys.now() - 1, 0), 0);
     EXPECT_EQ(evl_timer_deadline(timer), INT64_MAX - 1);
-    EXPECT_EQ(evl_timer_start(timer, EVL_NEVER, 1), 0);
+    EXPECT_EQ(evl_timer_start_at(timer, EVL_NEVER, 1), 0);
     EXPECT_EQ(evl_active(timer), 0);
-    EXPECT_EQ(evl_timer_start(timer, sys.now(), INT64_MAX), 0); // its second expiration is never
+    EXPECT_EQ(evl_timer_start_at(timer, sys.now(), INT64_MAX), 0); // its second expiration is never
     EXPECT_EQ(w.run(), EVL_RUN_DONE);
     EXPECT_EQ(w.log(), "fired");
     EXPECT_EQ(evl_timer_start_in(timer, INT64_MIN, 0), 0);

@@ -14,7 +14,7 @@ TEST(Timer, StartsOnceStopsAndTellsItsDeadline) {
     EXPECT_EQ(evl_timer_deadline(timer), EVL_NEVER);
     EXPECT_EQ(evl_timer_stop(timer), 0); // also when it was not started
     int64_t at = evl_now(w.loop) + 5 * ms;
-    EXPECT_EQ(evl_timer_start(timer, at, 0), 0);
+    EXPECT_EQ(evl_timer_start_at(timer, at, 0), 0);
     EXPECT_EQ(evl_active(timer), 1);
     EXPECT_EQ(evl_timer_deadline(timer), at);
     EXPECT_EQ(w.run(), EVL_RUN_DONE);
@@ -85,7 +85,7 @@ TEST(Timer, MovingOrStoppingTakesBackWhatIsDue) {
     evl_timer *moved = nullptr, *stopped = nullptr;
     int64_t now = evl_now(w.loop);
     w.timer_at(now - 3, [&] {
-        evl_timer_start(moved, now + 1 * sec, 0);
+        evl_timer_start_at(moved, now + 1 * sec, 0);
         evl_timer_stop(stopped);
         w.note("first");
     });
@@ -107,8 +107,8 @@ TEST(Timer, MovedEarlierAndLaterManyTimes) {
         w.note("fired");
     });
     for (int i = 0; i < 1000; i++)
-        evl_timer_start(timer, now + (i * 7919) % 1000, 0);
-    evl_timer_start(timer, now + 77, 0);
+        evl_timer_start_at(timer, now + (i * 7919) % 1000, 0);
+    evl_timer_start_at(timer, now + 77, 0);
     w.run();
     EXPECT_EQ(w.log(), "fired");
 }
@@ -120,9 +120,9 @@ void restart_in_own_callback() {
     evl_timer *timer = nullptr;
     timer = w.timer([&] {
         fired++;
-        evl_timer_start(timer, evl_now(w.loop) - 1, 0);
+        evl_timer_start_at(timer, evl_now(w.loop) - 1, 0);
     });
-    evl_timer_start(timer, evl_now(w.loop) - 1, 0);
+    evl_timer_start_at(timer, evl_now(w.loop) - 1, 0);
     for (int i = 1; i <= 5; i++) {
         w.nowait();
         EXPECT_EQ(fired, i);
@@ -144,7 +144,7 @@ TEST(Timer, SlackRoundsUpToAGridAndNeverDown) {
              std::initializer_list<int64_t>{1'000'000'007, 1 << 30, (1 << 30) + 1, -1'000'001}) {
             evl_timer *timer = w.timer([] {});
             EXPECT_EQ(evl_timer_set_slack(timer, row.slack), 0);
-            EXPECT_EQ(evl_timer_start(timer, deadline, 0), 0);
+            EXPECT_EQ(evl_timer_start_at(timer, deadline, 0), 0);
             int64_t rounded = evl_timer_deadline(timer);
             EXPECT_GE(rounded, deadline);
             EXPECT_LT(rounded, deadline + row.grid);
@@ -160,7 +160,7 @@ TEST(Timer, SlackSharesAWakeup) {
     for (int64_t i = 0; i < 20; i++) {
         evl_timer *timer = w.timer([&] { at.push_back(evl_now(w.loop)); });
         EXPECT_EQ(evl_timer_set_slack(timer, 100 * ms), 0);
-        evl_timer_start(timer, base + i * ms, 0);
+        evl_timer_start_at(timer, base + i * ms, 0);
     }
     w.run();
     EXPECT_EQ(at.size(), 20u);
@@ -183,7 +183,7 @@ TEST(Timer, SlackCountsFromTheNextStartAndDoesNotMakeARepeatDrift) {
         1000);
     EXPECT_EQ(evl_timer_set_slack(timer, 64), 0);
     EXPECT_EQ(evl_timer_deadline(timer), start + 100); // it was started before
-    evl_timer_start(timer, start + 100, 1000);
+    evl_timer_start_at(timer, start + 100, 1000);
     w.run();
     ASSERT_EQ(late.size(), 50u);
     for (int64_t ns : late) {
@@ -191,12 +191,12 @@ TEST(Timer, SlackCountsFromTheNextStartAndDoesNotMakeARepeatDrift) {
         EXPECT_LT(ns, 64);
     }
     EXPECT_EQ(evl_timer_set_slack(timer, 0), 0);
-    evl_timer_start(timer, start + 1'000'001, 0);
+    evl_timer_start_at(timer, start + 1'000'001, 0);
     EXPECT_EQ(evl_timer_deadline(timer), start + 1'000'001);
     EXPECT_EQ(evl_timer_set_slack(timer, -1), EVL_EINVAL);
     EXPECT_EQ(evl_timer_set_slack(nullptr, 1), EVL_EINVAL);
     EXPECT_EQ(evl_timer_set_slack(timer, INT64_MAX), 0);
-    EXPECT_EQ(evl_timer_start(timer, INT64_MAX - 5, 0), 0); // saturates
+    EXPECT_EQ(evl_timer_start_at(timer, INT64_MAX - 5, 0), 0); // saturates
     EXPECT_GE(evl_timer_deadline(timer), INT64_MAX - 5);
 }
 
@@ -208,11 +208,11 @@ TEST(Timer, BadInput) {
     evl_timer *out = nullptr;
     EXPECT_EQ(evl_timer_new(nullptr, nullptr, nullptr, &out), EVL_EINVAL);
     EXPECT_EQ(evl_timer_new(w.loop, nullptr, nullptr, nullptr), EVL_EINVAL);
-    EXPECT_EQ(evl_timer_start(timer, 0, -1), EVL_EINVAL);
+    EXPECT_EQ(evl_timer_start_at(timer, 0, -1), EVL_EINVAL);
     EXPECT_EQ(evl_timer_start_in(timer, 0, INT64_MIN), EVL_EINVAL);
     EXPECT_EQ(evl_active(timer), 0); // nothing changed
     for (evl_timer *wrong : {static_cast<evl_timer *>(nullptr), io}) {
-        EXPECT_EQ(evl_timer_start(wrong, 0, 0), EVL_EINVAL);
+        EXPECT_EQ(evl_timer_start_at(wrong, 0, 0), EVL_EINVAL);
         EXPECT_EQ(evl_timer_start_in(wrong, 0, 0), EVL_EINVAL);
         EXPECT_EQ(evl_timer_stop(wrong), EVL_EINVAL);
         EXPECT_EQ(evl_timer_deadline(wrong), EVL_NEVER);
@@ -230,7 +230,7 @@ void never_allocates_after_new() {
     for (int i = 0; i < 20'000; i++) {
         evl_timer *timer = timers[random() % timers.size()];
         int64_t at = now + random() % 1000;
-        EXPECT_EQ(i % 3 ? evl_timer_start(timer, at, 0) : evl_timer_stop(timer), 0);
+        EXPECT_EQ(i % 3 ? evl_timer_start_at(timer, at, 0) : evl_timer_stop(timer), 0);
     }
     EXPECT_EQ(w.run(), EVL_RUN_DONE);
     for (evl_timer *timer : timers)
@@ -295,7 +295,7 @@ TEST(Asyncio, Asyncio_007_AbsoluteDeadlinesAreOnTheLoopsClock) {
         w.note("fired");
     });
     EXPECT_EQ(evl_timer_deadline(timer), at);
-    EXPECT_EQ(evl_timer_start(timer, at, -1), EVL_EINVAL);
+    EXPECT_EQ(evl_timer_start_at(timer, at, -1), EVL_EINVAL);
     EXPECT_EQ(evl_timer_deadline(timer), at); // nothing changed
     w.run();
     EXPECT_EQ(w.log(), "fired");
@@ -308,7 +308,7 @@ TEST(Asyncio, Asyncio_008_StoppedTimersNeverFireAndMemoryStaysBounded) {
     int64_t now = evl_now(w.loop);
     evl_timer *churned = w.timer(w.says("stopped"));
     for (int i = 0; i < 200'000; i++) {
-        evl_timer_start(churned, now + 1'000'000 - i, 0); // ever earlier
+        evl_timer_start_at(churned, now + 1'000'000 - i, 0); // ever earlier
         evl_timer_stop(churned);
         if (i == 100)
             peak = w.memory.bytes();

@@ -68,7 +68,7 @@ TEST(Wall, DeadlineOrderThenStartOrderAndAfterTheOrdinaryTimersOfThePass) {
     w.wall_at(1 * sec, w.says("a"));
     evl_wall *moved = w.wall_at(2 * sec, w.says("d"));
     w.wall_at(1 * sec, w.says("b"));
-    evl_wall_start(moved, 2 * sec, 0);
+    evl_wall_start_at(moved, 2 * sec, 0);
     w.timer_in(3 * sec, w.says("timer"));
     evl_clock_advance(w.loop, 3 * sec);
     w.nowait();
@@ -81,14 +81,14 @@ TEST(Wall, StopAndMoveTakeBackWhatIsDue) {
     w.wall_at(1, [&] {
         w.note("first");
         EXPECT_EQ(evl_wall_stop(stopped), 0);
-        EXPECT_EQ(evl_wall_start(moved, 1 * hour, 0), 0);
+        EXPECT_EQ(evl_wall_start_at(moved, 1 * hour, 0), 0);
     });
     stopped = w.wall_at(2, w.says("stopped"));
     moved = w.wall_at(3, w.says("moved"));
     evl_clock_advance(w.loop, 10);
     w.nowait();
     EXPECT_EQ(w.log(), "first");
-    EXPECT_EQ(evl_wall_start(moved, EVL_NEVER, 0), 0);
+    EXPECT_EQ(evl_wall_start_at(moved, EVL_NEVER, 0), 0);
     EXPECT_EQ(evl_active(moved), 0);
     evl_clock_advance(w.loop, 2 * hour);
     w.nowait();
@@ -166,9 +166,9 @@ TEST(Wall, BadInput) {
     EXPECT_EQ(evl_wall_new(nullptr, nullptr, nullptr, &out), EVL_EINVAL);
     EXPECT_EQ(evl_wall_new(w.loop, nullptr, nullptr, nullptr), EVL_EINVAL);
     evl_wall *wall = w.wall_at(1 * hour, [] {});
-    EXPECT_EQ(evl_wall_start(wall, 0, -1), EVL_EINVAL);
+    EXPECT_EQ(evl_wall_start_at(wall, 0, -1), EVL_EINVAL);
     EXPECT_EQ(evl_wall_deadline(wall), 1 * hour); // nothing changed
-    EXPECT_EQ(evl_wall_start(nullptr, 0, 0), EVL_EINVAL);
+    EXPECT_EQ(evl_wall_start_at(nullptr, 0, 0), EVL_EINVAL);
     EXPECT_EQ(evl_wall_stop(nullptr), EVL_EINVAL);
     EXPECT_EQ(evl_wall_deadline(nullptr), EVL_NEVER);
     EXPECT_EQ(evl_wall_set(nullptr, 0), EVL_EINVAL);

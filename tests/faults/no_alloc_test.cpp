@@ -96,7 +96,7 @@ TEST_F(NoAlloc, Contract_13_ClosingCancellingAndStoppingNeverAllocate) {
         watchers.push_back(io(pipe.r, EVL_READ, count, EVL_IO_ONESHOT));
         watchers.push_back(io(pipe.w, EVL_WRITE, nullptr));
         timers.push_back(timer());
-        EXPECT_EQ(evl_timer_start(timers.back(), 5, 3), 0);
+        EXPECT_EQ(evl_timer_start_at(timers.back(), 5, 3), 0);
         others.emplace_back();
         EXPECT_EQ(evl_hook_new(loop, EVL_HOOK_IDLE, count_plain, this, &others.back()), 0);
         pipe.w.put();
@@ -143,7 +143,7 @@ TEST_F(NoAlloc, Contract_13_DestroyingNeverAllocates) {
     auto drop = [](void *) { drops++; };
     for (evl_op &op : ops) {
         io(pipe.r, EVL_READ);
-        EXPECT_EQ(evl_timer_start(timer(), 1, 1), 0);
+        EXPECT_EQ(evl_timer_start_at(timer(), 1, 1), 0);
         evl_timer *named = timer();
         EXPECT_EQ(evl_set_drop(named, drop), 0);
         EXPECT_EQ(evl_set_name(named, "named"), 0);
@@ -171,7 +171,7 @@ TEST_F(NoAlloc, StartingAndMovingATimerNeverAllocates) {
     EXPECT_EQ(allocations_in([&] {
                   for (int64_t round = 0; round < scaled(100); round++)
                       for (evl_timer *t : timers)
-                          EXPECT_EQ(evl_timer_start(t, 1'000'000 - round, round % 3), 0);
+                          EXPECT_EQ(evl_timer_start_at(t, 1'000'000 - round, round % 3), 0);
               }),
               0u);
 }
@@ -237,8 +237,8 @@ TEST_F(NoAlloc, Contract_16_TimerRestarts) {
         for (int64_t round = 0; round < scaled(1000); round++) {
             int64_t now = evl_now(loop);
             for (int i = 0; i < kTimers; i++) // later, earlier, the same
-                EXPECT_EQ(evl_timer_start(timers[static_cast<size_t>(i)], now + 1 + (i * 7 + round) % 50, 0),
-                          0);
+                EXPECT_EQ(
+                    evl_timer_start_at(timers[static_cast<size_t>(i)], now + 1 + (i * 7 + round) % 50, 0), 0);
             EXPECT_EQ(evl_clock_advance(loop, 25), 0);
             EXPECT_GE(evl_loop_run(loop, EVL_RUN_NOWAIT), 0);
         }
@@ -258,7 +258,7 @@ class NoAllocStorm : public NoAlloc {
     void storm() {
         int64_t now = evl_now(loop), i = 0;
         for (evl_timer *t : timers)
-            ASSERT_EQ(evl_timer_start(t, now + 1 + i++ * 7919 % 100'000, 0), 0);
+            ASSERT_EQ(evl_timer_start_at(t, now + 1 + i++ * 7919 % 100'000, 0), 0);
         ASSERT_EQ(evl_clock_advance(loop, 100'001), 0);
         run_until_heard(static_cast<int64_t>(timers.size()));
     }

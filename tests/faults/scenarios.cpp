@@ -202,10 +202,10 @@ void walls(Stage &s) {
     s.attempt([&] { return evl_wall_new(s.loop, Stage::hear, never, &late); });
     int64_t deadline = evl_wall_time(s.loop) + 200 * us;
     if (soon) {
-        EXPECT_EQ(evl_wall_start(soon, deadline, 0), 0);
+        EXPECT_EQ(evl_wall_start_at(soon, deadline, 0), 0);
     }
     if (late) {
-        EXPECT_EQ(evl_wall_start(late, deadline, 0), 0);
+        EXPECT_EQ(evl_wall_start_at(late, deadline, 0), 0);
         EXPECT_EQ(evl_wall_stop(late), 0);
     }
     s.wait_until([&] { return !soon || once->times; });
@@ -540,7 +540,7 @@ void crowd(Stage &s) {
         watchers += s.io(s.dup(pipe.r), EVL_READ, in) != nullptr;
         if (evl_timer *timer = s.timer(due)) {
             started++;
-            EXPECT_EQ(evl_timer_start(timer, i % 7, 0), 0);
+            EXPECT_EQ(evl_timer_start_at(timer, i % 7, 0), 0);
         }
         s.call_owned(called);
         if (int32_t rc = s.post_owned(posted); rc < 0)

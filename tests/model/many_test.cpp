@@ -173,7 +173,7 @@ struct ManyTimers : ::testing::Test {
     void start(Timer &timer, int64_t deadline) {
         timer.deadline = deadline;
         timer.order = ++order;
-        ASSERT_EQ(evl_timer_start(timer.handle, deadline, 0), 0);
+        ASSERT_EQ(evl_timer_start_at(timer.handle, deadline, 0), 0);
     }
 
     void stop(Timer &timer) {

@@ -158,7 +158,7 @@ void TimerModel::start(size_t index, int64_t deadline, int64_t repeat) {
 void TimerModel::start(Timer &timer, int64_t deadline, int64_t repeat) {
     int32_t rc;
     if (below(2) || deadline < now_ - 1000 || deadline == EVL_NEVER)
-        rc = evl_timer_start(timer.handle, deadline, repeat);
+        rc = evl_timer_start_at(timer.handle, deadline, repeat);
     else
         rc = evl_timer_start_in(timer.handle, deadline - now_, repeat);
     expect(rc == 0, "not started");

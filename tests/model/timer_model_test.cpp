@@ -96,11 +96,11 @@ TEST(TimerCounts, Saturate) {
     ASSERT_EQ(evl_loop_new(&loop, &options), 0);
     ASSERT_EQ(evl_timer_new(loop, nullptr, nullptr, &first), 0);
     ASSERT_EQ(evl_timer_new(loop, nullptr, nullptr, &timer), 0);
-    EXPECT_EQ(evl_timer_start(first, INT64_MIN, 0), 0);
-    EXPECT_EQ(evl_timer_start(timer, INT64_MIN, 1), 0);
+    EXPECT_EQ(evl_timer_start_at(first, INT64_MIN, 0), 0);
+    EXPECT_EQ(evl_timer_start_at(timer, INT64_MIN, 1), 0);
     EXPECT_EQ(evl_loop_records(loop, out, 1, 0), 1);
     EXPECT_EQ(out[0].id, evl_id(first));
-    EXPECT_EQ(evl_timer_start(first, INT64_MIN, 0), 0); // behind the other one
+    EXPECT_EQ(evl_timer_start_at(first, INT64_MIN, 0), 0); // behind the other one
     EXPECT_EQ(evl_clock_advance(loop, 1'000), 0);
     EXPECT_EQ(evl_loop_records(loop, out, 1, 0), 1);
     EXPECT_EQ(out[0].id, evl_id(timer));

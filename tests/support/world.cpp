@@ -88,7 +88,7 @@ evl_timer *World::timer(Action action) {
 
 evl_timer *World::timer_at(int64_t deadline, Action action, int64_t repeat) {
     evl_timer *t = timer(std::move(action));
-    EXPECT_EQ(evl_timer_start(t, deadline, repeat), 0);
+    EXPECT_EQ(evl_timer_start_at(t, deadline, repeat), 0);
     return t;
 }
 
@@ -101,7 +101,7 @@ evl_timer *World::timer_in(int64_t delay, Action action, int64_t repeat) {
 evl_wall *World::wall_at(int64_t unix_ns, Action action, int64_t repeat) {
     evl_wall *wall = nullptr;
     EXPECT_EQ(evl_wall_new(loop, done(), arg(std::move(action)), &wall), 0);
-    EXPECT_EQ(evl_wall_start(wall, unix_ns, repeat), 0);
+    EXPECT_EQ(evl_wall_start_at(wall, unix_ns, repeat), 0);
     return wall;
 }
 
