@@ -75,19 +75,19 @@ static int sys_accept(int fd, struct sockaddr *address, socklen_t *len) {
 #endif
 
 /* Where the kernel cannot be told to leave the signal out, it is blocked for the call and the one that came
- * of it is taken; one that was pending before is not ours to take. */
+ * of it is taken; one that was pending before is not ours to take. That can only be where it was blocked. */
 typedef struct quiet {
     sigset_t pipe_only, before;
-    bool was_pending;
+    bool was_blocked, was_pending;
 } quiet;
 
 static void begin_quiet(quiet *q) {
     sigset_t pending;
     (void)sigemptyset(&q->pipe_only);
     (void)sigaddset(&q->pipe_only, SIGPIPE);
-    (void)sigpending(&pending);
-    q->was_pending = sigismember(&pending, SIGPIPE) == 1;
     (void)pthread_sigmask(SIG_BLOCK, &q->pipe_only, &q->before);
+    q->was_blocked = sigismember(&q->before, SIGPIPE) == 1;
+    q->was_pending = q->was_blocked && sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
 }
 
 static ssize_t end_quiet(const quiet *q, ssize_t rc) {
@@ -103,7 +103,8 @@ static ssize_t end_quiet(const quiet *q, ssize_t rc) {
         (void)sigtimedwait(&q->pipe_only, NULL, &now);
 #endif
     }
-    (void)pthread_sigmask(SIG_SETMASK, &q->before, NULL);
+    if (!q->was_blocked)
+        (void)pthread_sigmask(SIG_SETMASK, &q->before, NULL);
     errno = error;
     return rc;
 }
@@ -162,14 +163,18 @@ static int sys_recvmmsg(int fd, evl_mmsg *rows, unsigned n, int flags) {
 
 static ssize_t sys_splice(int from, int to, size_t len) {
 #if defined(__linux__)
-    quiet q;
-    begin_quiet(&q);
-    return end_quiet(&q, splice(from, NULL, to, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+    return splice(from, NULL, to, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 #else
     (void)from, (void)to, (void)len;
     errno = ENOSYS;
     return -1;
 #endif
+}
+
+static ssize_t sys_splice_out(int from, int to, size_t len) {
+    quiet q;
+    begin_quiet(&q);
+    return end_quiet(&q, sys_splice(from, to, len));
 }
 
 static ssize_t sys_pread(int fd, void *buf, size_t len, int64_t offset) {
@@ -395,6 +400,7 @@ evl_sys_table evl_sys = {
     .write_pipe = sys_write_pipe,
     .sendfile = sys_sendfile,
     .splice = sys_splice,
+    .splice_out = sys_splice_out,
     .pread = sys_pread,
     .getsockopt = getsockopt,
     .setsockopt = setsockopt,

@@ -71,6 +71,7 @@ typedef struct evl_mmsg {
     X(ssize_t, write_pipe, (int fd, const struct iovec *iov, int n), (fd, iov, n))                           \
     X(ssize_t, sendfile, (int out, int in, int64_t *offset, size_t len), (out, in, offset, len))             \
     X(ssize_t, splice, (int from, int to, size_t len), (from, to, len))                                      \
+    X(ssize_t, splice_out, (int from, int to, size_t len), (from, to, len))                                  \
     X(ssize_t, pread, (int fd, void *buf, size_t len, int64_t offset), (fd, buf, len, offset))               \
     X(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *len),                           \
       (fd, level, name, value, len))                                                                         \
@@ -153,11 +154,11 @@ typedef struct evl_mmsg {
 
 /* get_fd_flags is fcntl(F_GETFL); pipe_cloexec is pipe2(O_CLOEXEC | O_NONBLOCK), or pipe and fcntl where the
  * platform has no pipe2; set_cloexec is fcntl(F_SETFD). socket and accept make sockets that are
- * close-on-exec and non-blocking; write_pipe is writev without SIGPIPE, and sendfile and splice raise none
- * either; reopen opens what fd refers to once more, where the platform lets one; if_index is if_nametoindex,
- * with -1 for its 0; sendmmsg and recvmmsg answer ENOSYS where there are none. All answer as the system call
- * does, with errno: getaddrinfo and getnameinfo too, which answer -1, and leave in errno either what the
- * system said or -EVL_EAI_*.
+ * close-on-exec and non-blocking; write_pipe is writev without SIGPIPE, and sendfile and splice_out raise
+ * none either; splice is for a pipe that has a reader; reopen opens what fd refers to once more, where the
+ * platform lets one; if_index is if_nametoindex, with -1 for its 0; sendmmsg and recvmmsg answer ENOSYS where
+ * there are none. All answer as the system call does, with errno: getaddrinfo and getnameinfo too, which
+ * answer -1, and leave in errno either what the system said or -EVL_EAI_*.
  *
  * Of the processes: dup_above is fcntl(F_DUPFD_CLOEXEC); keep_on_exec takes FD_CLOEXEC away; close_above sees
  * to it that no fd from the given one on outlives an exec, ENOSYS where only a loop can; reset_signals gives

@@ -17,8 +17,10 @@
 evl_stream_more *evl_stream_more_of(evl_stream_handle *s) {
     if (!s->more) {
         s->more = evl_mem_zalloc(&evl_s_loop(s)->mem, sizeof *s->more);
-        if (s->more)
+        if (s->more) {
             s->more->linger = LINGER;
+            s->more->low = s->high / 4;
+        }
     }
     return s->more;
 }
@@ -34,13 +36,12 @@ static bool somebody_reads(const evl_stream_handle *s) {
     return s->reader || pushed || evl_s_has(s, EVL_S_DISCARD);
 }
 
-/* A transport says what it waits for once it has answered EVL_EAGAIN, to whichever side. It may need any
- * direction for either, and so gets no edges. */
+/* A transport may need any direction for either side, and so gets no edges. */
 static uint32_t custom_wanted(const evl_stream_handle *s) {
     bool over = evl_s_has(s, EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_CAN_READ);
-    bool waits = evl_s_has(s, EVL_S_OUT) || (somebody_reads(s) && !over);
     const evl_stream_more *more = s->more;
-    return waits && more ? more->transport->want(more->self) & (EVL_READ | EVL_WRITE) : 0;
+    uint32_t mask = more && evl_s_has(s, EVL_S_OUT) ? more->want_write : 0U;
+    return mask | (more && somebody_reads(s) && !over ? more->want_read : 0U);
 }
 
 /* With edges a stream registers once, and WRITE joins when it is first needed. Without, READ is there while
@@ -89,16 +90,16 @@ static EVL_COLD void lose(evl_stream_handle *s, int fd, int error) {
 /* Anything but data for a callback or an operation. */
 static EVL_COLD void odd_event(evl_stream_handle *s, uint32_t mask) {
     bool both = evl_s_has(s, EVL_S_CUSTOM);
-    if (EVL_LIKELY((mask & ~(uint32_t)EVL_WRITE) != 0) || both) {
+    bool reads = (mask & ~(uint32_t)EVL_WRITE) != 0 || both;
+    if (EVL_LIKELY(reads && !evl_s_has(s, EVL_S_NO_READ))) {
         s->io.base.node.u.result = 0; /* whatever it was ready for, it is not data alone */
         uint32_t alone = mask == EVL_READ ? EVL_S_ALONE : 0U;
         s->flags = (s->flags & ~(uint32_t)EVL_S_ALONE) | EVL_S_CAN_READ | alone;
         evl_stream_readable(s);
     }
-    if (EVL_UNLIKELY((mask & (EVL_WRITE | EVL_ERR | EVL_HUP)) != 0 || both) && s->out)
+    bool writes = (mask & (EVL_WRITE | EVL_ERR | EVL_HUP)) != 0;
+    if (EVL_UNLIKELY(both) ? s->io.fd >= 0 : EVL_UNLIKELY(writes) && s->out)
         evl_stream_send_queue(s);
-    else if (both && s->io.fd >= 0)
-        evl_stream_try_shutdown(s);
 }
 
 static void event(evl_handle *handle, uint32_t mask, int error) {
@@ -166,10 +167,9 @@ int evl_stream_make(evl_loop *loop, int fd, uint32_t flags, uint32_t mask, evl_s
     s->bytes_in = s->bytes_out = 0;
     s->last_in = s->last_out = loop->now;
     s->high = HIGH_MARK;
-    s->low = HIGH_MARK / 4;
     bool edge = (loop->backend->caps & EVL_CAP_EDGE) && !(flags & EVL_S_CUSTOM);
     s->flags = flags | (edge ? EVL_S_EDGE : 0U);
-    s->error = 0;
+    s->read_error = s->write_error = 0;
     rc = evl_io_own(&s->io, fd, wanted(s) | mask, edge);
     if (rc != 0) {
         evl_handle_give(&s->io.base);
@@ -265,8 +265,8 @@ int32_t evl_stream_open(evl_loop *loop, evl_fd given, uint32_t options, evl_stre
 }
 
 static bool is_complete(const evl_transport *t) {
-    return t && t->struct_size >= sizeof *t && t->try_read && t->try_write && t->want && t->shutdown &&
-           t->close;
+    return t && t->struct_size >= offsetof(evl_transport, flush) && t->try_read && t->try_write && t->want &&
+           t->shutdown && t->close;
 }
 
 int32_t evl_stream_open_on(evl_loop *loop, evl_fd fd, const evl_transport *transport, void *self,
@@ -316,7 +316,7 @@ static void free_parts(evl_stream_handle *s) {
 
 static void detach(evl_handle *handle) {
     evl_stream_handle *s = evl_s_of(handle);
-    bool abort = evl_s_has(s, EVL_S_ABORT);
+    bool abort = evl_s_has(s, EVL_S_ABORT) || evl_s_is_unfinished(s); /* a clean end would be a lie */
     s->flags &= ~(uint32_t)(EVL_S_PUSH | EVL_S_DISCARD);
     evl_stream_end_reading(s, EVL_ECLOSED);
     evl_stream_end_writing(s, EVL_ECLOSED);
@@ -340,7 +340,7 @@ static void finish(evl_stream_handle *s) {
 /* Whether something would be lost if the fd were closed now: what is queued, and what the other end has not
  * read yet, which a reset would destroy that anything it still sends would provoke. */
 static bool is_owed(const evl_stream_handle *s) {
-    if (evl_s_is_sending(s))
+    if (evl_s_is_unfinished(s))
         return true;
     bool quiet = !evl_s_has(s, EVL_S_SOCKET) || evl_s_has(s, EVL_S_EOF | EVL_S_READ_FAILED);
     return !quiet && s->bytes_out != 0;
@@ -360,10 +360,10 @@ static bool lingers(evl_handle *handle) {
     evl_stream_end_reading(s, EVL_ECLOSED);
     evl_stream_end_waiting(s);
     s->flags &= ~(uint32_t)EVL_S_READ_FAILED;
-    s->error = 0;
+    s->read_error = 0;
     s->flags |= EVL_S_DISCARD | (evl_s_has(s, EVL_S_SOCKET) ? EVL_S_SHUT_ASKED : 0U);
     evl_stream_try_shutdown(s);
-    if (!is_owed(s) || evl_s_has(s, EVL_S_WRITE_FAILED))
+    if (!is_owed(s) || evl_s_has(s, EVL_S_WRITE_FAILED | EVL_S_ABORT))
         return false;
     evl_list_unlink(&s->peers);
     s->last_in = evl_saturated_add(evl_clock_read(&loop->clock), linger);
@@ -383,7 +383,7 @@ void evl_stream_settle(evl_stream_handle *s) {
         return;
     }
     bool pushed = evl_s_has(s, EVL_S_PUSH) && !evl_s_has(s, EVL_S_PAUSED);
-    evl_handle_set_active(&s->io.base, lingering || pushed || evl_s_is_sending(s));
+    evl_handle_set_active(&s->io.base, lingering || pushed || evl_s_is_unfinished(s));
     if (evl_s_has(s, EVL_S_EDGE))
         set_odd(s);
     else
@@ -449,7 +449,7 @@ int32_t evl_stream_get_info(const evl_stream *stream, evl_stream_info *out) {
     evl_stream_info info = {.struct_size = out->struct_size,
                             .fd = s->io.fd,
                             .family = evl_s_has(s, EVL_S_SOCKET) && s->io.fd >= 0 ? family_of(s->io.fd) : 0,
-                            .error = s->error,
+                            .error = s->read_error != 0 ? s->read_error : s->write_error,
                             .bytes_in = s->bytes_in,
                             .bytes_out = s->bytes_out,
                             .queued = evl_stream_queue_size(s),

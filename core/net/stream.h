@@ -32,7 +32,8 @@ enum {
     EVL_S_DISCARD = 0x20000, /* what comes in is thrown away */
     EVL_S_EDGE = 0x40000,    /* the kernel reports changes; else it is asked when somebody waits */
     EVL_S_ABORT = 0x80000,   /* to be closed with a reset */
-    EVL_S_CUSTOM = 0x100000  /* bytes go through a transport of the program's */
+    EVL_S_CUSTOM = 0x100000, /* bytes go through a transport of the program's */
+    EVL_S_HELD = 0x200000    /* which may hold some that it has taken: it is to be flushed */
 };
 
 /* What came in and was not taken. */
@@ -50,11 +51,14 @@ typedef struct evl_chunk {
     size_t len;
     size_t size;                 /* of the allocation; 0: a pooled block, 1: a pooled head */
     evl_node *release;           /* referred to: runs when it is gone */
-    evl_operation *op;           /* a file */
+    evl_operation *op;           /* a file: what waits for it, NULL when nothing does any more */
     int64_t offset;              /* in the file */
-    int64_t sent;                /* of the file */
-    int file;                    /* its fd, or -1 */
+    int64_t sent;                /* of the file, or copied */
     struct evl_conduit *conduit; /* what comes through a pipe, whose end is `file` */
+    int file;                    /* its fd, or -1 */
+    bool owns_file;              /* which is closed with the chunk */
+    bool by_copy;                /* the kernel cannot send this file to this fd */
+    bool uncounted;              /* copied from a file: no part of evl_outq.queued */
     char bytes[];                /* copied */
 } evl_chunk;
 
@@ -64,15 +68,18 @@ typedef struct evl_outq {
     evl_link waiters; /* evl_operation.node: drain, flush, shutdown */
     evl_link again;   /* in evl_net.writing */
     struct evl_stream_handle *stream;
-    size_t queued;
+    size_t queued; /* bytes in memory that a write has brought */
 } evl_outq;
 
 /* What few streams have. */
 typedef struct evl_stream_more {
     const struct evl_transport *transport; /* NULL: the fd itself */
     void *self;
-    const evl_buf *separators; /* of the pending read */
+    uint8_t want_read, want_write; /* what the transport waits for, for the one and the other */
+    bool broken;                   /* it returned what cannot be: it is not called again, except to close */
+    const evl_buf *separators;     /* of the pending read */
     int64_t linger;
+    uint32_t low; /* a quarter of the high mark unless there is one of these */
     uint32_t hard;
 } evl_stream_more;
 
@@ -88,9 +95,9 @@ typedef struct evl_stream_handle {
     uint64_t bytes_in, bytes_out;
     int64_t last_in; /* of a lingering one: until when */
     int64_t last_out;
-    uint32_t high, low;
+    uint32_t high;
     uint32_t flags;
-    int32_t error;
+    int32_t read_error, write_error; /* with EVL_S_READ_FAILED and EVL_S_WRITE_FAILED */
 } evl_stream_handle;
 
 static inline bool evl_s_has(const evl_stream_handle *s, uint32_t flags) { return (s->flags & flags) != 0; }
@@ -110,14 +117,31 @@ static inline bool evl_s_lingers(const evl_stream_handle *s) {
 }
 
 static inline size_t evl_s_buffered(const evl_stream_handle *s) { return s->in ? s->in->len : 0; }
-static inline bool evl_s_is_sending(const evl_stream_handle *s) {
+static inline bool evl_s_has_chunks(const evl_stream_handle *s) {
     return s->out && !evl_list_empty(&s->out->chunks);
 }
+
+/* Whether anything that was written has not reached the kernel. */
+static inline bool evl_s_is_sending(const evl_stream_handle *s) {
+    return evl_s_has(s, EVL_S_HELD) || evl_s_has_chunks(s);
+}
+
+/* Likewise, or the end of it has not been announced though it was asked for. */
+static inline bool evl_s_is_unfinished(const evl_stream_handle *s) {
+    const uint32_t end = EVL_S_SHUT_ASKED | EVL_S_SHUT | EVL_S_WRITE_FAILED;
+    return evl_s_is_sending(s) || (s->flags & end) == EVL_S_SHUT_ASKED;
+}
+
+static inline uint32_t evl_s_low(const evl_stream_handle *s) { return s->more ? s->more->low : s->high / 4; }
+
+/* No write is larger: there are kernels that refuse INT_MAX and more. */
+#define EVL_WRITE_MAX ((size_t)1 << 30)
 
 /* transport.c: one attempt each. EVL_EAGAIN, an error, or a count; a read counts 0 at the end. */
 int64_t evl_transport_read(evl_stream_handle *s, void *buf, size_t cap);
 int64_t evl_transport_write(evl_stream_handle *s, const void *data, size_t len);
 int64_t evl_transport_writev(evl_stream_handle *s, const evl_buf *bufs, int n);
+int evl_transport_flush(evl_stream_handle *s); /* 0: it holds nothing */
 int evl_transport_shutdown(evl_stream_handle *s);
 void evl_transport_close(evl_stream_handle *s, bool abort);
 

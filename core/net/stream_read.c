@@ -103,7 +103,7 @@ int64_t evl_stream_noted(evl_stream_handle *s, int64_t n, size_t cap) {
         s->flags |= EVL_S_EOF;
     else if (n != EVL_EAGAIN) {
         s->flags |= EVL_S_READ_FAILED;
-        s->error = (int32_t)n;
+        s->read_error = (int32_t)n;
     } else if (evl_s_has(s, EVL_S_CUSTOM))
         evl_stream_interest(s);
     return n;
@@ -168,7 +168,7 @@ static int64_t fetch_more(evl_stream_handle *s, size_t want) {
  * an error, or 0 at the end. */
 int64_t evl_stream_standing(const evl_stream_handle *s) {
     if (evl_s_has(s, EVL_S_READ_FAILED))
-        return s->error;
+        return s->read_error;
     return evl_s_has(s, EVL_S_EOF) ? 0 : EVL_EAGAIN;
 }
 
@@ -724,7 +724,7 @@ void evl_stream_end_reading(evl_stream_handle *s, int error) {
     evl_operation *op = s->reader;
     if (!evl_s_has(s, EVL_S_READ_FAILED)) {
         s->flags |= EVL_S_READ_FAILED;
-        s->error = error;
+        s->read_error = error;
     }
     if (op) {
         s->reader = NULL;

@@ -1,4 +1,8 @@
-/* stream_splice.c - from one stream to another without passing through this process.
+/* stream_splice.c - from one stream to another.
+ *
+ * A little is copied: one call to read it, which also says whether there is more, and one to write it. When a
+ * read has filled the buffer there is a lot, and the kernel moves that without it passing through this
+ * process.
  *
  * The kernel moves bytes only into and out of a pipe. What has been moved into it is owed to the other
  * stream, and so the pipe stands in that one's queue as a chunk like any other: it keeps its place among what
@@ -8,12 +12,15 @@
 #include <errno.h>
 #include <string.h>
 
-#define PIECE 65536 /* what a pipe takes */
+#define PIECE    65536 /* what a pipe takes */
+#define WORTH_IT 16384 /* less is copied the next time */
 
 typedef struct evl_conduit {
     evl_loop *loop;
     uint32_t refs; /* the operation's, the chunk's */
-    int fds[2];    /* -1: everything is copied */
+    int fds[2];    /* the pipe, once there was a lot to move, or -1 */
+    bool may_pipe; /* the kernel might be able to */
+    bool plenty;   /* the last read found as much as fits */
     int64_t total;
     uint64_t to; /* the id of the stream that gets it */
 } evl_conduit;
@@ -32,16 +39,24 @@ void evl_conduit_unref(evl_conduit *conduit) {
     evl_mem_free(&conduit->loop->mem, conduit, sizeof *conduit);
 }
 
-static int64_t splice_some(int from, int to, size_t len) {
-    ssize_t n;
-    do
-        n = evl_sys.splice(from, to, len);
-    while (n < 0 && errno == EINTR);
+static int64_t result_of(ssize_t n) {
     return n >= 0 ? n : errno == EAGAIN ? EVL_EAGAIN : evl_err_from_errno(errno);
 }
 
 int64_t evl_conduit_send(evl_stream_handle *s, evl_conduit *conduit, size_t len) {
-    return splice_some(conduit->fds[0], s->io.fd, len);
+    ssize_t n;
+    do
+        n = evl_sys.splice_out(conduit->fds[0], s->io.fd, len);
+    while (n < 0 && errno == EINTR);
+    return result_of(n);
+}
+
+static int64_t fill(evl_conduit *conduit, int from) {
+    ssize_t n;
+    do
+        n = evl_sys.splice(from, conduit->fds[1], PIECE);
+    while (n < 0 && errno == EINTR);
+    return result_of(n);
 }
 
 int64_t evl_conduit_read(evl_conduit *conduit, char *buf, size_t len) {
@@ -54,13 +69,19 @@ int64_t evl_conduit_read(evl_conduit *conduit, char *buf, size_t len) {
 
 /* --- one turn --------------------------------------------------------------------------------- */
 
-/* Bytes that are in this process already: left by another read, or there is no splice for these two. */
-static int64_t move_by_copy(evl_stream_handle *from, evl_stream_handle *to) {
+/* What the other stream would queue: it is empty now, and all that is read must fit. */
+static size_t room_in(const evl_stream_handle *to) {
+    uint32_t hard = to->more ? to->more->hard : 0;
+    return hard != 0 && hard < EVL_READ_MAX ? hard : EVL_READ_MAX;
+}
+
+static int64_t move_by_copy(evl_stream_handle *from, evl_stream_handle *to, evl_conduit *conduit) {
     char *buf = evl_net_lend(evl_s_net(from));
     evl_s_loop(from)->lent_to = NULL;
     if (!buf)
         return EVL_ENOMEM;
-    int64_t n = evl_stream_pull(from, buf, EVL_READ_MAX);
+    int64_t n = evl_stream_pull(from, buf, room_in(to));
+    conduit->plenty = n == EVL_READ_MAX;
     if (n <= 0)
         return n;
     int64_t taken = evl_stream_write(&to->io.base, buf, (size_t)n);
@@ -72,30 +93,40 @@ static int64_t move_by_copy(evl_stream_handle *from, evl_stream_handle *to) {
     return n;
 }
 
-/* The chunk is made first: what is in the pipe must not be lost. */
+/* The chunk is made first: what is in the pipe must not be lost. 0: nothing was moved, which proves nothing,
+ * for a splice also ends in front of an urgent mark; a read knows. */
 static int64_t move_by_kernel(evl_stream_handle *from, evl_stream_handle *to, evl_conduit *conduit) {
     evl_chunk *chunk = evl_stream_new_conduit(to);
     if (!chunk)
         return EVL_ENOMEM;
-    int64_t n = splice_some(from->io.fd, conduit->fds[1], PIECE);
+    int64_t n = fill(conduit, from->io.fd);
     bool unable = n == EVL_EINVAL || n == EVL_ENOSYS;
-    if (!unable)
-        n = evl_stream_noted(from, n, 0);
+    conduit->may_pipe = !unable;
+    conduit->plenty = n >= WORTH_IT;
+    n = unable || n == EVL_EAGAIN || n == 0 ? 0 : evl_stream_noted(from, n, (size_t)(n > 0 ? n : 0));
     if (n > 0) {
         conduit->refs++;
         chunk->conduit = conduit;
         chunk->file = conduit->fds[0];
     }
     evl_stream_queue_conduit(to, chunk, n > 0 ? (size_t)n : 0);
-    return unable ? EVL_ENOSYS : n;
+    return n;
+}
+
+static bool has_pipe(evl_conduit *conduit) {
+    if (conduit->fds[0] < 0 && evl_sys.pipe_cloexec(conduit->fds) != 0) {
+        conduit->fds[0] = conduit->fds[1] = -1;
+        conduit->may_pipe = false;
+    }
+    return conduit->may_pipe;
 }
 
 static bool is_plain(const evl_stream_handle *s) { return !evl_s_has(s, EVL_S_CUSTOM); }
 
 static int64_t move(evl_stream_handle *from, evl_stream_handle *to, evl_conduit *conduit) {
-    bool copies = conduit->fds[0] < 0 || from->in != NULL;
-    int64_t n = copies ? EVL_ENOSYS : move_by_kernel(from, to, conduit);
-    return n == EVL_ENOSYS ? move_by_copy(from, to) : n;
+    bool pipes = conduit->plenty && conduit->may_pipe && !from->in && has_pipe(conduit);
+    int64_t n = pipes ? move_by_kernel(from, to, conduit) : 0;
+    return n == 0 ? move_by_copy(from, to, conduit) : n;
 }
 
 /* --- the operation ---------------------------------------------------------------------------- */
@@ -118,7 +149,7 @@ void evl_splice_leave(evl_operation *op) {
 
 static int64_t attempt(evl_stream_handle *from, evl_stream_handle *to, evl_conduit *conduit) {
     if (evl_s_has(to, EVL_S_WRITE_FAILED))
-        return to->error;
+        return to->write_error;
     if (evl_s_is_sending(to))
         return EVL_EAGAIN;
     if (!from->in && !evl_s_has(from, EVL_S_CAN_READ)) {
@@ -155,8 +186,7 @@ static evl_conduit *new_conduit(evl_stream_handle *from, evl_stream_handle *to) 
     if (!conduit)
         return NULL;
     *conduit = (evl_conduit){.loop = loop, .refs = 1, .fds = {-1, -1}, .to = evl_handle_id(&to->io.base)};
-    if (is_plain(from) && is_plain(to) && evl_sys.pipe_cloexec(conduit->fds) != 0)
-        conduit->fds[0] = conduit->fds[1] = -1; /* then by copying */
+    conduit->may_pipe = is_plain(from) && is_plain(to);
     return conduit;
 }
 

@@ -8,7 +8,7 @@
 int evl_stream_check_write(const evl_stream_handle *s) {
     if (EVL_UNLIKELY(evl_s_has(s, EVL_S_NO_WRITE | EVL_S_SHUT_ASKED | EVL_S_WRITE_FAILED))) {
         if (evl_s_has(s, EVL_S_WRITE_FAILED))
-            return s->error;
+            return s->write_error;
         return evl_s_has(s, EVL_S_SHUT_ASKED) ? EVL_EPIPE : EVL_EBADF;
     }
     return 0;
@@ -63,6 +63,35 @@ static int64_t queue_rest(evl_stream_handle *s, const evl_buf *bufs, int n, size
     return (int64_t)total;
 }
 
+/* A write was taken, and some of it may be left here, or in the transport. */
+static void finish_write(evl_stream_handle *s, bool full) {
+    int rc = evl_transport_flush(s);
+    if (rc == EVL_EAGAIN || (rc == 0 && evl_s_has_chunks(s)))
+        queued(s, full || rc == EVL_EAGAIN);
+    else if (rc != 0) /* which the next call reports */
+        evl_stream_end_writing(s, rc);
+}
+
+/* What a transport has seen it may keep, even if it returned EVL_EAGAIN for it: there must be room for all of
+ * it before it is asked. */
+static int64_t write_custom(evl_stream_handle *s, const evl_buf *bufs, int n, size_t total) {
+    if (is_too_much(s, total))
+        return EVL_ENOBUFS;
+    evl_chunk *rest = evl_chunk_new_copy(s, total);
+    if (!rest)
+        return EVL_ENOMEM;
+    int64_t out = send_now(s, bufs, n < EVL_PIECES_MAX ? n : EVL_PIECES_MAX);
+    if (out >= 0 && (size_t)out < total) {
+        evl_chunk_copy(rest, bufs, n, (size_t)out);
+        evl_outq_append(s, rest);
+    } else
+        evl_chunk_discard(s, rest);
+    if (out < 0)
+        return out;
+    finish_write(s, out == 0);
+    return (int64_t)total;
+}
+
 static int64_t write_pieces(evl_stream_handle *s, const evl_buf *bufs, int n, size_t total) {
     int rc = evl_stream_check_write(s);
     if (EVL_UNLIKELY(rc != 0))
@@ -73,7 +102,9 @@ static int64_t write_pieces(evl_stream_handle *s, const evl_buf *bufs, int n, si
     if (EVL_UNLIKELY(evl_s_is_sending(s))) {
         if (is_too_much(s, total))
             return EVL_ENOBUFS;
-    } else {
+    } else if (EVL_UNLIKELY(evl_s_has(s, EVL_S_CUSTOM)))
+        return write_custom(s, bufs, n, total);
+    else {
         out = send_now(s, bufs, n < EVL_PIECES_MAX ? n : EVL_PIECES_MAX);
         if (EVL_LIKELY(out < 0 || (size_t)out == total))
             return out;
@@ -104,7 +135,7 @@ static EVL_COLD int64_t write_rest(evl_stream_handle *s, const void *data, size_
 
 int64_t evl_stream_write(evl_stream *stream, const void *data, size_t len) {
     evl_stream_handle *s = evl_s_of(stream);
-    if (EVL_UNLIKELY(!may_send(s) || !data || len - 1 >= PTRDIFF_MAX))
+    if (EVL_UNLIKELY(!may_send(s) || !data || len - 1 >= EVL_WRITE_MAX))
         return write_slowly(stream, data, len);
     int64_t n = evl_transport_send(s, data, len);
     if (EVL_UNLIKELY(n != (int64_t)len))
@@ -173,9 +204,8 @@ int64_t evl_stream_write_ref(evl_stream *stream, const void *data, size_t len, e
     if (c->len == 0) {
         evl_chunk_free(s, c);
         evl_outq_drop_empty(s);
-        return (int64_t)len;
-    }
-    evl_outq_append(s, c);
-    queued(s, out == 0);
+    } else
+        evl_outq_append(s, c);
+    finish_write(s, out == 0);
     return (int64_t)len;
 }

@@ -5,7 +5,105 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+/* --- a transport of the program's ------------------------------------------------------------- */
+
 static const evl_transport *custom(const evl_stream_handle *s) { return s->more ? s->more->transport : NULL; }
+
+static bool has_flush(const evl_transport *t) {
+    return t->struct_size >= offsetof(evl_transport, flush) + sizeof t->flush && t->flush;
+}
+
+/* What a function of the transport returned, if that can be. One that claims to have moved more than it was
+ * given has lost count, or has written where it should not have: nothing more is asked of it. */
+static int64_t checked(evl_stream_handle *s, int64_t rc, uint64_t most) {
+    bool possible = rc >= 0 ? (uint64_t)rc <= most : rc >= INT32_MIN && rc != EVL_EINPROGRESS;
+    if (EVL_LIKELY(possible))
+        return rc;
+    s->more->broken = true;
+    return EVL_EIO;
+}
+
+/* Asked right behind the call that has to wait, and so about that call alone: what the one side waits for
+ * does not hide what the other does. */
+static uint8_t wanted_by(const evl_stream_handle *s) {
+    return (uint8_t)(custom(s)->want(s->more->self) & (EVL_READ | EVL_WRITE));
+}
+
+/* Any call may have left bytes in it. */
+static void hold(evl_stream_handle *s) {
+    if (has_flush(custom(s)))
+        s->flags |= EVL_S_HELD;
+}
+
+int evl_transport_flush(evl_stream_handle *s) {
+    evl_stream_more *more = s->more;
+    if (!evl_s_has(s, EVL_S_HELD))
+        return 0;
+    int64_t rc = more->broken ? EVL_EIO : checked(s, custom(s)->flush(more->self), 0);
+    if (rc == 0)
+        s->flags &= ~(uint32_t)EVL_S_HELD;
+    else
+        more->want_write = rc == EVL_EAGAIN ? wanted_by(s) : EVL_WRITE;
+    return (int)rc;
+}
+
+/* A read may have had something to say: a handshake, a close. If that does not go now, the writing side sees
+ * to it, and to what may be wrong, when the fd is ready. */
+static void flush_behind_read(evl_stream_handle *s) {
+    if (s->more->broken || evl_s_has(s, EVL_S_HELD | EVL_S_WRITE_FAILED))
+        return;
+    hold(s);
+    if (evl_transport_flush(s) == 0)
+        return;
+    s->flags |= EVL_S_OUT;
+    evl_handle_set_active(&s->io.base, true);
+    evl_stream_interest(s);
+}
+
+static int64_t custom_read(evl_stream_handle *s, void *buf, size_t cap) {
+    evl_stream_more *more = s->more;
+    if (more->broken)
+        return EVL_EIO;
+    int64_t n = checked(s, custom(s)->try_read(more->self, buf, cap), cap);
+    if (n == EVL_EAGAIN)
+        more->want_read = wanted_by(s);
+    flush_behind_read(s);
+    return n;
+}
+
+static int64_t custom_write(evl_stream_handle *s, const evl_buf *bufs, int n) {
+    evl_stream_more *more = s->more;
+    uint64_t total = 0;
+    for (int i = 0; i < n; i++)
+        total += bufs[i].len;
+    if (more->broken)
+        return EVL_EIO;
+    int64_t rc = checked(s, custom(s)->try_write(more->self, bufs, n), total);
+    if (rc == EVL_EAGAIN || rc == 0)
+        more->want_write = wanted_by(s);
+    hold(s);
+    return rc;
+}
+
+/* It may say what is to be said and leave the sending to its flush, and then has to be called once more. */
+static int custom_shutdown(evl_stream_handle *s) {
+    evl_stream_more *more = s->more;
+    for (int turn = 0;; turn++) {
+        int rc = more->broken ? EVL_EIO : (int)checked(s, custom(s)->shutdown(more->self), 0);
+        if (rc == EVL_EAGAIN)
+            more->want_write = wanted_by(s);
+        else if (rc != 0)
+            return rc;
+        hold(s);
+        int flushed = evl_transport_flush(s);
+        if (flushed != 0 && flushed != EVL_EAGAIN)
+            return flushed;
+        if (rc == 0 || flushed != 0 || turn == 1 || !has_flush(custom(s)))
+            return rc;
+    }
+}
+
+/* --- reading and writing ---------------------------------------------------------------------- */
 
 static int64_t failure(void) {
     return errno == EAGAIN || errno == EWOULDBLOCK ? EVL_EAGAIN : evl_err_from_errno(errno);
@@ -13,7 +111,7 @@ static int64_t failure(void) {
 
 int64_t evl_transport_read(evl_stream_handle *s, void *buf, size_t cap) {
     if (EVL_UNLIKELY(s->more != NULL) && custom(s))
-        return custom(s)->try_read(s->more->self, buf, cap);
+        return custom_read(s, buf, cap);
     ssize_t n;
     do
         n = evl_s_has(s, EVL_S_SOCKET) ? evl_sys.recv(s->io.fd, buf, cap, MSG_DONTWAIT)
@@ -31,7 +129,7 @@ int64_t evl_transport_write_failed(evl_stream_handle *s, const void *data, size_
 }
 
 int64_t evl_transport_write(evl_stream_handle *s, const void *data, size_t len) {
-    if (EVL_UNLIKELY(!evl_s_has(s, EVL_S_SOCKET) || s->more != NULL))
+    if (EVL_UNLIKELY(!evl_s_has(s, EVL_S_SOCKET) || s->more != NULL || len > EVL_WRITE_MAX))
         return evl_transport_writev(s, &(evl_buf){data, len}, 1);
     ssize_t n;
     do
@@ -45,15 +143,33 @@ _Static_assert(sizeof(evl_buf) == sizeof(struct iovec) &&
                    offsetof(evl_buf, len) == offsetof(struct iovec, iov_len),
                "pieces go to the kernel as they are");
 
+/* How many of the pieces a kernel takes in one call that refuses a sum above INT_MAX; 0: the first is too
+ * long alone. */
+static int within_limit(const evl_buf *bufs, int n) {
+    size_t left = EVL_WRITE_MAX;
+    for (int i = 0; i < n; i++) {
+        if (bufs[i].len > left)
+            return i;
+        left -= bufs[i].len;
+    }
+    return n;
+}
+
 int64_t evl_transport_writev(evl_stream_handle *s, const evl_buf *bufs, int n) {
+    evl_buf part = {bufs->data, EVL_WRITE_MAX};
+    int within = within_limit(bufs, n);
+    if (EVL_UNLIKELY(within == 0)) {
+        bufs = &part;
+        within = 1;
+    }
     if (custom(s))
-        return custom(s)->try_write(s->more->self, bufs, n);
+        return custom_write(s, bufs, within);
     struct iovec *iov = (struct iovec *)(uintptr_t)bufs;
-    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)n};
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)within};
     ssize_t sent;
     do
         sent = evl_s_has(s, EVL_S_SOCKET) ? evl_sys.sendmsg(s->io.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL)
-                                          : evl_sys.write_pipe(s->io.fd, iov, n);
+                                          : evl_sys.write_pipe(s->io.fd, iov, within);
     while (sent < 0 && errno == EINTR);
     return sent >= 0 ? sent : failure();
 }
@@ -61,7 +177,7 @@ int64_t evl_transport_writev(evl_stream_handle *s, const evl_buf *bufs, int n) {
 /* A socket whose other end has gone is as shut down as can be. */
 int evl_transport_shutdown(evl_stream_handle *s) {
     if (custom(s))
-        return custom(s)->shutdown(s->more->self);
+        return custom_shutdown(s);
     int rc = evl_sys.shutdown(s->io.fd, SHUT_WR);
     return rc == 0 || errno == ENOTCONN ? 0 : evl_err_from_errno(errno);
 }
@@ -76,7 +192,7 @@ void evl_transport_close(evl_stream_handle *s, bool abort) {
     int fd = s->io.fd;
     evl_io_disown(&s->io);
     if (custom(s)) {
-        custom(s)->close(s->more->self, abort);
+        custom(s)->close(s->more->self, abort || evl_is_forked(evl_s_loop(s)));
         return;
     }
     if (fd < 0)

@@ -6,27 +6,86 @@
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-/* Where the kernel has no sendfile for this pair of files. */
-static int64_t send_file_by_copy(evl_stream_handle *s, evl_chunk *c) {
-    char *buf = evl_net_lend(evl_s_net(s));
-    evl_s_loop(s)->lent_to = NULL;
-    if (!buf)
-        return EVL_ENOMEM;
-    size_t want = c->len < EVL_READ_MAX ? c->len : EVL_READ_MAX;
-    ssize_t got;
+#define COPIES_MAX 4 /* blocks of a file in memory */
+
+/* Where the kernel cannot: some of it is read into chunks of its own in front of the file, which then are
+ * sent like any other. So what a transport has seen is there when it is called again, whatever becomes of the
+ * file. Above 0: some is there. 0: the file ends before. */
+static int64_t read_file(evl_stream_handle *s, evl_chunk *c) {
+    const size_t room = EVL_BLOCK - sizeof(evl_chunk);
+    int64_t copied = 0;
+    for (int i = 0; i < COPIES_MAX && c->len > 0; i++) {
+        evl_chunk *copy = evl_chunk_new(s, room);
+        if (!copy)
+            return copied > 0 ? copied : EVL_ENOMEM;
+        ssize_t got;
+        do
+            got = evl_sys.pread(c->file, copy->bytes, c->len < room ? c->len : room, c->offset);
+        while (got < 0 && errno == EINTR);
+        if (got <= 0) {
+            evl_chunk_free(s, copy);
+            return copied > 0 ? copied : got == 0 ? 0 : evl_err_from_errno(errno);
+        }
+        copy->len = (size_t)got;
+        copy->uncounted = true;
+        evl_list_insert(&c->link, &copy->link);
+        c->offset += got;
+        c->sent += got;
+        c->len -= (size_t)got;
+        copied += got;
+    }
+    return copied;
+}
+
+static int64_t send_by_kernel(evl_stream_handle *s, evl_chunk *c) {
+    ssize_t n;
     do
-        got = evl_sys.pread(c->file, buf, want, c->offset);
-    while (got < 0 && errno == EINTR);
-    if (got <= 0)
-        return got == 0 ? 0 : evl_err_from_errno(errno);
-    int64_t n = evl_transport_writev(s, &(evl_buf){buf, (size_t)got}, 1);
-    if (n > 0)
-        c->offset += n;
+        n = evl_sys.sendfile(s->io.fd, c->file, &c->offset, c->len);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return errno == EAGAIN ? EVL_EAGAIN : evl_err_from_errno(errno);
+    evl_stream_count_sent(s, (size_t)n);
+    c->sent += n;
+    c->len -= (size_t)n;
     return n;
 }
 
-/* The kernel would not splice to this fd: what the pipe holds becomes a chunk that is copied. 0: this chunk
- * is done with. */
+static bool is_unable(int64_t error) { return error == EVL_ENOSYS || error == EVL_EINVAL; }
+
+static bool is_socket_error(int64_t error) {
+    return error == EVL_EPIPE || error == EVL_ECONNRESET || error == EVL_ETIMEDOUT || error == EVL_ENOTCONN;
+}
+
+/* The file is through, or cannot be read on. Its operation says so; where there is none any more, what is
+ * behind it must not follow a hole. */
+static int64_t end_file(evl_stream_handle *s, evl_chunk *c, int64_t error) {
+    evl_operation *op = c->op;
+    int64_t result = error != 0 ? error : c->sent;
+    if (!op && c->len > 0) {
+        s->flags |= EVL_S_ABORT;
+        return error != 0 ? error : EVL_EIO;
+    }
+    evl_chunk_free(s, c);
+    if (op)
+        evl_op_complete(op, result);
+    return 1;
+}
+
+static int64_t send_file(evl_stream_handle *s, evl_chunk *c) {
+    if (c->len == 0)
+        return end_file(s, c, 0);
+    int64_t n = c->by_copy ? EVL_ENOSYS : send_by_kernel(s, c);
+    if (n == EVL_EAGAIN || is_socket_error(n))
+        return n;
+    if (is_unable(n)) {
+        c->by_copy = true;
+        n = read_file(s, c);
+        return n > 0 ? n : end_file(s, c, n);
+    }
+    return n > 0 && c->len > 0 ? n : end_file(s, c, n < 0 ? n : 0);
+}
+
+/* The kernel would not splice to this fd: what the pipe holds becomes a chunk that is copied. */
 static int64_t copy_conduit(evl_stream_handle *s, evl_chunk *c) {
     evl_chunk *copy = evl_chunk_new(s, c->len);
     if (!copy)
@@ -40,63 +99,49 @@ static int64_t copy_conduit(evl_stream_handle *s, evl_chunk *c) {
     }
     s->out->queued += copy->len;
     evl_list_insert(c->link.next, &copy->link);
-    return 0;
-}
-
-static int64_t send_file(evl_stream_handle *s, evl_chunk *c) {
-    bool plain = (s->flags & (EVL_S_CUSTOM | EVL_S_SOCKET)) == EVL_S_SOCKET;
-    int64_t n = EVL_ENOSYS;
-    if (c->conduit)
-        n = evl_conduit_send(s, c->conduit, c->len);
-    else if (plain && c->op->count == 0) {
-        ssize_t rc;
-        do
-            rc = evl_sys.sendfile(s->io.fd, c->file, &c->offset, c->len);
-        while (rc < 0 && errno == EINTR);
-        n = rc >= 0 ? rc : errno == EAGAIN ? EVL_EAGAIN : evl_err_from_errno(errno);
-        if (n == EVL_EINVAL || n == EVL_ENOSYS)
-            c->op->count = 1; /* remembered */
-    }
-    if (n == EVL_ENOSYS || n == EVL_EINVAL)
-        n = c->conduit ? copy_conduit(s, c) : send_file_by_copy(s, c);
-    if (n > 0) {
-        evl_stream_count_sent(s, (size_t)n);
-        c->sent += n;
-        c->len -= (size_t)n;
-    }
-    return n;
-}
-
-static bool is_socket_error(int64_t error) {
-    return error == EVL_EPIPE || error == EVL_ECONNRESET || error == EVL_ETIMEDOUT || error == EVL_ENOTCONN;
-}
-
-/* The next chunk is a file. True: go on with what follows. */
-bool evl_stream_step_file(evl_stream_handle *s, evl_chunk *c, int64_t *result) {
-    evl_operation *op = c->op;
-    int64_t n = send_file(s, c);
-    *result = n;
-    if (n == EVL_EAGAIN || is_socket_error(n) || (n < 0 && !op)) /* a conduit's bytes are owed */
-        return false;
-    if (n > 0 && c->len > 0)
-        return true;
-    int64_t total = n < 0 ? n : c->sent;
     evl_chunk_free(s, c);
-    if (op)
-        evl_op_complete(op, total);
-    *result = 1;
-    return true;
+    return 1;
+}
+
+static int64_t send_conduit(evl_stream_handle *s, evl_chunk *c) {
+    int64_t n = evl_conduit_send(s, c->conduit, c->len);
+    if (is_unable(n))
+        return copy_conduit(s, c);
+    if (n < 0)
+        return n;
+    evl_stream_count_sent(s, (size_t)n);
+    c->len -= (size_t)n;
+    if (n == 0 || c->len == 0)
+        evl_chunk_free(s, c);
+    return 1;
+}
+
+int64_t evl_stream_send_file(evl_stream_handle *s, evl_chunk *c) {
+    return c->conduit ? send_conduit(s, c) : send_file(s, c);
 }
 
 /* --- files ------------------------------------------------------------------------------------ */
 
+/* What is written behind the file must not take its place, and so it is sent even when nothing waits for it
+ * any more; from another fd, since the caller may close his. */
+bool evl_chunk_keep_file(evl_stream_handle *s, evl_chunk *c) {
+    int fd = evl_is_forked(evl_s_loop(s)) ? -1 : evl_sys.dup_above(c->file, 3);
+    if (fd < 0)
+        return false;
+    c->op = NULL;
+    c->file = fd;
+    c->owns_file = true;
+    return true;
+}
+
 static void leave_file(evl_operation *op) {
     evl_stream_handle *s = op->owner;
-    evl_chunk_free(s, op->value);
-    if (!evl_s_is_sending(s))
-        evl_stream_unwant_write(s);
-    evl_stream_told(s);
-    evl_stream_try_shutdown(s);
+    evl_chunk *c = op->value;
+    if (evl_chunk_keep_file(s, c))
+        return;
+    c->op = NULL;
+    s->flags |= EVL_S_ABORT;
+    evl_stream_end_writing(s, EVL_ECANCELED);
     evl_stream_settle(s);
 }
 
@@ -141,13 +186,12 @@ int32_t evl_stream_sendfile(evl_stream *stream, evl_op *op, evl_fd file, int64_t
     c->offset = offset;
     c->len = len;
     c->op = self;
+    c->by_copy = (s->flags & (EVL_S_CUSTOM | EVL_S_SOCKET)) != EVL_S_SOCKET;
     self->value = c;
-    self->count = 0;
     evl_list_append(&s->out->chunks, &c->link);
     evl_handle_set_active(stream, true);
-    if (s->out->chunks.next == &c->link) { /* nothing is in front of it: the next pass begins */
+    if (s->out->chunks.next == &c->link) /* nothing is in front of it: the next pass begins */
         evl_stream_send_soon(s);
-    }
     evl_touch(stream->loop);
     return 0;
 }

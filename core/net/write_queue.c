@@ -57,6 +57,8 @@ void evl_chunk_free(evl_stream_handle *s, evl_chunk *c) {
         evl_drop_reserved(net->loop, c->release);
     if (c->conduit)
         evl_conduit_unref(c->conduit);
+    if (c->owns_file)
+        (void)evl_sys.close(c->file);
     if (c->size == SIZE_BLOCK)
         evl_pool_give(net, &net->blocks, c);
     else if (c->size == SIZE_HEAD)
@@ -70,7 +72,7 @@ static size_t tail_room(const evl_outq *q) {
     if (evl_list_empty(&q->chunks))
         return 0;
     const evl_chunk *c = EVL_OWNER(q->chunks.prev, evl_chunk, link);
-    if (c->size != SIZE_BLOCK || c->file >= 0)
+    if (c->size != SIZE_BLOCK || c->file >= 0 || c->uncounted)
         return 0;
     return (size_t)((const char *)c + EVL_BLOCK - (c->data + c->len));
 }
@@ -80,23 +82,18 @@ void evl_outq_append(evl_stream_handle *s, evl_chunk *c) {
     s->out->queued += c->len;
 }
 
-/* The pieces from `skip` bytes on, behind what is queued. All or nothing. */
-int evl_outq_enqueue(evl_stream_handle *s, const evl_buf *bufs, int n, size_t skip, size_t total) {
-    evl_outq *q = evl_outq_get(s);
-    if (!q)
-        return EVL_ENOMEM;
-    size_t left = total - skip, room = tail_room(q);
-    evl_chunk *tail = room > 0 ? EVL_OWNER(q->chunks.prev, evl_chunk, link) : NULL;
-    evl_chunk *fresh = NULL;
-    if (left > room) {
-        size_t most = EVL_BLOCK - sizeof(evl_chunk);
-        fresh = evl_chunk_new(s, left - room < most ? most : left - room);
-        if (!fresh) {
-            evl_outq_drop_empty(s);
-            return EVL_ENOMEM;
-        }
-        evl_outq_append(s, fresh);
-    }
+evl_chunk *evl_chunk_new_copy(evl_stream_handle *s, size_t room) {
+    size_t least = EVL_BLOCK - sizeof(evl_chunk);
+    evl_chunk *c = evl_outq_get(s) ? evl_chunk_new(s, room < least ? least : room) : NULL;
+    if (!c)
+        evl_outq_drop_empty(s);
+    return c;
+}
+
+/* Copies what is left of the pieces behind `skip` bytes: first to `tail`, where there is room, then to
+ * `fresh`. */
+static void copy_pieces(evl_chunk *tail, size_t room, evl_chunk *fresh, const evl_buf *bufs, int n,
+                        size_t skip) {
     for (int i = 0; i < n; i++) {
         const char *from = bufs[i].data;
         size_t len = bufs[i].len;
@@ -113,11 +110,30 @@ int evl_outq_enqueue(evl_stream_handle *s, const evl_buf *bufs, int n, size_t sk
             fresh->len += len - first;
         }
     }
+}
+
+void evl_chunk_copy(evl_chunk *c, const evl_buf *bufs, int n, size_t skip) {
+    copy_pieces(NULL, 0, c, bufs, n, skip);
+}
+
+int evl_outq_enqueue(evl_stream_handle *s, const evl_buf *bufs, int n, size_t skip, size_t total) {
+    evl_outq *q = evl_outq_get(s);
+    if (!q)
+        return EVL_ENOMEM;
+    size_t left = total - skip, room = tail_room(q);
+    evl_chunk *tail = room > 0 ? EVL_OWNER(q->chunks.prev, evl_chunk, link) : NULL;
+    evl_chunk *fresh = NULL;
+    if (left > room) {
+        fresh = evl_chunk_new_copy(s, left - room);
+        if (!fresh)
+            return EVL_ENOMEM;
+        evl_outq_append(s, fresh);
+    }
+    copy_pieces(tail, room, fresh, bufs, n, skip);
     q->queued += left;
     return 0;
 }
 
-/* Undoes new_reference: nothing is released. */
 void evl_chunk_discard(evl_stream_handle *s, evl_chunk *c) {
     if (c->release)
         evl_drop_unreserve(evl_s_loop(s), c->release);
@@ -154,43 +170,61 @@ void evl_stream_send_soon(evl_stream_handle *s) {
 static void take_sent(evl_stream_handle *s, size_t n) {
     evl_outq *q = s->out;
     evl_stream_count_sent(s, n);
-    q->queued -= n;
     while (n > 0) {
         evl_chunk *c = EVL_OWNER(q->chunks.next, evl_chunk, link);
         size_t part = n < c->len ? n : c->len;
         c->data += part;
         c->len -= part;
         n -= part;
+        if (!c->uncounted)
+            q->queued -= part;
         if (c->len == 0)
             evl_chunk_free(s, c);
     }
 }
 
+/* What is in front, up to a file. A socket that did not take all of it is full, and need not say so twice:
+ * the kernel reports when there is room again. */
 static int64_t send_pieces(evl_stream_handle *s) {
     evl_buf bufs[EVL_PIECES_MAX];
+    size_t total = 0;
     int n = 0;
     for (evl_link *link = s->out->chunks.next; link != &s->out->chunks && n < EVL_PIECES_MAX;
          link = link->next) {
         const evl_chunk *c = EVL_OWNER(link, evl_chunk, link);
-        if (c->file >= 0)
+        if (c->file >= 0 || c->len > EVL_WRITE_MAX - total)
             break;
         bufs[n++] = (evl_buf){c->data, c->len};
+        total += c->len;
     }
+    if (EVL_UNLIKELY(n == 0)) {
+        const evl_chunk *c = EVL_OWNER(s->out->chunks.next, evl_chunk, link);
+        bufs[n++] = (evl_buf){c->data, total = EVL_WRITE_MAX};
+    }
+    bool tells = (s->flags & (EVL_S_SOCKET | EVL_S_CUSTOM)) == EVL_S_SOCKET;
     int64_t rc = evl_transport_writev(s, bufs, n);
     if (rc > 0)
         take_sent(s, (size_t)rc);
-    return rc == 0 ? EVL_EAGAIN : rc;
+    return rc == 0 || (rc > 0 && (size_t)rc < total && tells) ? EVL_EAGAIN : rc;
+}
+
+/* One thing at a time. What a transport holds goes first: it gets no more before. */
+static int64_t send_some(evl_stream_handle *s) {
+    int64_t n = 1;
+    if (!evl_s_has(s, EVL_S_HELD)) {
+        evl_chunk *c = EVL_OWNER(s->out->chunks.next, evl_chunk, link);
+        n = c->file >= 0 ? evl_stream_send_file(s, c) : send_pieces(s);
+    }
+    if (EVL_LIKELY(!evl_s_has(s, EVL_S_HELD)) || (n < 0 && n != EVL_EAGAIN))
+        return n;
+    int rc = evl_transport_flush(s);
+    return rc != 0 ? rc : n;
 }
 
 void evl_stream_send_queue(evl_stream_handle *s) {
     int64_t n = 0;
-    for (int i = 0; i < EVL_WRITES_MAX && evl_s_is_sending(s) && n >= 0; i++) {
-        evl_chunk *c = EVL_OWNER(s->out->chunks.next, evl_chunk, link);
-        if (c->file < 0)
-            n = send_pieces(s);
-        else if (!evl_stream_step_file(s, c, &n))
-            break;
-    }
+    for (int i = 0; i < EVL_WRITES_MAX && evl_s_is_sending(s) && n >= 0; i++)
+        n = send_some(s);
     if (n < 0 && n != EVL_EAGAIN) {
         evl_stream_end_writing(s, (int)n);
         evl_stream_settle(s);
@@ -198,9 +232,9 @@ void evl_stream_send_queue(evl_stream_handle *s) {
     }
     if (n == EVL_EAGAIN)
         evl_stream_want_write(s);
-    else if (evl_s_is_sending(s)) {
+    else if (evl_s_is_sending(s))
         evl_stream_send_soon(s);
-    } else
+    else
         evl_stream_unwant_write(s);
     evl_stream_told(s);
     evl_stream_try_shutdown(s);

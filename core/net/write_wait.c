@@ -5,8 +5,11 @@ enum { WAIT_DRAIN, WAIT_FLUSH, WAIT_SHUTDOWN, WAIT_SPLICE };
 
 /* --- who waits -------------------------------------------------------------------------------- */
 
+/* Whether nothing more is to be expected of the other end. A terminal is not told of our end, and so has none
+ * of its own that would follow. */
 static bool is_ended(const evl_stream_handle *s) {
-    return evl_s_has(s, EVL_S_EOF | EVL_S_READ_FAILED) || !evl_s_has(s, EVL_S_SOCKET);
+    bool both_ways = !evl_s_has(s, EVL_S_SOCKET | EVL_S_NO_READ | EVL_S_NO_WRITE);
+    return evl_s_has(s, EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_NO_READ) || both_ways;
 }
 
 /* Whether what an operation waits for is there. */
@@ -16,14 +19,14 @@ static inline bool is_met(const evl_stream_handle *s, int what) {
     bool flushed = !evl_s_is_sending(s);
     if (what == WAIT_SPLICE)
         return flushed;
-    return what == WAIT_FLUSH ? flushed : flushed && is_ended(s);
+    return what == WAIT_FLUSH ? flushed : !evl_s_is_unfinished(s) && is_ended(s);
 }
 
 void evl_stream_update_choked(evl_stream_handle *s) {
     size_t queued = evl_stream_queue_size(s);
     if (queued > s->high)
         s->flags |= EVL_S_CHOKED;
-    else if (queued <= s->low)
+    else if (queued <= evl_s_low(s))
         s->flags &= ~(uint32_t)EVL_S_CHOKED;
 }
 
@@ -42,7 +45,7 @@ void evl_stream_told(evl_stream_handle *s) {
             continue;
         }
         bool failed = op->count == WAIT_SHUTDOWN && evl_s_has(s, EVL_S_READ_FAILED);
-        evl_op_complete(op, failed ? s->error : 0);
+        evl_op_complete(op, failed ? s->read_error : 0);
     }
     evl_outq_drop_empty(s);
 }
@@ -57,13 +60,18 @@ static void end_waiters(evl_stream_handle *s, int error) {
             evl_list_remove(&op->node.link);
         evl_op_complete(op, error);
     }
-    for (evl_link *link = q->chunks.next, *next; link != &q->chunks; link = next) {
+}
+
+/* The files go on without their operations, or else the stream does not go on at all. */
+static void keep_files(evl_stream_handle *s, int error) {
+    for (evl_link *link = s->out->chunks.next; link != &s->out->chunks; link = link->next) {
         evl_chunk *c = EVL_OWNER(link, evl_chunk, link);
-        next = link->next;
-        if (!c->op)
-            continue;
         evl_operation *op = c->op;
-        evl_chunk_free(s, c);
+        if (!op)
+            continue;
+        if (!evl_chunk_keep_file(s, c))
+            s->flags |= EVL_S_ABORT;
+        c->op = NULL;
         evl_op_complete(op, error);
     }
 }
@@ -72,21 +80,25 @@ void evl_stream_end_waiting(evl_stream_handle *s) {
     if (!s->out)
         return;
     end_waiters(s, EVL_ECLOSED);
+    keep_files(s, EVL_ECLOSED);
     evl_outq_drop_empty(s);
 }
 
 void evl_stream_end_writing(evl_stream_handle *s, int error) {
-    s->flags |= EVL_S_WRITE_FAILED;
-    if (s->error == 0)
-        s->error = error;
+    if (!evl_s_has(s, EVL_S_WRITE_FAILED))
+        s->write_error = error;
+    s->flags = (s->flags | EVL_S_WRITE_FAILED) & ~(uint32_t)EVL_S_HELD;
     if (!s->out)
         return;
     end_waiters(s, error);
     while (!evl_list_empty(&s->out->chunks)) {
         evl_chunk *c = EVL_OWNER(s->out->chunks.next, evl_chunk, link);
-        if (c->file < 0)
+        evl_operation *op = c->op;
+        if (c->file < 0 && !c->uncounted)
             s->out->queued -= c->len;
         evl_chunk_free(s, c);
+        if (op)
+            evl_op_complete(op, error);
     }
     evl_outq_drop_empty(s);
     evl_stream_update_choked(s);
@@ -102,7 +114,7 @@ static inline int wait_for(evl_stream *stream, evl_op *op, int what) {
         return rc;
     evl_stream_handle *s = evl_s_of(stream);
     if (EVL_UNLIKELY(evl_s_has(s, EVL_S_WRITE_FAILED)))
-        return evl_op_start_done(stream->loop, op, &waiting, s, s->error);
+        return evl_op_start_done(stream->loop, op, &waiting, s, s->write_error);
     if (EVL_LIKELY(is_met(s, what)))
         return evl_op_start_done(stream->loop, op, &waiting, s, 0);
     evl_outq *q = evl_outq_get(s);
@@ -168,7 +180,9 @@ void evl_stream_try_shutdown(evl_stream_handle *s) {
         return;
     }
     s->flags |= EVL_S_SHUT;
-    if (evl_s_has(s, EVL_S_CUSTOM))
+    if (evl_s_has(s, EVL_S_HELD))
+        evl_stream_want_write(s);
+    else if (evl_s_has(s, EVL_S_CUSTOM))
         evl_stream_unwant_write(s); /* it may have been waiting for this */
     if (rc != 0)
         evl_stream_end_writing(s, rc);
@@ -184,7 +198,9 @@ int32_t evl_stream_write_eof(evl_stream *stream) {
     bool failed = evl_s_has(s, EVL_S_WRITE_FAILED);
     s->flags |= EVL_S_SHUT_ASKED;
     evl_stream_try_shutdown(s);
-    return !failed && evl_s_has(s, EVL_S_WRITE_FAILED) ? s->error : 0;
+    evl_stream_settle(s);
+    evl_touch(stream->loop);
+    return !failed && evl_s_has(s, EVL_S_WRITE_FAILED) ? s->write_error : 0;
 }
 
 /* --- marks ------------------------------------------------------------------------------------ */
@@ -198,14 +214,14 @@ int32_t evl_stream_set_marks(evl_stream *stream, uint32_t high, uint32_t low, ui
     if (low > high)
         return EVL_EINVAL;
     evl_stream_handle *s = evl_s_of(stream);
-    if (hard != 0 || s->more) {
+    if (hard != 0 || low != high / 4 || s->more) {
         evl_stream_more *more = evl_stream_more_of(s);
         if (!more)
             return EVL_ENOMEM;
         more->hard = hard;
+        more->low = low;
     }
     s->high = high;
-    s->low = low;
     evl_stream_told(s);
     return 0;
 }

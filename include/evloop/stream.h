@@ -95,39 +95,71 @@ EVL_API int32_t evl_stream_resume(evl_stream *stream);
 
 /* --- writing -----------------------------------------------------------------------------------
  *
- * All three send at once what the kernel takes and queue the rest, and answer how many bytes were accepted:
- * all of them, or fewer when memory or the hard limit ended it after some were sent. They never wait, and the
- * order is kept. Errors, with nothing accepted: EVL_ENOBUFS (the hard limit), EVL_EPIPE (after
- * evl_stream_write_eof, or the other end has gone), EVL_EBADF (not open for writing), EVL_ECONNRESET and what
- * else the kernel answers, EVL_ENOMEM. An error that is found later is told by the next call, drain or flush.
+ * A write sends at once what the kernel takes, queues the rest and returns: it never waits and needs no
+ * operation. What is written arrives in order. evl_stream_drain waits until little enough is queued,
+ * evl_stream_flush until nothing is.
+ *
+ * Errors of all writes, with nothing accepted:
+ *   EVL_ENOBUFS  the queue would exceed the hard limit (evl_stream_set_marks)
+ *   EVL_EPIPE    evl_stream_write_eof or evl_stream_shutdown was called, or the peer has closed
+ *   EVL_EBADF    the stream is not open for writing
+ *   EVL_EINVAL   a NULL pointer with bytes to write, or more bytes than memory can hold
+ *   EVL_ENOMEM   out of memory
+ *   and the error with which writing failed before, e.g. EVL_ECONNRESET: one that was found after a call had
+ *   returned is reported by the next write, and by pending drains and flushes. Reading has errors of its own.
  */
 
-/* data is copied where it has to be. @since 0.1 */
+/* Writes len bytes; what cannot be sent at once is copied.
+ *
+ * Returns how many bytes were accepted: len, or fewer if some were sent at once and then the hard limit or
+ * the memory did not allow to queue the rest. Over a transport (transport.h) it is len or an error.
+ * @since 0.1 */
 EVL_API int64_t evl_stream_write(evl_stream *stream, const void *data, size_t len);
 
-/* Several pieces as one. n is at most 1024. @since 0.1 */
+/* As evl_stream_write, of n pieces one behind the other; n is at most 1024, else EVL_EINVAL. @since 0.1 */
 EVL_API int64_t evl_stream_writev(evl_stream *stream, const evl_buf *bufs, int32_t n);
 
-/* Never copied: data must stay until release(arg) is called, from the loop, exactly once, when it has been
- * sent or given up. On an error release does not run. release NULL: the data is static. EVL_ENOBUFS also when
- * len alone is above the hard limit. @since 0.1 */
+/* Writes without copying.
+ *
+ * The library borrows data until it calls release(arg): exactly once, on the loop's thread, in a later pass,
+ * when the bytes were sent or given up. release never runs inside this call, even if everything was sent at
+ * once. With release == NULL data must stay valid until it is sent; use static storage.
+ *
+ * Returns len. On an error nothing was accepted and release does not run. EVL_ENOBUFS also if len alone is
+ * above the hard limit. @since 0.1 */
 EVL_API int64_t evl_stream_write_ref(evl_stream *stream, const void *data, size_t len, evl_fn *release,
                                      void *arg);
 
-/* Sends len bytes (0: up to its end) of a regular file from offset on, behind what is queued, without copying
- * where the kernel can. Completes with the number of bytes; fewer than len if the file is shorter, and never
- * more than PTRDIFF_MAX, 2 GiB - 1 where a pointer has 32 bits. The file must stay open until then; what is
- * written meanwhile follows it. Cancelled, closed or timed out, what was sent stays sent. Errors: EVL_EBUSY,
- * EVL_EPIPE, EVL_EBADF, EVL_EINVAL, EVL_ENOMEM; completes with those of reading the file or of sending.
+/* Sends len bytes (0: up to its end) of a regular file from offset on, behind what is queued and in front of
+ * what is written later. The kernel does it without copying where it can. The file's position is not used.
+ *
+ * Completes with the number of bytes: fewer than len if the file is shorter. If reading the file fails it
+ * completes with that error; in both cases what was written behind the file follows.
+ *
+ * The file must stay open until the operation has completed; then it may be closed. An operation that is
+ * cancelled, closed or times out, or whose stream is closed, ends at once, but the file is still sent, from a
+ * duplicate of its fd: what follows it never takes its place. If that cannot be, because there is no fd left
+ * or the file is shorter by then, writing fails and closing the stream resets the connection. To stop sending
+ * use evl_stream_abort.
+ *
+ * Errors: those of all writes, except EVL_ENOBUFS: a file is not limited
+ *         EVL_EBUSY   op is active
+ *         EVL_EINVAL  file is no regular file, or offset is negative
+ *         EVL_EBADF   file is not open
  * @since 0.1 */
 EVL_API int32_t evl_stream_sendfile(evl_stream *stream, evl_op *op, evl_fd file, int64_t offset, size_t len);
 
-/* Moves everything that comes from one stream to another until its end, as far as the kernel can without
- * copying it through this process; one waits for the other. Completes with the number of bytes, all of them
- * handed over to `to`, whose end is not announced: that is evl_stream_write_eof. Meanwhile `from` is being
- * read; writing to `to` goes on working. Cancelled, closed or timed out, what was moved stays moved and
- * nothing is lost. Errors: those of reading `from` and of writing to `to`, and EVL_EINVAL (the same stream,
- * two loops); it completes with the error of either, EVL_ECLOSED when one is closed. @since 0.1 */
+/* Moves everything that comes from one stream to another, until the end of `from`. A little at a time is
+ * copied; where there is much, the kernel moves it without copying it through this process, if it can.
+ * Nothing is read from `from` before `to` has sent all it was given.
+ *
+ * Completes with the number of bytes when `from` has ended and all of them are sent or queued in `to`. The
+ * end itself is not passed on: call evl_stream_write_eof(to). Meanwhile `from` is being read (EVL_EBUSY for
+ * other reads), and writing to `to` goes on working. Cancelled, closed or timed out, what was moved stays
+ * moved and nothing is lost. Urgent bytes of TCP are not data and are left out.
+ *
+ * Errors: those of starting a read of `from` and of writing to `to`, and EVL_EINVAL (the same stream twice,
+ * or of two loops). Completes with the error of either, EVL_ECLOSED when one is closed. @since 0.1 */
 EVL_API int32_t evl_stream_splice(evl_stream *from, evl_op *op, evl_stream *to);
 
 /* Completes with 0 when writing may go on: at once while no more than the high mark is queued, else when it
@@ -135,7 +167,8 @@ EVL_API int32_t evl_stream_splice(evl_stream *from, evl_op *op, evl_stream *to);
  * Errors: EVL_EBUSY, EVL_EINVAL, EVL_ENOMEM. @since 0.1 */
 EVL_API int32_t evl_stream_drain(evl_stream *stream, evl_op *op);
 
-/* Completes with 0 when everything has been handed to the kernel. Likewise. @since 0.1 */
+/* Completes with 0 when everything written has been handed to the kernel, files included. Errors as
+ * evl_stream_drain. @since 0.1 */
 EVL_API int32_t evl_stream_flush(evl_stream *stream, evl_op *op);
 
 /* Marks and limit in bytes. high: above it evl_stream_drain waits (64 KiB); low: what it waits for (a quarter
@@ -144,7 +177,7 @@ EVL_API int32_t evl_stream_flush(evl_stream *stream, evl_op *op);
 #define EVL_AUTO UINT32_MAX
 EVL_API int32_t evl_stream_set_marks(evl_stream *stream, uint32_t high, uint32_t low, uint32_t hard);
 
-/* How many bytes are queued. @since 0.1 */
+/* How many bytes are queued: those of writes, without files and what a transport holds. @since 0.1 */
 EVL_API int64_t evl_stream_queued(const evl_stream *stream);
 
 /* --- ending ------------------------------------------------------------------------------------
@@ -152,15 +185,27 @@ EVL_API int64_t evl_stream_queued(const evl_stream *stream);
  * evl_close (handle.h) ends a stream for the caller: pending operations complete with EVL_ECLOSED, and the
  * loop sees to the rest. What is still to be done keeps evl_loop_run going. */
 
-/* The end of what is written: the other side sees end of file behind everything queued. A pipe or terminal
- * has no half: EVL_ENOTSUP. Calling it twice is no error. Also answers what the kernel or a transport did.
+/* Ends writing: behind everything queued the peer sees end of file. Reading goes on. This is
+ * shutdown(fd, SHUT_WR) behind the queue, what libuv calls uv_shutdown and asyncio write_eof.
+ *
+ * Returns 0; calling it twice is no error.
+ * Errors: EVL_ENOTSUP  a pipe or terminal, which has no half that could be ended
+ *         and what the kernel or the transport returned, if it was done at once
  * @since 0.1 */
 EVL_API int32_t evl_stream_write_eof(evl_stream *stream);
 
-/* The close that one can wait for: evl_stream_write_eof (if there is one), then what still comes in is
- * discarded; completes with 0 when the other end is through and everything is sent, or with what went wrong.
- * Give it a deadline. The handle is still to be closed, which then is done at once. Errors: EVL_EBUSY (a read
- * is pending, or data is pushed), EVL_EINVAL, EVL_ENOMEM. @since 0.1 */
+/* Ends the whole stream and waits for it: the close that one can wait for. NOT the shutdown of a half, and
+ * not uv_shutdown; for that, and to read an answer, use evl_stream_write_eof.
+ *
+ * It ends writing (as evl_stream_write_eof, where there is a half), and then DISCARDS what still comes in,
+ * also what was read and not taken; reads return EVL_EBUSY from now on. Completes with 0 when everything is
+ * sent and the peer has ended too, or with what went wrong. Of a pipe that is only written to, and of a
+ * terminal, it waits for the sending alone; of a pipe that is only read, for its writer's end. Give it a
+ * deadline: a peer may never end. The handle is still to be closed, which then is done at once.
+ *
+ * Errors: EVL_EBUSY   op is active, a read is pending, or data is pushed (evl_stream_pause first)
+ *         EVL_EINVAL, EVL_ENOMEM
+ * @since 0.1 */
 EVL_API int32_t evl_stream_shutdown(evl_stream *stream, evl_op *op);
 
 /* Closes and discards what was not sent; a TCP peer sees a reset. The handle is dead. NULL: 0. @since 0.1 */
@@ -182,7 +227,7 @@ typedef struct evl_stream_info {
     uint32_t struct_size;
     evl_fd fd;
     int32_t family;       /* AF_*, or 0: no socket */
-    int32_t error;        /* what went wrong so far, or 0 */
+    int32_t error;        /* with what reading failed, else writing, or 0 */
     uint64_t bytes_in;    /* read from the kernel */
     uint64_t bytes_out;   /* taken by the kernel */
     uint64_t queued;      /* to be sent */

@@ -339,6 +339,24 @@ TEST(StreamShutdown, OfAPipe) {
     EXPECT_EQ(shut.result, 0);
 }
 
+TEST(StreamShutdown, OfAPipesReadingEnd) {
+    World w;
+    Pipe pipe;
+    evl_stream *s = open(w, pipe.r);
+    Wait shut(w);
+    put(pipe.w, "discarded");
+    EXPECT_EQ(evl_stream_shutdown(s, shut.op), 0);
+    passes(w);
+    EXPECT_FALSE(shut.done()) << "its writer lives";
+    put(pipe.w, "discarded too");
+    passes(w);
+    pipe.w.close();
+    pump(w, [&] { return shut.done(); });
+    EXPECT_EQ(shut.result, 0);
+    EXPECT_EQ(evl_close(s), 0);
+    EXPECT_EQ(evl_loop_alive(w.loop), 0);
+}
+
 TEST(StreamShutdown, TheOtherEndResets) {
     World w;
     Link link(w);

@@ -101,12 +101,14 @@ TEST(StreamFile, ThatShrinksMeanwhile) {
     evl_stream_abort(link.s);
 }
 
-TEST(StreamFile, CancelledMidwayAndWhatFollowsGoesOn) {
+// What is written behind a file must not take its place: it is sent although nothing waits for it any more,
+// and although whoever sent it has closed it.
+TEST(StreamFile, CancelledMidwayItIsSentAllTheSame) {
     for (Kind kind : kinds) {
         for (int how = 0; how < 3; how++) {
             World w;
             Link link(w, kind);
-            std::string text(3000000, 'f');
+            std::string text = pattern(3000000);
             Fd file = file_of(text);
             Wait op(w);
             EXPECT_EQ(evl_stream_sendfile(link.s, op.op, file, 0, 0), 0);
@@ -122,11 +124,11 @@ TEST(StreamFile, CancelledMidwayAndWhatFollowsGoesOn) {
                 while (!op.done())
                     w.once();
             }
+            file.close();
             std::string seen;
             int n = 0;
             pump(w, [&] { return (seen += got(link.peer)).ends_with("END") || n++ > 100000; });
-            EXPECT_TRUE(seen.ends_with("END")) << "what was written behind it is sent, how=" << how;
-            EXPECT_LT(seen.size(), text.size());
+            EXPECT_TRUE(seen == text + "END") << "how=" << how << ", " << seen.size();
             const int64_t results[] = {EVL_ECANCELED, pending, EVL_ETIMEDOUT};
             EXPECT_EQ(op.result, results[how]);
             evl_stream_abort(link.s);
@@ -146,6 +148,72 @@ TEST(StreamFile, ClosedMidway) {
     EXPECT_EQ(op.result, EVL_ECLOSED);
     link.peer.close();
     EXPECT_EQ(w.run(), EVL_RUN_DONE);
+}
+
+TEST(StreamFile, AClosedStreamSendsIt) {
+    for (Kind kind : kinds) {
+        for (bool begun : {false, true}) {
+            World w;
+            Link link(w, kind);
+            std::string text = pattern(3000000);
+            Fd file = file_of(text);
+            Wait op(w);
+            write(link.s, "before;");
+            EXPECT_EQ(evl_stream_sendfile(link.s, op.op, file, 0, 0), 0);
+            write(link.s, ";behind");
+            passes(w, begun ? 6 : 0);
+            EXPECT_EQ(evl_close(link.s), 0);
+            passes(w);
+            EXPECT_EQ(op.result, EVL_ECLOSED);
+            file.close();
+            EXPECT_TRUE(slurp(w, link.peer, text.size() + 14) == "before;" + text + ";behind");
+            pump(w, [&] { return at_end(link.peer); });
+            EXPECT_EQ(errno, 0) << "a clean end";
+            link.peer.close();
+            EXPECT_EQ(w.run(), EVL_RUN_DONE);
+        }
+    }
+}
+
+// Where there is no fd for it, or it ends before, the peer must not see a clean end.
+TEST(StreamFile, OneThatCannotBeSentToItsEndIsAReset) {
+    for (int how = 0; how < 4; how++) {
+        World w;
+        Sys sys;
+        Link link(w);
+        Fd file = file_of(std::string(3000000, 'f'));
+        Wait op(w);
+        EXPECT_EQ(evl_stream_sendfile(link.s, op.op, file, 0, 0), 0);
+        write(link.s, "behind");
+        passes(w);
+        if (how < 2)
+            sys.fail(Call::dup_above, EMFILE);
+        if (how % 2 == 0) {
+            EXPECT_EQ(evl_close(link.s), 0);
+        } else {
+            EXPECT_EQ(evl_op_cancel(op.op), 1);
+            EXPECT_EQ(write(link.s, "more"), how < 2 ? int64_t{EVL_ECANCELED} : 4);
+        }
+        if (how >= 2) {
+            EXPECT_EQ(::ftruncate(file, 2000000), 0);
+        }
+        passes(w);
+        EXPECT_EQ(op.result, how % 2 == 0 ? EVL_ECLOSED : EVL_ECANCELED);
+        std::string seen;
+        int error = 0;
+        pump(w, [&] {
+            seen += got(link.peer);
+            error = errno;
+            bool over = how != 3 || write(link.s, "x") < 0;
+            if (over && how % 2 == 1 && link.s) {
+                EXPECT_EQ(evl_close(link.s), 0);
+                link.s = nullptr;
+            }
+            return over && error != EAGAIN;
+        });
+        EXPECT_EQ(error, ECONNRESET) << how;
+        EXPECT_EQ(seen.find_first_not_of('f'), std::string::npos) << "nothing follows a hole";
+    }
 }
 
 TEST(StreamFile, ByCopyWhereTheKernelCannot) {
@@ -233,7 +301,8 @@ struct Xor {
         x->aborted += abort;
         ::close(x->fd);
     }
-    static constexpr evl_transport table = {sizeof(evl_transport), read, write, want, shutdown, close};
+    static constexpr evl_transport table = {
+        sizeof(evl_transport), read, write, want, shutdown, close, nullptr};
 };
 
 std::string mask(std::string text) {

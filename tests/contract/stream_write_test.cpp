@@ -403,6 +403,69 @@ TEST(StreamWrite, APipeIsQueuedAndTellsOfItsReadersEnd) {
     EXPECT_EQ(evl_stream_write_eof(s), EVL_ENOTSUP) << "a pipe has no half";
 }
 
+// Its reader goes while the writer shuts down, which must not read.
+TEST(StreamWrite, APipesErrorIsThatOfWriting) {
+    World w;
+    Pipe pipe;
+    evl_stream *s = open(w, pipe.w);
+    Wait flush(w), shutdown(w);
+    EXPECT_EQ(write(s, pattern(1000000)), 1000000);
+    EXPECT_EQ(evl_stream_flush(s, flush.op), 0);
+    EXPECT_EQ(evl_stream_shutdown(s, shutdown.op), 0);
+    passes(w);
+    pipe.r.close();
+    pump(w, [&] { return flush.done() && shutdown.done(); });
+    EXPECT_EQ(flush.result, EVL_EPIPE);
+    EXPECT_EQ(shutdown.result, EVL_EPIPE);
+    EXPECT_EQ(write(s, "x"), EVL_EPIPE);
+    EXPECT_EQ(info(s).error, EVL_EPIPE);
+    EXPECT_EQ(evl_close(s), 0);
+}
+
+// Each direction has an error of its own.
+TEST(StreamWrite, AnErrorOfReadingIsNotOneOfWriting) {
+    World w;
+    Sys sys;
+    Link link(w, Kind::local);
+    Read r(w);
+    EXPECT_EQ(r.some(link.s), 0);
+    sys.fail(Call::recv, EIO);
+    link.say("x");
+    pump(w, [&] { return r.done(); });
+    EXPECT_EQ(r.result, EVL_EIO);
+    link.peer.close();
+    EXPECT_EQ(write(link.s, "x"), EVL_EPIPE);
+    EXPECT_EQ(write(link.s, "x"), EVL_EPIPE);
+    EXPECT_EQ(r.some(link.s), 0);
+    pump(w, [&] { return r.done(); });
+    EXPECT_EQ(r.result, EVL_EIO);
+    evl_stream_abort(link.s);
+}
+
+TEST(StreamWrite, AFullSocketSaysSoOnce) {
+    for (Kind kind : kinds) {
+        World w;
+        Link link(w, kind);
+        evl_sys_table real = evl_sys;
+        static evl_sys_table *table;
+        static int refused;
+        table = &real;
+        refused = 0;
+        evl_sys.sendmsg = [](int fd, const msghdr *msg, int flags) {
+            ssize_t n = table->sendmsg(fd, msg, flags);
+            refused += n < 0;
+            return n;
+        };
+        std::string text = pattern(4000000), back;
+        EXPECT_EQ(write(link.s, text), 4000000);
+        pump(w, [&] { return (back += got(link.peer)).size() == text.size(); });
+        evl_sys = real;
+        EXPECT_TRUE(back == text);
+        EXPECT_LE(refused, 1);
+        evl_stream_abort(link.s);
+    }
+}
+
 TEST(StreamWrite, NotOpenForIt) {
     World w;
     Pipe pipe;

@@ -226,9 +226,12 @@ ssize_t short_send(int fd, const void *buf, size_t len, int flags) {
     return err > 0 ? fail(err) : real.send(fd, buf, err ? 1 : len, flags);
 }
 
+// A socket takes less than it is given when it is full, and reports when it is not any more. Only where it is
+// asked every time can it be said to be full when it is not.
 ssize_t short_sendmsg(int fd, const msghdr *msg, int flags) {
     int err = due_if_true(Call::sendmsg, fd, POLLOUT);
-    if (err == 0)
+    pollfd row = {fd, POLLOUT, 0};
+    if (err == 0 || (err == EVL_FAULT_SHORT && shared().edges && ::poll(&row, 1, 0) == 1))
         return real.sendmsg(fd, msg, flags);
     return err > 0 ? fail(err) : real.send(fd, msg->msg_iov->iov_base, 1, flags);
 }
@@ -250,6 +253,11 @@ ssize_t short_splice(int from, int to, size_t len) {
     if (err == EAGAIN && shared().edges && ::poll(rows, 2, 0) == 2)
         err = 0;
     return err > 0 ? fail(err) : real.splice(from, to, err ? 1 : len);
+}
+
+ssize_t short_splice_out(int from, int to, size_t len) {
+    int err = due_if_true(Call::splice_out, to, POLLOUT);
+    return err > 0 ? fail(err) : real.splice_out(from, to, err ? 1 : len);
 }
 
 // Who watches a path may trust that nothing is there: it is told when something comes.
@@ -471,6 +479,7 @@ Injector::Injector() {
     evl_sys.write_pipe = short_write_pipe;
     evl_sys.sendfile = short_sendfile;
     evl_sys.splice = short_splice;
+    evl_sys.splice_out = short_splice_out;
     evl_sys.pread = short_pread;
     evl_sys.open_cloexec = true_open;
     evl_sys.wait_child = true_wait_child;
