@@ -1,6 +1,7 @@
 #!/bin/sh
-# setup.sh [demo] - installs what building and testing evloop needs on Debian or Ubuntu, with apt-get; "demo" is the
-# little that the examples need. Does nothing, and needs no network, when everything is there.
+# setup.sh [demo | docs] - installs what building and testing evloop needs on Debian or Ubuntu, with apt-get; "demo" is
+# the little that the examples need, "docs" what the manual needs besides. Does nothing, and needs no network, when
+# everything is there.
 set -eu
 
 missing=
@@ -29,7 +30,14 @@ if [ "${1:-all}" != demo ]; then
     wants valgrind valgrind
     [ -e /usr/include/gtest/gtest.h ] || missing="$missing libgtest-dev"
     [ -e /usr/include/gmock/gmock.h ] || missing="$missing libgmock-dev"
+    wants doxygen doxygen
     /usr/bin/python3 -c 'import pycparser' 2>/dev/null || missing="$missing python3-pycparser"
+fi
+if [ "${1:-all}" = docs ]; then
+    wants dot graphviz
+    wants sphinx-build python3-sphinx
+    /usr/bin/python3 -c 'import furo' 2>/dev/null || missing="$missing furo"
+    /usr/bin/python3 -c 'import myst_parser' 2>/dev/null || missing="$missing python3-myst-parser"
 fi
 
 if [ -n "$missing" ]; then

@@ -16,8 +16,8 @@ typedef struct evl_connect_options {
     int64_t stagger_ns; /* how long an address may take before the next is tried too; 250 ms */
     const void
         *local; /* where to connect from: a struct sockaddr; addresses of other families are left out */
-    uint32_t local_length;
-    int32_t errors_cap; /* rows of errors */
+    uint32_t local_length; /* of local, in bytes */
+    int32_t errors_cap;    /* rows of errors */
     int32_t *errors; /* what became of each address, in the order in which they were tried; 0: not tried, or
                         given up because another one was faster. Must stay until completion */
 } evl_connect_options;

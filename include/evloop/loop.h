@@ -46,8 +46,8 @@ typedef struct evl_options {
     int32_t clock;          /* EVL_CLOCK_* */
     uint32_t poll_interval; /* callbacks between two looks at the kernel while busy; 0: 64; 1: every pass */
     evl_realloc_fn *alloc;  /* NULL: malloc */
-    void *alloc_ctx;
-    const char *name; /* for dumps, copied, at most 31 bytes; NULL: none */
+    void *alloc_ctx;        /* the first argument of alloc */
+    const char *name;       /* for dumps, copied, at most 31 bytes; NULL: none */
 } evl_options;
 
 /* Makes a loop and stores it in *out. `options` may be NULL. EVLOOP_BACKEND is ignored in set-id programs and
@@ -151,8 +151,9 @@ EVL_API const char *evl_loop_backend(const evl_loop *loop);
  * Errors: EVL_ENOTSUP without EVL_CAP_LOOP_FD, EVL_EMFILE, EVL_ENFILE, EVL_ENOMEM. @since 0.1 */
 EVL_API evl_fd evl_loop_fd(evl_loop *loop);
 
+/* A descriptor that a host has to wait for in the loop's place: evl_loop_prepare, evl_loop_dispatch. */
 typedef struct evl_poll_row {
-    evl_fd fd;
+    evl_fd fd;         /* what to wait for */
     uint32_t wanted;   /* EVL_READ | EVL_WRITE | EVL_PRI */
     uint32_t reported; /* the host fills this in; EVL_ERR and EVL_HUP may be among it */
 } evl_poll_row;

@@ -12,7 +12,7 @@ extern "C" {
 typedef struct evl_metrics {
     uint32_t struct_size;
     uint32_t reserved;
-    uint64_t passes;
+    uint64_t passes;      /* iterations of the loop */
     uint64_t polls;       /* times the kernel was asked */
     uint64_t empty_polls; /* of these, found nothing */
     uint64_t events;      /* what the kernel reported */
@@ -41,7 +41,7 @@ typedef struct evl_blocker {
     uint64_t id;   /* of a handle; 0 for what is only counted */
     int32_t kind;  /* EVL_KIND_*, the kinds above EVL_KIND_HOOK included */
     int32_t count; /* 1 for a handle */
-    char name[32];
+    char name[32]; /* as evl_set_name gave it, or empty */
 } evl_blocker;
 
 /* Fills up to cap blockers and answers how many there are; 0 means close would succeed. @since 0.1 */

@@ -61,9 +61,9 @@ typedef struct evl_process_options {
     const char *cwd;         /* its current directory; NULL: the parent's */
     const evl_stdio *stdio;  /* its descriptors 0, 1, 2, ... */
     uint32_t stdio_count;    /* entries of stdio; of the first three, those missing are EVL_STDIO_NULL */
-    int32_t group;
-    uint32_t uid;
-    uint32_t gid;
+    int32_t group;           /* with EVL_PROCESS_GROUP */
+    uint32_t uid;            /* with EVL_PROCESS_UID */
+    uint32_t gid;            /* with EVL_PROCESS_GID */
 } evl_process_options;
 
 /* Starts a child: fn(arg, status) runs once, when it has ended.

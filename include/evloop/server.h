@@ -25,7 +25,7 @@ enum {
 /* Set struct_size before the call; 0 in a field is its default. */
 typedef struct evl_server_options {
     uint32_t struct_size;
-    uint32_t flags;
+    uint32_t flags;           /* EVL_SERVER_* */
     int32_t backlog;          /* 511 */
     uint32_t max_connections; /* no more than these are accepted at a time; 0: no limit */
     int32_t at_fd_limit;      /* EVL_ACCEPT_* */

@@ -17,8 +17,8 @@ extern "C" {
 
 /* Some bytes of the caller's; laid out as POSIX's struct iovec. */
 typedef struct evl_buf {
-    const void *data;
-    size_t len;
+    const void *data; /* may be NULL when len is 0 */
+    size_t len;       /* bytes */
 } evl_buf;
 
 /* evl_stream_open flags. */
@@ -171,10 +171,12 @@ EVL_API int32_t evl_stream_drain(evl_stream *stream, evl_op *op);
  * evl_stream_drain. @since 0.1 */
 EVL_API int32_t evl_stream_flush(evl_stream *stream, evl_op *op);
 
+/* In place of a number: the usual one. */
+#define EVL_AUTO UINT32_MAX
+
 /* Marks and limit in bytes. high: above it evl_stream_drain waits (64 KiB); low: what it waits for (a quarter
  * of high; EVL_AUTO: a quarter); hard: more is never queued, 0: no limit. Takes effect at once.
  * Errors: EVL_EINVAL (low above high), EVL_ENOMEM. @since 0.1 */
-#define EVL_AUTO UINT32_MAX
 EVL_API int32_t evl_stream_set_marks(evl_stream *stream, uint32_t high, uint32_t low, uint32_t hard);
 
 /* How many bytes are queued: those of writes, without files and what a transport holds. @since 0.1 */
@@ -225,7 +227,7 @@ EVL_API evl_fd evl_stream_detach(evl_stream *stream, void *buf, size_t cap, size
 /* Set struct_size before the call. */
 typedef struct evl_stream_info {
     uint32_t struct_size;
-    evl_fd fd;
+    evl_fd fd;            /* the stream's own */
     int32_t family;       /* AF_*, or 0: no socket */
     int32_t error;        /* with what reading failed, else writing, or 0 */
     uint64_t bytes_in;    /* read from the kernel */

@@ -12,6 +12,7 @@
 extern "C" {
 #endif
 
+/* A time that does not come. */
 #define EVL_NEVER INT64_MAX
 
 /* The loop's time: cached per poll inside run, and read afresh outside of it. @since 0.1 */

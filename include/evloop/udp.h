@@ -83,8 +83,8 @@ EVL_API int64_t evl_udp_send(evl_udp *udp, const void *data, size_t len, const v
 
 /* A datagram to send: evl_udp_send_many. */
 typedef struct evl_udp_out {
-    const void *data;
-    size_t len;
+    const void *data;    /* borrowed until the call returns */
+    size_t len;          /* bytes */
     const void *address; /* NULL: the connected address */
     uint32_t length;     /* of the address */
     uint32_t reserved;   /* 0 */
@@ -145,8 +145,8 @@ EVL_API int64_t evl_udp_try_receive(evl_udp *udp, void *buf, size_t cap, void *a
 
 /* Room for a datagram: evl_udp_try_receive_many. */
 typedef struct evl_udp_in {
-    void *data;
-    size_t cap;
+    void *data;      /* where it is stored */
+    size_t cap;      /* bytes of room */
     void *address;   /* room of EVL_ADDRESS_SIZE bytes, or NULL */
     uint32_t length; /* written: length of the address */
     int32_t result;  /* written: length of the datagram, or EVL_EMSGSIZE */

@@ -41,4 +41,5 @@ def main(compiler):
     print(f"{count} examples compile")
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""reference.py <directory> [--html]: runs Doxygen over the public headers of C and C++; its XML, and HTML if wanted,
+are in the directory then. Fails with Doxygen's warnings: a public symbol without a comment is one."""
+import pathlib
+import re
+import subprocess
+import sys
+
+import headers
+
+ROOT = headers.ROOT
+UNDOCUMENTED = re.compile(r"(\S+):\d+: warning: (?:Member|Compound) ([^\s(\[]+).*?(?: of (?:class|struct|namespace) (\S+))? is not documented\.$")
+# What Doxygen 1.9 does not follow: members of templates that are defined outside of their class, and what is in the inner
+# namespace.
+UNABLE = re.compile(r"detail::|matching class member found|Internal inconsistency|Possible candidates|^  |'.*kind_of'")
+
+
+def build(directory, html=False):
+    """Doxygen's warnings, each naming the header that it is about."""
+    out = pathlib.Path(directory).resolve()
+    copies = out / "headers"
+    for folder, pattern in ("include", "*.h"), ("cpp", "*.hpp"):
+        for header in sorted((ROOT / folder).rglob(pattern)):
+            copy = copies / folder / header.relative_to(ROOT / folder)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            text = headers.convert(header.read_text(), header.name)
+            if not copy.exists() or copy.read_text() != text:
+                copy.write_text(text)
+    values = {"VERSION": (ROOT / "VERSION").read_text().strip(), "OUTPUT": str(out), "HEADERS": str(copies),
+              "HTML": "YES" if html else "NO"}
+    config = (ROOT / "docs" / "Doxyfile.in").read_text()
+    for name, value in values.items():
+        config = config.replace(f"@{name}@", value)
+    (out / "Doxyfile").write_text(config)
+    subprocess.run(["doxygen", out / "Doxyfile"], check=True, stdout=subprocess.DEVNULL)
+    text = (out / "warnings").read_text().replace(f"{copies}/", "")
+    return against_list([line for line in sorted(set(text.splitlines())) if line and not UNABLE.search(line)])
+
+
+def against_list(warnings):
+    """The warnings without those of symbols that docs/undocumented.txt lists: members of the C++ layer from before there
+    was a reference. The list only gets shorter; reference.py --list writes it anew."""
+    listed = set((ROOT / "docs" / "undocumented.txt").read_text().splitlines())
+    out = []
+    for line in warnings:
+        symbol = UNDOCUMENTED.match(line)
+        key = f"{symbol[1]} {symbol[3].split('::', 1)[-1] + '::' if symbol[3] else ''}{symbol[2]}" if symbol else None
+        if key not in listed:
+            out.append(f"{line} [{key}]" if key else line)
+    return out
+
+
+if __name__ == "__main__":
+    if "--list" in sys.argv:
+        (ROOT / "docs" / "undocumented.txt").write_text("")
+    warnings = build(sys.argv[1], "--html" in sys.argv)
+    if "--list" in sys.argv:
+        keys = {re.sub(r".*\[(.*)\]$", r"\1", line) for line in warnings if line.endswith("]")}
+        (ROOT / "docs" / "undocumented.txt").write_text("".join(f"{key}\n" for key in sorted(keys)))
+        sys.exit(0)
+    sys.exit("\n".join(warnings) if warnings else 0)

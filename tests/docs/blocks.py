@@ -1,0 +1,50 @@
+"""blocks.py <C compiler> <C++ compiler>: every ```c and ```cpp block of the README and the pages compiles. What programs.py
+runs is left to it; a block behind the line <!-- fragment --> is not compiled. One without an #include is the inside of a
+function, in C behind prelude.h and in C++ of a coroutine. What a block takes as given stands before it in a comment:
+<!-- given: code -->."""
+import pathlib
+import re
+import subprocess
+import sys
+
+import examples
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BLOCK = re.compile(r"(?:<!-- (program: \w+|fragment|given:(?:(?!-->).)*?)\s*-->\n)?```(c|cpp)\n(.*?)```", re.DOTALL)
+FLAGS = {"c": ["-x", "c", "-std=gnu11"], "cpp": ["-x", "c++", "-std=c++20"]}
+
+
+def pages():
+    yield from (ROOT / name for name in ("README.md", "CONTRIBUTING.md", "examples/README.md", "bench/README.md"))
+    yield from sorted((ROOT / "docs").rglob("*.md"))
+
+
+def source(language, code):
+    if "#include" in code:
+        return code
+    if language == "c":
+        return examples.source(code)
+    return f"#include <evloop.hpp>\n#include <string>\nusing namespace std::chrono_literals;\nevloop::task<> example() {{\n{code}\nco_return;\n}}"
+
+
+def main(cc, cxx):
+    count, failed = 0, 0
+    for page in pages():
+        text = page.read_text()
+        for block in BLOCK.finditer(text):
+            given = (block[1] or "").removeprefix("given:")
+            if block[1] and given == block[1]:
+                continue
+            count += 1
+            command = [{"c": cc, "cpp": cxx}[block[2]], *FLAGS[block[2]], "-Wall", "-Wextra", "-Werror", "-Wno-unused",
+                       "-fsyntax-only", f"-I{ROOT}/include", f"-I{ROOT}/cpp", f"-I{examples.HERE}", "-"]
+            done = subprocess.run(command, input=source(block[2], given + block[3]), text=True, capture_output=True)
+            if done.returncode != 0:
+                failed += 1
+                line = text.count("\n", 0, block.start(3)) + 1
+                print(f"{page.relative_to(ROOT)}:{line}: does not compile\n{done.stderr}")
+    print(f"{count - failed} of {count} blocks compile")
+    sys.exit(failed != 0)
+
+
+main(*sys.argv[1:])
