@@ -303,6 +303,13 @@ static void take_result(evl_loop *loop, const evl_post_item *item) {
     evl_future_unref(future);
 }
 
+static void take_value(evl_loop *loop, const evl_post_item *item) {
+    evl_future *future = item->arg;
+    (void)loop;
+    (void)evl_future_resolve(future, item->number);
+    evl_future_unref(future);
+}
+
 static void take_pointer(evl_loop *loop, const evl_post_item *item) {
     evl_future *future = item->arg;
     if (evl_future_resolve_owned(future, item->pointer, item->drop) != 0)
@@ -320,6 +327,10 @@ static int32_t post(evl_future *future, evl_post_item item) {
 
 int32_t evl_future_post(evl_future *future, int64_t result) {
     return future ? post(future, (evl_post_item){.act = take_result, .number = result}) : EVL_EINVAL;
+}
+
+int32_t evl_future_post_value(evl_future *future, int64_t value) {
+    return future ? post(future, (evl_post_item){.act = take_value, .number = value}) : EVL_EINVAL;
 }
 
 int32_t evl_future_post_owned(evl_future *future, void *value, evl_fn *drop) {

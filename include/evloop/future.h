@@ -89,6 +89,11 @@ EVL_API int32_t evl_future_cancel(evl_future *future);
  * @thread any. @since 0.1 */
 EVL_API int32_t evl_future_post(evl_future *future, int64_t result);
 
+/* As evl_future_post, with a number that is never an error, whatever its sign, as evl_future_resolve takes
+ * it. Errors: those of evl_future_post.
+ * @thread any. @since 0.1 */
+EVL_API int32_t evl_future_post_value(evl_future *future, int64_t value);
+
 /* As evl_future_post, with a pointer as evl_future_resolve_owned takes it. If the future is done by then,
  * or the loop destroyed, drop(value) runs. On an error the value is still the caller's. Errors: those of
  * evl_future_post.

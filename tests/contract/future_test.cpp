@@ -62,6 +62,7 @@ TEST(Future, BadInput) {
     EXPECT_EQ(evl_future_fail(f, 5), EVL_EINVAL);
     EXPECT_EQ(evl_future_cancel(nullptr), EVL_EINVAL);
     EXPECT_EQ(evl_future_post(nullptr, 0), EVL_EINVAL);
+    EXPECT_EQ(evl_future_post_value(nullptr, 0), EVL_EINVAL);
     EXPECT_EQ(evl_future_post_owned(nullptr, nullptr, nullptr), EVL_EINVAL);
     EXPECT_EQ(evl_future_state(nullptr), EVL_EINVAL);
     EXPECT_EQ(evl_future_value(nullptr, nullptr), EVL_EINVAL);
@@ -672,6 +673,21 @@ TEST(Future, CombinatorsWithoutMemoryChangeNothing) {
 }
 
 // --- threads -----------------------------------------------------------------------------------------------
+
+TEST(Future, APostedNumberIsNoErrorWhateverItsSign) {
+    for (const int64_t number :
+         {int64_t(EVL_ECANCELED), int64_t(EVL_EIO), int64_t(0), INT64_MIN, INT64_MAX}) {
+        World w{{.clock = EVL_CLOCK_REAL}};
+        evl_future *f = make(w);
+        std::thread([&] { EXPECT_EQ(evl_future_post_value(f, number), 0); }).join();
+        for (int pass = 0; pass < 3; pass++)
+            w.nowait();
+        int64_t value = 1;
+        EXPECT_EQ(evl_future_value(f, &value), 0);
+        EXPECT_EQ(value, number);
+        evl_future_unref(f);
+    }
+}
 
 TEST(Future, PostedFromThreads) {
     World w{{.clock = EVL_CLOCK_REAL}};
