@@ -158,7 +158,7 @@ static const evl_op_type getting = {.name = "queue get",
                                     .deliver = deliver_get,
                                     .refuse = refuse_get,
                                     .counted = true};
-static const evl_op_type putting = {.name = "queue put", .leave = leave_put};
+static const evl_op_type putting = {.name = "queue put", .leave = leave_put, .stands = true};
 static const evl_op_type joining = {.name = "queue join", .leave = leave_join};
 
 static int enter(const evl_queue *q) { return q ? evl_enter(q->getters.loop) : EVL_EINVAL; }

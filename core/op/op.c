@@ -251,6 +251,7 @@ int32_t evl_op_cancel(evl_op *op) {
 }
 
 void evl_op_forget(evl_operation *self) {
+    bool stands = self->state == EVL_OP_READY && self->type->stands;
     if (self->state == EVL_OP_PENDING) {
         leave(self);
         evl_list_remove(&self->peers);
@@ -264,7 +265,8 @@ void evl_op_forget(evl_operation *self) {
         drop_timer(self);
         told(self);
     }
-    self->node.u.result = EVL_ECANCELED;
+    if (!stands)
+        self->node.u.result = EVL_ECANCELED;
     deactivate(self);
     if (self->flags & EVL_OP_IN_FUTURE)
         evl_future_op_forgotten(self);

@@ -32,6 +32,10 @@ typedef struct evl_op_type {
     /* A thread of the process works on it, and does not in a forked child. */
     bool threaded;
 
+    /* What it did when it became ready stays done, also when it is closed before that is told: its result
+     * stands. Else a closed one has EVL_ECANCELED. */
+    bool stands;
+
     /* The operation's `until` is a time at which it completes with 0. */
     bool timed;
 } evl_op_type;

@@ -67,8 +67,9 @@ EVL_API int32_t evl_op_close(evl_op *op);
 /* Returns 1 from the start of an operation until its completion is delivered, else 0. @since 0.1 */
 EVL_API int32_t evl_op_active(const evl_op *op);
 
-/* Returns the result of the last completion; EVL_EAGAIN while the operation is active or was never
- * started. @since 0.1 */
+/* Returns the result of the last completion; EVL_EAGAIN while the operation is active or was never started.
+ * After evl_op_close EVL_ECANCELED, unless what was queued cannot be given back (see evl_queue_put).
+ * @since 0.1 */
 EVL_API int64_t evl_op_result(const evl_op *op);
 
 /* Returns sizeof(evl_op) of the library, for bindings to check. @thread any. @since 0.1 */

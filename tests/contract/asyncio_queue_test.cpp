@@ -184,4 +184,42 @@ TEST(Asyncio, Asyncio_111_LastInFirstOutAndSmallestPriorityFirst) {
         EXPECT_EQ(try_get(priority), number);
 }
 
+// Whose an item is, when the operation that put it ends in silence.
+TEST(Queue, TheResultOfAPutThatIsClosedSaysWhetherItsItemIsIn) {
+    World w;
+    Queue queue(w, 1);
+    try_put(queue, 1);
+    evl_op *in = puts(w, queue, 2);
+    evl_op *waits = puts(w, queue, 3);
+    EXPECT_EQ(evl_op_result(in), EVL_EAGAIN);
+    EXPECT_EQ(try_get(queue), 1); // lets 2 in
+    EXPECT_EQ(evl_op_close(in), 0);
+    EXPECT_EQ(evl_op_close(waits), 0);
+    EXPECT_EQ(evl_op_result(in), 0);
+    EXPECT_EQ(evl_op_result(waits), EVL_ECANCELED);
+    EXPECT_EQ(try_get(queue), 2);
+    EXPECT_EQ(try_get(queue), EVL_EAGAIN);
+    EXPECT_EQ(ran(w), "");
+}
+
+TEST(Queue, TheResultOfAPutTellsAlsoAfterTheLoopAndAfterTheQueue) {
+    World w;
+    static int dropped;
+    dropped = 0;
+    auto queue = std::make_unique<Queue>(w, 1, EVL_QUEUE_FIFO, [](void *) { dropped++; });
+    auto freed = std::make_unique<Queue>(w, 1);
+    try_put(*queue, 1);
+    try_put(*freed, 1);
+    evl_op *in = puts(w, *queue, 2), *waits = puts(w, *queue, 3), *refused = puts(w, *freed, 4);
+    EXPECT_EQ(try_get(*queue), 1);
+    freed.reset();
+    w.destroy();
+    EXPECT_EQ(evl_op_result(in), 0);
+    EXPECT_EQ(evl_op_result(waits), EVL_ECANCELED);
+    EXPECT_EQ(evl_op_result(refused), EVL_ECLOSED);
+    EXPECT_EQ(dropped, 0);
+    queue.reset();
+    EXPECT_EQ(dropped, 1); // the one that was in
+}
+
 } // namespace
