@@ -79,6 +79,7 @@
 #include "evloop/io.h"
 #include "evloop/loop.h"
 #include "evloop/metrics.h"
+#include "evloop/modules.h"
 #include "evloop/names.h"
 #include "evloop/op.h"
 #include "evloop/path.h"
