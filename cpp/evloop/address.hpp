@@ -114,7 +114,7 @@ class addresses {
     addresses() noexcept = default;
     explicit addresses(evl_addresses *list) noexcept : c_(list) {}
     addresses(addresses &&other) noexcept : c_(std::exchange(other.c_, nullptr)) {}
-    addresses &operator=(addresses &&other) noexcept {
+    addresses &operator=(addresses other) noexcept {
         std::swap(c_, other.c_);
         return *this;
     }

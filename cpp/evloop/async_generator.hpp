@@ -168,6 +168,7 @@ class [[nodiscard]] async_generator {
 
 template <class T>
 async_generator<T> detail::async_generator_promise<T>::get_return_object() noexcept {
+    static_assert(fits_frame<T>, EVLOOP_ALIGNED_TOO_STRICTLY);
     this->self = std::coroutine_handle<async_generator_promise>::from_promise(*this);
     return async_generator<T>(this);
 }

@@ -20,17 +20,28 @@ concept piece = requires(R &r) {
     std::size(r);
 } && std::is_trivially_copyable_v<item_of<R>>;
 
+template <class R>
+constexpr bool text_in_quotes = false;
+template <std::size_t N>
+constexpr bool text_in_quotes<const char (&)[N]> = true;
+
 } // namespace detail
 
-// Bytes to be read from: a string, an array, a span, a vector; of text in quotes without its final 0. A view.
+// Bytes to be read from: a string, an array, a span, a vector. A view. An array is as long as it is: a buffer
+// of chars with text in it is not cut at its 0, which a pointer to it, or a std::string_view, is. Of text in
+// quotes, and of any array of const char that ends with a 0, this last 0 does not count.
 class bytes {
   public:
-    bytes(const char *text) noexcept : bytes(text, std::char_traits<char>::length(text)) {}
+    template <class Text>
+        requires(std::is_pointer_v<std::remove_cvref_t<Text>> && std::is_convertible_v<Text, const char *>)
+    bytes(Text &&text) noexcept : bytes(text, std::char_traits<char>::length(text)) {}
+    template <std::size_t N>
+    bytes(const char (&text)[N]) noexcept : bytes(text, text[N - 1] == 0 ? N - 1 : N) {}
     bytes(const void *data, std::size_t size) noexcept : data_(data), size_(size) {}
     template <detail::piece R>
-        requires(!std::is_array_v<R>)
-    bytes(const R &range) noexcept
-        : data_(std::data(range)), size_(std::size(range) * sizeof(detail::item_of<const R>)) {}
+        requires(!detail::text_in_quotes<R>)
+    bytes(R &&range) noexcept
+        : data_(std::data(range)), size_(std::size(range) * sizeof(detail::item_of<R>)) {}
 
     const void *data() const noexcept { return data_; }
     std::size_t size() const noexcept { return size_; }

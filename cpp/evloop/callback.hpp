@@ -34,6 +34,7 @@ void invoke_with(F &fn, std::int64_t result) {
 // A function object that is too large, or cannot be moved without fail.
 template <class F>
 struct boxed {
+    explicit boxed(std::unique_ptr<F> &&copy) noexcept : fn(std::move(copy)) {}
     std::unique_ptr<F> fn;
     void operator()(std::int64_t result) { invoke_with(*fn, result); }
 };
@@ -45,30 +46,44 @@ class callback {
     static constexpr bool fits =
         sizeof(F) <= room && alignof(F) <= alignof(void *) && std::is_nothrow_move_constructible_v<F>;
 
+    // Empty: it must not be called.
     callback() noexcept = default;
 
-    // Empty when there is no memory for a large one.
-    template <class F>
-        requires(!std::is_same_v<std::decay_t<F>, callback> && callable<F>)
-    explicit callback(F &&fn) {
+    // Errors: EVL_ENOMEM, for a large function.
+    template <callable F>
+    static result<callback> make(F &&fn) {
         using G = std::decay_t<F>;
+        callback made;
         if constexpr (fits<G>) {
-            new (&room_) G(std::forward<F>(fn));
-            verbs_ = &verbs_of<G>;
-        } else if (auto *copy = new (std::nothrow) G(std::forward<F>(fn))) {
-            new (&room_) boxed<G>{std::unique_ptr<G>(copy)};
-            verbs_ = &verbs_of<boxed<G>>;
+            made.emplace<G>(std::forward<F>(fn));
+        } else {
+            std::unique_ptr<G> copy(new (std::nothrow) G(std::forward<F>(fn)));
+            if (!copy)
+                return fail(EVL_ENOMEM);
+            made.emplace<boxed<G>>(std::move(copy));
         }
+        return made;
     }
     callback(callback &&other) noexcept { take(other); }
+    // The old function dies last: this callback, and what contains it, may be destroyed with its captures.
     callback &operator=(callback &&other) noexcept {
-        if (this != &other) {
-            clear();
-            take(other);
-        }
+        callback fresh(std::move(other)), old(std::move(*this));
+        take(fresh);
         return *this;
     }
-    ~callback() { clear(); }
+    ~callback() {
+        if (verbs_ && verbs_->end)
+            verbs_->end(&room_);
+    }
+
+    // Moves another one here. This one is empty.
+    void take(callback &other) noexcept {
+        verbs_ = std::exchange(other.verbs_, nullptr);
+        if (verbs_ && verbs_->move)
+            verbs_->move(&room_, &other.room_);
+        else
+            std::memcpy(&room_, &other.room_, room);
+    }
 
     explicit operator bool() const noexcept { return verbs_ != nullptr; }
     void operator()(std::int64_t result) { verbs_->call(&room_, result); }
@@ -98,18 +113,11 @@ class callback {
     static constexpr verbs verbs_of = {call<F>, std::is_trivially_copyable_v<F> ? nullptr : move<F>,
                                        std::is_trivially_destructible_v<F> ? nullptr : end<F>};
 
-    void take(callback &other) noexcept {
-        verbs_ = std::exchange(other.verbs_, nullptr);
-        if (verbs_ && verbs_->move)
-            verbs_->move(&room_, &other.room_);
-        else
-            std::memcpy(&room_, &other.room_, room);
+    template <class F, class... Args>
+    void emplace(Args &&...args) {
+        new (&room_) F(std::forward<Args>(args)...);
+        verbs_ = &verbs_of<F>;
     }
-    void clear() noexcept {
-        if (const verbs *old = std::exchange(verbs_, nullptr); old && old->end)
-            old->end(&room_);
-    }
-
     alignas(void *) std::byte room_[room] = {};
     const verbs *verbs_ = nullptr;
 };
@@ -120,25 +128,13 @@ class target {
   public:
     target() noexcept = default;
     target(evl_loop *loop, callback &&fn) noexcept : loop_(loop), fn_(std::move(fn)) {}
-    target(target &&other) noexcept { *this = std::move(other); }
-#if defined(__GNUC__) && !defined(__clang__)
-#    pragma GCC diagnostic push
-#    pragma GCC diagnostic ignored "-Wdangling-pointer"
-#endif
+    target(target &&other) noexcept { take(other); }
+    // What it had dies last, as with callback.
     target &operator=(target &&other) noexcept {
-        if (this == &other)
-            return *this;
-        forget();
-        loop_ = std::exchange(other.loop_, nullptr);
-        fn_ = std::move(other.fn_);
-        running_ = std::exchange(other.running_, nullptr);
-        if (running_)
-            running_->self = this; // GCC 12 takes it for a pointer that is left behind: ~target forgets it
+        target fresh(std::move(other)), old(std::move(*this));
+        take(fresh);
         return *this;
     }
-#if defined(__GNUC__) && !defined(__clang__)
-#    pragma GCC diagnostic pop
-#endif
     ~target() { forget(); }
 
     // The two functions that go with the address.
@@ -165,6 +161,22 @@ class target {
         target *self; // where the object is now; NULL: it is no more
     };
 
+    // This one has nothing.
+#if defined(__GNUC__) && !defined(__clang__)
+#    pragma GCC diagnostic push
+#    pragma GCC diagnostic ignored "-Wdangling-pointer"
+#endif
+    void take(target &other) noexcept {
+        loop_ = std::exchange(other.loop_, nullptr);
+        fn_.take(other.fn_);
+        running_ = std::exchange(other.running_, nullptr);
+        if (running_)
+            running_->self = this; // GCC 12 takes it for a pointer that is left behind: ~target forgets it
+    }
+#if defined(__GNUC__) && !defined(__clang__)
+#    pragma GCC diagnostic pop
+#endif
+
     void run(std::int64_t result) noexcept {
         running now{this};
         running_ = &now;
@@ -172,7 +184,7 @@ class target {
         callback fn = std::move(fn_);
         guarded(loop, [&] { fn(result); });
         if (now.self) {
-            now.self->fn_ = std::move(fn);
+            now.self->fn_.take(fn);
             now.self->running_ = nullptr;
         }
     }

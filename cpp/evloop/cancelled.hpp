@@ -11,7 +11,7 @@ namespace evloop::inline EVLOOP_CPP_ABI {
 
 // Thrown by the await at which a task is cancelled. Not a std::exception, so that who handles errors does not
 // take it for one; who catches it to clean up throws it on.
-struct cancelled {};
+struct [[gnu::visibility("default")]] cancelled {};
 
 namespace detail {
 

@@ -49,8 +49,17 @@ inline constinit error_category_holder the_error_category;
 
 } // namespace detail
 
-// The category of every error of evloop; message() is evl_strerror.
-inline const std::error_category &error_category() noexcept { return detail::the_error_category.category; }
+// The category of every error of evloop, the same one in all modules of the process; message() is
+// evl_strerror.
+inline const std::error_category &error_category() noexcept {
+    struct withdraws { // when this module is unloaded
+        ~withdraws() { evl_modules_withdraw(detail::category_slot, &detail::the_error_category); }
+    };
+    static const withdraws at_end{};
+    static_cast<void>(at_end);
+    const void *first = evl_modules_share(detail::category_slot, &detail::the_error_category);
+    return static_cast<const detail::error_category_holder *>(first)->category;
+}
 
 // A C code, which is negative, as std::error_code; 0 and above is no error.
 inline std::error_code make_error_code(std::int32_t code) noexcept {
@@ -107,7 +116,7 @@ inline detail::failure fail(std::int32_t code) noexcept { return {code}; }
 // A value, or the code of the error in its place.
 template <class T>
 class [[nodiscard]] result {
-    static_assert(std::is_object_v<T>, "a result holds an object, or void");
+    static_assert(std::is_object_v<T>, "a result holds an object, a reference to one, or void");
 
   public:
     using value_type = T;
@@ -180,6 +189,38 @@ class [[nodiscard]] result {
         T value_;
     };
     std::int32_t code_;
+};
+
+// A reference, where that is what an await gives.
+template <class T>
+class [[nodiscard]] result<T &> {
+  public:
+    using value_type = T &;
+
+    result(detail::failure error) noexcept : code_(error.code) {}
+    result(std::in_place_t, T &value) noexcept : value_(std::addressof(value)) {}
+
+    bool has_value() const noexcept { return code_ >= 0; }
+    explicit operator bool() const noexcept { return has_value(); }
+    std::int32_t code() const noexcept { return code_; }
+    std::error_code error() const noexcept { return make_error_code(code_); }
+
+    T &operator*() const noexcept { return *value_; }
+    T *operator->() const noexcept { return value_; }
+#if EVLOOP_EXCEPTIONS
+    T &value() const {
+        check(code_);
+        return *value_;
+    }
+#endif
+    template <class U>
+    std::remove_cv_t<T> value_or(U &&other) const {
+        return has_value() ? *value_ : static_cast<std::remove_cv_t<T>>(std::forward<U>(other));
+    }
+
+  private:
+    T *value_ = nullptr;
+    std::int32_t code_ = 0;
 };
 
 template <>

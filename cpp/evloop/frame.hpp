@@ -3,6 +3,11 @@
 // A frame goes back to the lists of the thread that frees it, whichever made it, so that frames may be made
 // before there is a loop and freed after it, on any thread. A list keeps 256 KiB; the rest goes back to the
 // system, and everything when the thread ends or trims.
+//
+// Frames are aligned as operator new aligns. No compiler asks for more, whatever a coroutine has in its frame
+// (GCC bug 104177; Clang without -fcoro-aligned-allocation), so that a type that needs more, __m256 or what
+// is alignas(64), must not be a variable, a parameter or a temporary of a coroutine: let it lie on the heap.
+// What of this can be seen at compile time does not build.
 #pragma once
 
 #include "config.hpp"
@@ -11,6 +16,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <new>
 #include <utility>
 
@@ -117,19 +123,54 @@ inline bool frames_open() noexcept {
     poison(memory, rounded);
 }
 
+// Whether T may lie in the frame of a coroutine.
+template <class T>
+constexpr bool fits_frame = alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+template <class T>
+constexpr bool fits_frame<T &> = true;
+template <>
+inline constexpr bool fits_frame<void> = true;
+#define EVLOOP_ALIGNED_TOO_STRICTLY                                                                          \
+    "coroutine frames are not aligned that strictly: let it lie on the heap, and give a pointer to it"
+
+// Memory for a T, which need not fit a frame: from the lists where it does. NULL: out of memory.
+template <class T>
+void *object_new() noexcept {
+    if constexpr (fits_frame<T>)
+        return frame_new(sizeof(T));
+    else
+        return ::operator new(sizeof(T), std::align_val_t(alignof(T)), std::nothrow);
+}
+template <class T>
+void object_delete(void *memory) noexcept {
+    if constexpr (fits_frame<T>)
+        frame_delete(memory, sizeof(T));
+    else
+        ::operator delete(memory, std::align_val_t(alignof(T)));
+}
+
 // A T there, made by construct(memory), which may throw. NULL: out of memory.
 template <class T, class Construct>
-T *frame_make(Construct construct) {
+T *object_make(Construct construct) {
     struct place {
         void *memory;
         ~place() {
             if (memory)
-                frame_delete(memory, sizeof(T));
+                object_delete<T>(memory);
         }
-    } at{frame_new(sizeof(T))};
+    } at{object_new<T>()};
     if (at.memory)
         construct(at.memory);
     return static_cast<T *>(std::exchange(at.memory, nullptr));
+}
+
+// Destroys what object_make has made. NULL: nothing.
+template <class T>
+void object_end(T *object) noexcept {
+    if (!object)
+        return;
+    std::destroy_at(object);
+    object_delete<T>(object);
 }
 
 // Suspends a coroutine before its first step.

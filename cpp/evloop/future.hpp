@@ -5,7 +5,8 @@
 //     const std::string &text = co_await reply;        any number may wait
 //
 // A number is kept in the future itself, anything else in a block of its own. wait_future awaits any future
-// of C.
+// of C. A future is awaited on its own loop: a task of another one gets EVL_EINVAL, and evl_future_across
+// makes a future for it.
 #pragma once
 
 #include "await.hpp"
@@ -20,7 +21,9 @@ class future_wait : public op_awaitable<Self, T> {
     static constexpr const char *name = "future";
     explicit future_wait(evl_future *future) noexcept : future_(future) {}
 
-    std::int32_t start(evl_loop *, evl_op *op) noexcept { return evl_future_wait(future_, op); }
+    std::int32_t start(evl_loop *loop, evl_op *op) noexcept {
+        return evl_future_loop(future_) == loop ? evl_future_wait(future_, op) : EVL_EINVAL;
+    }
     std::int64_t settle(std::int64_t) noexcept { return evl_future_value(future_, nullptr); }
     bool cancel() noexcept { return evl_future_cancel(future_) == 1; }
 
@@ -92,14 +95,15 @@ class future {
     // The same from any thread. @thread any
     template <class... Args>
     std::int32_t post(Args &&...args) {
-        return give(evl_future_post, evl_future_post_owned, std::forward<Args>(args)...);
+        return give(evl_future_post_value, evl_future_post_owned, std::forward<Args>(args)...);
     }
     std::int32_t fail(std::int32_t code) noexcept { return evl_future_fail(future_, code); }
     bool cancel() noexcept { return evl_future_cancel(future_) == 1; }
     bool done() const noexcept { return evl_future_state(future_) != EVL_FUTURE_PENDING; }
     evl_future *c() const noexcept { return future_; }
 
-    // Numbers by value, objects as a reference that lives as long as the future.
+    // Numbers by value, objects as a reference that lives as long as the future; as_result gives a
+    // result<const T &>.
     auto operator co_await() const noexcept {
         if constexpr (std::is_void_v<T>)
             return detail::done_wait(future_);
@@ -129,18 +133,16 @@ class future {
             const T value(std::forward<Args>(args)...);
             return number(future_, static_cast<std::int64_t>(value));
         } else {
-            T *value = detail::frame_make<T>([&](void *at) { ::new (at) T(std::forward<Args>(args)...); });
+            T *value = detail::object_make<T>([&](void *at) { ::new (at) T(std::forward<Args>(args)...); });
             const std::int32_t rc = value ? owned(future_, value, drop) : EVL_ENOMEM;
-            if (rc < 0 && value)
-                drop(value);
+            if (rc < 0)
+                detail::object_end(value);
             return rc;
         }
     }
     static void drop(void *value) noexcept {
-        if constexpr (!std::is_void_v<T>) {
-            std::destroy_at(static_cast<T *>(value));
-            detail::frame_delete(value, sizeof(T));
-        }
+        if constexpr (!std::is_void_v<T>)
+            detail::object_end(static_cast<T *>(value));
     }
 
     evl_future *future_ = nullptr;

@@ -196,6 +196,7 @@ class generator_promise final : public generator_frame<T, Send>, public generato
     using typename frame::value;
 
     generator<T, Send, Return> get_return_object() noexcept {
+        static_assert(fits_frame<T> && fits_frame<Send> && fits_frame<Return>, EVLOOP_ALIGNED_TOO_STRICTLY);
         this->self_ = std::coroutine_handle<generator_promise>::from_promise(*this);
         return generator<T, Send, Return>(this);
     }

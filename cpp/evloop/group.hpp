@@ -72,7 +72,7 @@ class task_group {
     template <class F>
     friend detail::attempt<detail::body_result_t<F>> detail::group_body(F body);
 
-    struct member : detail::task_watcher, detail::frame_memory {
+    struct member : detail::task_watcher {
         task_group *group;
         any_task task;
         member *before, *after;
@@ -92,12 +92,12 @@ class task_group {
     any_task add(spawned<T> job) {
         if (!job)
             return {};
-        void *memory = detail::frame_new(sizeof(member));
-        if (!memory) {
+        auto *one = detail::object_make<member>(
+            [&](void *memory) { ::new (memory) member{{ended}, this, job, nullptr, first_}; });
+        if (!one) {
             (void)check(EVL_ENOMEM);
             return {};
         }
-        auto *one = ::new (memory) member{{ended}, {}, this, job, nullptr, first_};
         std::move(job).detach();
         if (first_)
             first_->before = one;
@@ -113,8 +113,7 @@ class task_group {
         if (one.after)
             one.after->before = one.before;
         size_--;
-        std::destroy_at(&one);
-        detail::frame_delete(&one, sizeof one);
+        detail::object_end(&one);
     }
 
     void forget(member &one) noexcept {

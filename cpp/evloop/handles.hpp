@@ -23,13 +23,12 @@ class handle : private detail::target {
     handle(handle &&other) noexcept : target(std::move(other)), c_(std::exchange(other.c_, nullptr)) {
         followed();
     }
+    // What it had is closed, and dies last: the object may be among the captures of its own function.
     handle &operator=(handle &&other) noexcept {
-        if (this != &other) {
-            close();
-            target::operator=(std::move(other));
-            c_ = std::exchange(other.c_, nullptr);
-            followed();
-        }
+        handle fresh(std::move(other)), old(std::move(*this));
+        target::operator=(std::move(fresh));
+        c_ = std::exchange(fresh.c_, nullptr);
+        followed();
         return *this;
     }
     ~handle() { close(); }
@@ -57,11 +56,11 @@ class handle : private detail::target {
     // Makes one of a kind: open(loop, arg, out) is the kind's C function, given done or plain to call.
     template <class Kind, class F, class Open>
     static result<Kind> made(loop_ref loop, F &&fn, Open open) {
-        detail::callback stored(std::forward<F>(fn));
+        result<detail::callback> stored = detail::callback::make(std::forward<F>(fn));
         if (!stored)
-            return fail(EVL_ENOMEM);
+            return fail(stored.code());
         Kind self;
-        static_cast<target &>(self) = target(loop.c(), std::move(stored));
+        static_cast<target &>(self) = target(loop.c(), *std::move(stored));
         if (const std::int32_t rc = open(loop.c(), static_cast<target *>(&self), &self.handle::c_); rc < 0)
             return fail(rc);
         evl_loop_ref(loop.c());
@@ -75,19 +74,17 @@ class handle : private detail::target {
     }
     template <class F, class Start>
     std::int32_t hear(F &&fn, Start start) {
-        detail::callback stored(std::forward<F>(fn));
-        if (!stored)
-            return EVL_ENOMEM;
-        const std::int32_t rc = start(static_cast<target *>(this));
+        result<detail::callback> stored = detail::callback::make(std::forward<F>(fn));
+        const std::int32_t rc = stored ? start(static_cast<target *>(this)) : stored.code();
         if (rc >= 0)
-            call(std::move(stored));
+            call(*std::move(stored));
         return rc;
     }
-    // Gives the C handle up, which has been closed by another call than close.
+    // Gives the C handle up, which has just been closed. The object may be destroyed with its function.
     void closed() noexcept {
         c_ = nullptr;
         evl_loop_unref(loop_);
-        target::operator=(target());
+        const target old(std::move(*this));
     }
     using target::done;
     using target::plain;

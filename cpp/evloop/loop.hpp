@@ -30,6 +30,20 @@ struct loop_options {
     const char *name = nullptr;
     evl_realloc_fn *alloc = nullptr;
     void *alloc_ctx = nullptr;
+
+    // As evl_loop_new takes them.
+    evl_options c() const noexcept {
+        evl_options all{};
+        all.struct_size = sizeof all;
+        all.flags = flags;
+        all.backend = backend;
+        all.clock = static_cast<std::int32_t>(time);
+        all.poll_interval = poll_interval;
+        all.alloc = alloc;
+        all.alloc_ctx = alloc_ctx;
+        all.name = name;
+        return all;
+    }
 };
 
 namespace detail {
@@ -90,6 +104,7 @@ class loop_ref {
     evl_loop *c() const noexcept { return c_; }
     operator evl_loop *() const noexcept { return c_; }
     friend bool operator==(loop_ref, loop_ref) noexcept = default;
+    friend bool operator==(loop_ref loop, std::nullptr_t) noexcept { return loop.c_ == nullptr; }
 
     // Until nothing is alive, one pass, one pass that does not wait, until stop. Answers EVL_RUN_*, or the
     // argument of stop. No exception of a callback leaves here: see loop::on_error.
@@ -184,14 +199,21 @@ class error_listener {
     static void hear(void *arg, std::int64_t code) noexcept {
         static_cast<error_listener *>(arg)->hear(code);
     }
+    void keep(std::int64_t code) noexcept {
+        if (!first)
+            first = error_of_code(code);
+    }
 
   private:
-    void hear(std::int64_t code) noexcept {
+    static unhandled_error error_of_code(std::int64_t code) noexcept {
 #if EVLOOP_EXCEPTIONS
-        const unhandled_error error = unhandled_exception(code);
+        return unhandled_exception(code);
 #else
-        const auto error = static_cast<unhandled_error>(code);
+        return static_cast<unhandled_error>(code);
 #endif
+    }
+    void hear(std::int64_t code) noexcept {
+        const unhandled_error error = error_of_code(code);
         if (!(hook && told(code)) && !first)
             first = error;
     }
@@ -235,15 +257,7 @@ class loop : public loop_ref {
 #endif
     // The same, with the error as a value.
     static result<loop> make(const loop_options &options = {}) {
-        evl_options c{};
-        c.struct_size = sizeof c;
-        c.flags = options.flags;
-        c.backend = options.backend;
-        c.clock = static_cast<std::int32_t>(options.time);
-        c.poll_interval = options.poll_interval;
-        c.alloc = options.alloc;
-        c.alloc_ctx = options.alloc_ctx;
-        c.name = options.name;
+        const evl_options c = options.c();
         loop made(nullptr);
         made.errors_.reset(new (std::nothrow) detail::error_listener);
         if (!made.errors_)
@@ -259,13 +273,11 @@ class loop : public loop_ref {
     loop(loop &&other) noexcept : loop_ref(other.c()), errors_(std::move(other.errors_)) {
         other.refer_to(nullptr);
     }
-    loop &operator=(loop &&other) noexcept {
-        if (this != &other) {
-            destroy();
-            refer_to(other.c());
-            errors_ = std::move(other.errors_);
-            other.refer_to(nullptr);
-        }
+    loop &operator=(loop other) noexcept {
+        evl_loop *mine = c();
+        refer_to(other.c());
+        other.refer_to(mine);
+        std::swap(errors_, other.errors_);
         return *this;
     }
     ~loop() { destroy(); }
@@ -281,29 +293,40 @@ class loop : public loop_ref {
     }
 
     // fn(unhandled_error) hears of each error that nobody took, from the loop's thread. Without it the first
-    // is kept: unhandled() gives it, once, or what is false.
+    // is kept: unhandled() gives it, once, or what is false. So it does with what the function throws, and
+    // with what fails while it runs. Errors: EVL_ENOMEM, and what was set stays.
     template <class F>
         requires std::is_invocable_v<std::decay_t<F> &, unhandled_error>
-    void on_error(F &&fn) {
-        errors_->hook = detail::callback([fn = std::forward<F>(fn)](std::int64_t code) mutable {
+    status on_error(F &&fn) {
+        auto made = detail::callback::make([fn = std::forward<F>(fn)](std::int64_t code) mutable {
 #if EVLOOP_EXCEPTIONS
             fn(unhandled_exception(code));
 #else
             fn(static_cast<std::int32_t>(code));
 #endif
         });
+        const std::int32_t rc = made.code();
+        if (made)
+            errors_->hook = *std::move(made);
+        return check(rc);
     }
-    unhandled_error unhandled() noexcept { return std::exchange(errors_->first, unhandled_error{}); }
+    unhandled_error unhandled() noexcept {
+        const std::int32_t in_hook = c() ? evl_loop_error(c()) : 0; // C keeps what fails inside the function
+        if (!errors_->first && in_hook < 0)
+            errors_->keep(in_hook);
+        return std::exchange(errors_->first, unhandled_error{});
+    }
 
   private:
     explicit loop(std::nullptr_t) noexcept : loop_ref(nullptr) {}
 
     // What outlives the loop may still report; in a forked child the hook cannot be taken away, and stays.
     void destroy() noexcept {
-        if (c() && evl_set_error_hook(c(), nullptr, nullptr) < 0)
-            static_cast<void>(errors_.release());
-        evl_loop_destroy(c());
+        evl_loop *mine = c();
         refer_to(nullptr);
+        if (mine && evl_set_error_hook(mine, nullptr, nullptr) < 0)
+            static_cast<void>(errors_.release());
+        evl_loop_destroy(mine);
     }
 
     std::unique_ptr<detail::error_listener> errors_;
@@ -341,9 +364,8 @@ class hold {
   public:
     explicit hold(loop_ref loop) noexcept : loop_(evl_loop_ref(loop.c())) { evl_loop_hold(loop_.c()); }
     hold(hold &&other) noexcept : loop_(std::exchange(other.loop_, loop_ref(nullptr))) {}
-    hold &operator=(hold &&other) noexcept {
-        hold old(std::move(*this));
-        loop_ = std::exchange(other.loop_, loop_ref(nullptr));
+    hold &operator=(hold other) noexcept {
+        std::swap(loop_, other.loop_);
         return *this;
     }
     ~hold() {

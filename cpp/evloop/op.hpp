@@ -59,6 +59,7 @@ class [[nodiscard("co_await it")]] op_awaitable : public detail::awaiting {
     T await_resume() {
         static_assert(EVLOOP_EXCEPTIONS || !sizeof(Self *),
                       "this await may fail: without exceptions write co_await evloop::as_result(...)");
+        static_assert(detail::fits_frame<T>, EVLOOP_ALIGNED_TOO_STRICTLY);
         const std::int64_t result = settled();
 #if EVLOOP_EXCEPTIONS
         if (result < 0) [[unlikely]]
@@ -72,6 +73,7 @@ class [[nodiscard("co_await it")]] op_awaitable : public detail::awaiting {
 
     // For as_result.
     result<T> outcome() {
+        static_assert(detail::fits_frame<T>, EVLOOP_ALIGNED_TOO_STRICTLY);
         const std::int64_t result = settled();
         if (result < 0)
             return fail(static_cast<std::int32_t>(result));

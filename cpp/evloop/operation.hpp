@@ -15,9 +15,15 @@ namespace evloop::inline EVLOOP_CPP_ABI {
 
 class operation : private detail::target {
   public:
+    // Errors: EVL_ENOMEM. Without exceptions every start then fails with EVL_EINVAL.
     template <callable F>
-    operation(loop_ref loop, F &&fn) : target(loop.c(), detail::callback(std::forward<F>(fn))) {
-        evl_op_init(&op_, done, static_cast<target *>(this), 0);
+    operation(loop_ref loop, F &&fn) : target(loop.c(), {}) {
+        auto stored = detail::callback::make(std::forward<F>(fn));
+        (void)check(stored.code());
+        if (stored) {
+            call(*std::move(stored));
+            evl_op_init(&op_, done, static_cast<target *>(this), 0);
+        }
     }
     operation(const operation &) = delete;
     ~operation() { evl_op_close(&op_); }
@@ -52,7 +58,7 @@ class operation : private detail::target {
     std::int64_t result() const noexcept { return evl_op_result(&op_); }
 
   private:
-    evl_op op_;
+    evl_op op_{};
 };
 
 } // namespace evloop::inline EVLOOP_CPP_ABI

@@ -64,40 +64,47 @@ namespace detail {
 // Whether a child that no longer reads is the reason.
 inline bool is_broken_pipe(std::int32_t code) noexcept { return code == EVL_EPIPE || code == EVL_ECONNRESET; }
 
-inline task<> feed(stream to, std::string input) {
-    if (!to || input.empty())
-        co_return;
+inline attempt<void> feed(stream to, std::string input) {
     std::int32_t code = 0;
+    if (to && !input.empty()) {
 #if EVLOOP_EXCEPTIONS
-    try {
-        to.write_owned(std::move(input));
-    } catch (const std::system_error &error) {
-        code = code_of(error.code());
-    }
+        try {
+            to.write_owned(std::move(input));
+        } catch (const std::system_error &error) {
+            code = code_of(error.code());
+        }
 #else
-    code = to.write_owned(std::move(input)).code;
+        code = to.write_owned(std::move(input)).code;
 #endif
-    if (code == 0)
-        code = (co_await as_result(to.flush())).code();
-#if EVLOOP_EXCEPTIONS
+        if (code == 0)
+            code = (co_await as_result(to.flush())).code();
+    }
     if (code < 0 && !is_broken_pipe(code))
-        throw_code(code);
+        EVLOOP_CO_FAIL(code);
+#if !EVLOOP_EXCEPTIONS
+    co_return result<void>();
 #endif
 }
 
-inline task<std::string> collect(stream from) {
+inline attempt<std::string> collect(stream from) {
     std::string all;
     if (from) {
         result<std::string> read = co_await as_result(from.read_all());
-#if EVLOOP_EXCEPTIONS
-        if (!read && !is_broken_pipe(read.code()))
-            throw_code(read.code());
-#endif
         if (read)
             all = *std::move(read);
+        else if (!is_broken_pipe(read.code()))
+            EVLOOP_CO_FAIL(read.code());
     }
     co_return all;
 }
+
+#if !EVLOOP_EXCEPTIONS
+// What a task came to that gives a result itself.
+template <class T>
+result<T> flat(result<result<T>> outcome) {
+    return outcome ? *std::move(outcome) : result<T>(fail(outcome.code()));
+}
+#endif
 
 inline std::vector<const char *> pointers_to(const std::vector<std::string> &strings) {
     std::vector<const char *> pointers;
@@ -167,24 +174,27 @@ class process : public handle {
     }
 
     // Awaited: writes `input` to the child's standard input, reads what it writes until that ends, and waits
-    // for it; each where there is a pipe. A child that does not read everything is no error.
-    task<process_output> communicate(std::string input = {}) {
+    // for it; each where there is a pipe. A child that does not read everything is no error. Without
+    // exceptions it gives a result.
+    detail::attempt<process_output> communicate(std::string input = {}) {
         stream in = pipe(0), out = pipe(1), err = pipe(2);
         auto feeding = spawn(detail::feed(std::move(in), std::move(input)));
         auto collecting = spawn(detail::collect(std::move(err)));
         process_output all;
-        all.out = co_await detail::collect(std::move(out));
 #if EVLOOP_EXCEPTIONS
+        all.out = co_await detail::collect(std::move(out));
         all.err = co_await std::move(collecting);
         co_await std::move(feeding);
         all.status = co_await wait();
 #else
-        const result<std::string> error = co_await as_result(std::move(collecting));
-        if (error)
-            all.err = *error;
-        const result<void> fed = co_await as_result(std::move(feeding));
+        result<std::string> from_out = co_await as_result(detail::collect(std::move(out)));
+        auto from_err = detail::flat(co_await as_result(std::move(collecting)));
+        const auto fed = detail::flat(co_await as_result(std::move(feeding)));
         const result<std::int32_t> status = co_await as_result(wait());
-        all.status = status ? *status : fed ? status.code() : fed.code();
+        for (const std::int32_t code : {from_out.code(), from_err.code(), fed.code(), status.code()})
+            if (code < 0)
+                co_return fail(code);
+        all = {*status, *std::move(from_out), *std::move(from_err)};
 #endif
         co_return all;
     }

@@ -76,9 +76,16 @@ struct task_kind {
     void (*dispose)(task_state *) noexcept;
 };
 
-// The innermost running task of this thread. Not inline in the caller, as frame_new.
-inline thread_local constinit task_state *running_task = nullptr;
-[[gnu::noinline]] inline task_state *current_task() noexcept { return running_task; }
+// Where this thread has its innermost running task, in all modules.
+inline thread_local constinit void **running_place = nullptr;
+inline void **running() noexcept {
+    if (!running_place) [[unlikely]]
+        running_place = evl_modules_thread(task_slot);
+    return running_place;
+}
+
+// That task. Not inline in the caller, as frame_new.
+[[gnu::noinline]] inline task_state *current_task() noexcept { return static_cast<task_state *>(*running()); }
 
 class task_state {
   public:
@@ -126,15 +133,15 @@ class task_state {
 
     // Runs coroutines of the task, one after the other, until it waits or has ended.
     void drive(std::coroutine_handle<> first) noexcept {
-        task_state *outer = running_task;
-        running_task = this;
+        void **place = detail::running();
+        void *outer = std::exchange(*place, this);
         running = true;
         next = first;
         do
             std::exchange(next, nullptr).resume();
         while (next && !killed);
         running = false;
-        running_task = outer;
+        *running_place = outer;
         if (!leaf->caller && leaf->self.done())
             finish();
         else if (killed)

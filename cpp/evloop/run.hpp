@@ -112,12 +112,13 @@ auto run_main(evl_loop *loop, task<T> main, bool interruptible) {
 }
 
 template <class T>
-auto run_owned(task<T> main, const evl_options *options, bool interruptible) {
+auto run_owned(task<T> main, const loop_options &options, bool interruptible) {
     loop_owner own;
+    const evl_options all = options.c();
 #if EVLOOP_EXCEPTIONS
-    check(evl_loop_new(&own.loop, options));
+    check(evl_loop_new(&own.loop, &all));
 #else
-    if (const std::int32_t rc = evl_loop_new(&own.loop, options); rc < 0)
+    if (const std::int32_t rc = evl_loop_new(&own.loop, &all); rc < 0)
         return outcome_of<T>(fail(rc));
 #endif
     return run_main(own.loop, std::move(main), interruptible);
@@ -135,9 +136,9 @@ auto run(evl_loop *loop, task<T> main) {
     return detail::run_main(loop, std::move(main), false);
 }
 
-// The same on a loop of its own. Errors: also those of evl_loop_new.
+// The same on a loop of its own: run(program(), {.backend = "select"}). Errors: also those of evl_loop_new.
 template <class T>
-auto run(task<T> main, const evl_options *options = nullptr) {
+auto run(task<T> main, const loop_options &options = {}) {
     return detail::run_owned(std::move(main), options, false);
 }
 
@@ -148,7 +149,7 @@ auto run_interruptible(evl_loop *loop, task<T> main) {
     return detail::run_main(loop, std::move(main), true);
 }
 template <class T>
-auto run_interruptible(task<T> main, const evl_options *options = nullptr) {
+auto run_interruptible(task<T> main, const loop_options &options = {}) {
     return detail::run_owned(std::move(main), options, true);
 }
 

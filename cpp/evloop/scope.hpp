@@ -8,6 +8,7 @@
 // one, cancels what is left in it and waits for its end. A program with a loop of its own makes a scope.
 #pragma once
 
+#include "loop.hpp"
 #include "task.hpp"
 
 #include <cstddef>
@@ -68,24 +69,21 @@ template <class T>
 struct task_block final : task_state {
     slot<T> value;
 
-    static constexpr task_kind kind_of = {[](task_state &state, promise_base &top) noexcept {
-                                              auto &self = static_cast<task_block &>(state);
-                                              auto &promise = static_cast<detail::promise<T> &>(top);
-                                              return self.collect(promise);
-                                          },
-                                          [](task_state *state) noexcept {
-                                              auto *self = static_cast<task_block *>(state);
-                                              std::destroy_at(self);
-                                              frame_delete(self, sizeof(task_block));
-                                          }};
+    static constexpr task_kind kind_of = {
+        [](task_state &state, promise_base &top) noexcept {
+            auto &self = static_cast<task_block &>(state);
+            auto &promise = static_cast<detail::promise<T> &>(top);
+            return self.collect(promise);
+        },
+        [](task_state *state) noexcept { object_end(static_cast<task_block *>(state)); }};
 
     task_block(evl_loop *loop, promise<T> &top, std::source_location here) noexcept
         : task_state(loop, top, kind_of, here) {}
 
     // NULL: out of memory.
     static task_block *make(evl_loop *loop, task<T> &what, std::source_location here) noexcept {
-        void *memory = what ? frame_new(sizeof(task_block)) : nullptr;
-        return memory ? ::new (memory) task_block(loop, *what.release(), here) : nullptr;
+        return object_make<task_block>(
+            [&](void *memory) { ::new (memory) task_block(loop, *what.release(), here); });
     }
 
   private:
@@ -161,7 +159,8 @@ class task_ref {
 
 } // namespace detail
 
-// What can be done with a task whose result one does not know: a reference, which does not own it.
+// What can be done with a task whose result one does not know: a reference, which does not own it. An empty
+// one, as any that was moved from, is done and cannot be cancelled.
 class any_task {
   public:
     any_task() noexcept = default;
@@ -174,16 +173,20 @@ class any_task {
     bool cancel() const noexcept { return state_ && state_->cancel(); }
     // Takes one request back; answers how many are left. With the last one goes a cancellation that has not
     // been delivered.
-    std::uint32_t uncancel() const noexcept { return state_->uncancel(); }
+    std::uint32_t uncancel() const noexcept { return state_ ? state_->uncancel() : 0; }
     // Requests that have not been taken back.
-    std::uint32_t cancelling() const noexcept { return state_->requests; }
+    std::uint32_t cancelling() const noexcept { return state_ ? state_->requests : 0; }
 
-    bool done() const noexcept { return state_->done(); }
-    bool is_cancelled() const noexcept { return state_->end == detail::task_end::cancelled; }
+    // Whether it has ended, or there is none; whether it ended by a cancellation.
+    bool done() const noexcept { return !state_ || state_->done(); }
+    bool is_cancelled() const noexcept { return state_ && state_->end == detail::task_end::cancelled; }
 
     // For dumps; not copied.
-    void set_name(const char *name) const noexcept { state_->name = name; }
-    const char *name() const noexcept { return state_->name ? state_->name : ""; }
+    void set_name(const char *name) const noexcept {
+        if (state_)
+            state_->name = name;
+    }
+    const char *name() const noexcept { return state_ && state_->name ? state_->name : ""; }
 
     bool operator==(const any_task &other) const noexcept { return state_.get() == other.state_.get(); }
     detail::task_state *state() const noexcept { return state_.get(); }
@@ -192,9 +195,9 @@ class any_task {
     detail::task_ref state_;
 };
 
-// The running task, empty outside of one; its loop, NULL outside.
+// The running task, empty outside of one; its loop, that of nullptr outside.
 inline any_task this_task() noexcept { return any_task(detail::current_task()); }
-inline evl_loop *this_loop() noexcept {
+inline loop_ref this_loop() noexcept {
     detail::task_state *task = detail::current_task();
     return task ? task->loop : nullptr;
 }
@@ -311,7 +314,7 @@ class [[nodiscard("the task goes with its handle: keep it, await it, or detach i
     spawned() noexcept = default;
     explicit spawned(detail::task_block<T> *block) noexcept : any_task(block) {}
     spawned(spawned &&other) noexcept : any_task(std::exchange(static_cast<any_task &>(other), any_task())) {}
-    spawned &operator=(spawned &&other) noexcept {
+    spawned &operator=(spawned other) noexcept {
         std::swap(static_cast<any_task &>(*this), static_cast<any_task &>(other));
         return *this;
     }
@@ -335,6 +338,10 @@ namespace detail {
 
 template <class T>
 spawned<T> spawn_in(task_home &home, task<T> &what, begin when, std::source_location here) {
+    if (!what) { // moved from; without exceptions one for whose frame there was no memory
+        (void)check(EVL_EINVAL);
+        return {};
+    }
     auto *block = task_block<T>::make(home.loop, what, here);
     if (!block) {
         (void)check(EVL_ENOMEM);

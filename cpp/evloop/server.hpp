@@ -102,24 +102,24 @@ class server : public handle {
     void resume() noexcept { evl_server_resume(c()); }
 
     // Awaited: spawns handler(stream), a task, for every connection until the server has stopped. What a
-    // handler throws goes to the loop's error hook. The server must stay where it is meanwhile.
+    // handler throws goes to the loop's error hook, and so does it when there is no memory to begin one: its
+    // connection is closed, and the next may have more luck. Errors: those of accept(). The server must stay
+    // where it is meanwhile.
     template <class Handler>
-    task<> serve(Handler handler) {
+    detail::attempt<void> serve(Handler handler) {
         static_assert(std::is_pointer_v<Handler> || std::is_empty_v<Handler>,
                       "the captures of a lambda do not live as long as its coroutine");
         for (;;) {
             result<stream> next = co_await as_result(accept());
-            if (next.code() == EVL_ECLOSED)
-                co_return;
-#if EVLOOP_EXCEPTIONS
+            if (!next && next.code() != EVL_ECLOSED)
+                EVLOOP_CO_FAIL(next.code());
             if (!next)
-                detail::throw_code(next.code());
-#else
-            if (!next)
-                co_return;
-#endif
-            spawn(handler(*std::move(next))).detach();
+                break;
+            begin(handler, *std::move(next));
         }
+#if !EVLOOP_EXCEPTIONS
+        co_return result<void>();
+#endif
     }
 
     // Closes the sockets; closes or aborts what was accepted. Awaited: until the last connection has gone.
@@ -139,6 +139,18 @@ class server : public handle {
     std::int32_t connections() const noexcept { return evl_server_connections(c()); }
 
   private:
+    template <class Handler>
+    static void begin(Handler handler, stream connection) {
+#if EVLOOP_EXCEPTIONS
+        detail::guarded(this_loop(), [&] { spawn(handler(std::move(connection))).detach(); });
+#else
+        auto one = handler(std::move(connection));
+        auto job = one ? spawn(std::move(one)) : decltype(spawn(std::move(one)))();
+        if (!job)
+            (void)evl_loop_report(this_loop(), EVL_ENOMEM);
+        std::move(job).detach();
+#endif
+    }
     template <class Listen>
     static result<server> listening(const server_options &options, Listen listen) noexcept {
         evl_server_options c{};

@@ -55,6 +55,12 @@ sleep_until_awaitable sleep_until(std::chrono::time_point<loop_clock, Duration> 
     return sleep_until_awaitable(detail::deadline(when));
 }
 
+// The same of the steady clock: for as long as it is until then, by the loop's clock.
+template <class Duration>
+sleep_awaitable sleep_until(std::chrono::time_point<std::chrono::steady_clock, Duration> when) noexcept {
+    return sleep_awaitable(detail::from_now(when));
+}
+
 class [[nodiscard("co_await it")]] fd_awaitable : public op_awaitable<fd_awaitable, std::uint32_t> {
   public:
     static constexpr const char *name = "fd";

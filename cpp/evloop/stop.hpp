@@ -2,7 +2,7 @@
 // evloop.hpp.
 #pragma once
 
-#include "scope.hpp"
+#include "future.hpp"
 
 #include <stop_token>
 
@@ -13,14 +13,12 @@ namespace evloop::inline EVLOOP_CPP_ABI {
 class cancel_on_stop {
   public:
     cancel_on_stop(const std::stop_token &token, any_task task)
-        : task_(std::move(task)), asked_(made(task_.state()->loop)), callback_(token, ask{asked_}) {
-        (void)check(evl_future_on_done(asked_, cancel, this));
+        : task_(std::move(task)), asked_(task_ ? task_.state()->loop : nullptr),
+          callback_(token, ask{asked_.c()}) {
+        (void)check(evl_future_on_done(asked_.c(), cancel, this));
     }
     cancel_on_stop(const cancel_on_stop &) = delete;
-    ~cancel_on_stop() {
-        (void)evl_future_off_done(asked_, cancel, this);
-        evl_future_unref(asked_);
-    }
+    ~cancel_on_stop() { (void)evl_future_off_done(asked_.c(), cancel, this); }
 
   private:
     struct ask {
@@ -28,17 +26,12 @@ class cancel_on_stop {
         void operator()() const noexcept { (void)evl_future_post(asked, 0); }
     };
 
-    static evl_future *made(evl_loop *loop) {
-        evl_future *future = nullptr;
-        (void)check(evl_future_new(loop, &future));
-        return future;
-    }
     static void cancel(void *arg, std::int64_t) noexcept {
         static_cast<cancel_on_stop *>(arg)->task_.cancel();
     }
 
     any_task task_;
-    evl_future *asked_;
+    future<> asked_;                   // outlives the callback, which posts to it
     std::stop_callback<ask> callback_; // ends first, and waits for one that is running
 };
 

@@ -3,7 +3,8 @@
 //     auto guard = co_await lock.scoped();       released with the guard
 //
 // Each is made on a loop, that of the running task if none is given. Whoever waits stands in line; one that
-// is cancelled or destroyed has taken nothing, or hands on what it had just been given.
+// is cancelled or destroyed has taken nothing, or hands on what it had just been given. Whoever still waits
+// when one is destroyed ends with EVL_ECLOSED.
 #pragma once
 
 #include "await.hpp"
@@ -16,7 +17,7 @@ template <class C, void (*Free)(C *)>
 class owned {
   public:
     owned(owned &&other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
-    owned &operator=(owned &&other) noexcept {
+    owned &operator=(owned other) noexcept {
         std::swap(object_, other.object_);
         return *this;
     }
@@ -66,7 +67,7 @@ class [[nodiscard("what is taken is given back with the guard")]] guard {
   public:
     explicit guard(C &of) noexcept : of_(&of) {}
     guard(guard &&other) noexcept : of_(std::exchange(other.of_, nullptr)) {}
-    guard &operator=(guard &&other) noexcept {
+    guard &operator=(guard other) noexcept {
         std::swap(of_, other.of_);
         return *this;
     }
@@ -124,7 +125,7 @@ class semaphore : public detail::owned<evl_semaphore, evl_semaphore_free> {
   public:
     // limit 0: none.
     template <std::convertible_to<evl_loop *> Loop>
-    explicit semaphore(Loop loop, std::uint32_t value = 1, std::uint32_t limit = 0) {
+    explicit semaphore(const Loop &loop, std::uint32_t value = 1, std::uint32_t limit = 0) {
         (void)check(evl_semaphore_new(loop, value, limit, &object_));
     }
     explicit semaphore(std::uint32_t value = 1, std::uint32_t limit = 0)

@@ -128,7 +128,7 @@ class [[nodiscard]] call_awaiter {
     call_awaiter(call_awaiter &&other) noexcept : callee_(std::exchange(other.callee_, nullptr)) {}
     ~call_awaiter() { end(); }
 
-    bool await_ready() const noexcept { return false; }
+    bool await_ready() const noexcept { return callee_ == nullptr; } // and fails
 
     template <std::derived_from<promise_base> Caller>
     void await_suspend(std::coroutine_handle<Caller> caller) noexcept {
@@ -136,6 +136,8 @@ class [[nodiscard]] call_awaiter {
     }
 
     T await_resume() {
+        if (!callee_) [[unlikely]]
+            return no_task();
         auto *callee = static_cast<promise<T> *>(callee_);
         if constexpr (std::is_void_v<T>) {
 #if EVLOOP_EXCEPTIONS
@@ -157,6 +159,18 @@ class [[nodiscard]] call_awaiter {
     }
 
   private:
+    // Moved from; without exceptions one for whose frame there was no memory.
+    static T no_task() {
+#if EVLOOP_EXCEPTIONS
+        throw_error(EVL_EINVAL);
+#else
+        if constexpr (std::is_constructible_v<T, failure>)
+            return failure{EVL_ENOMEM};
+        else
+            std::terminate();
+#endif
+    }
+
     void end() noexcept {
         if (promise_base *callee = std::exchange(callee_, nullptr))
             callee->self.destroy();
@@ -175,7 +189,7 @@ class [[nodiscard("a task that is not awaited does nothing: co_await it, or spaw
 
     task() noexcept = default;
     task(task &&other) noexcept : promise_(std::exchange(other.promise_, nullptr)) {}
-    task &operator=(task &&other) noexcept {
+    task &operator=(task other) noexcept {
         std::swap(promise_, other.promise_);
         return *this;
     }
@@ -202,6 +216,7 @@ class [[nodiscard("a task that is not awaited does nothing: co_await it, or spaw
 
 template <class T>
 task<T> detail::promise<T>::get_return_object() noexcept {
+    static_assert(fits_frame<T>, EVLOOP_ALIGNED_TOO_STRICTLY);
     this->self = std::coroutine_handle<promise>::from_promise(*this);
     return task<T>(this);
 }

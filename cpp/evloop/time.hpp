@@ -58,6 +58,15 @@ constexpr std::int64_t deadline(std::chrono::time_point<loop_clock, Duration> wh
     return nanoseconds(when.time_since_epoch());
 }
 
+// How long it is until then.
+template <class Duration>
+std::int64_t from_now(std::chrono::time_point<std::chrono::steady_clock, Duration> when) noexcept {
+    const std::int64_t now = nanoseconds(std::chrono::steady_clock::now().time_since_epoch());
+    const std::int64_t at = nanoseconds(when.time_since_epoch());
+    std::int64_t ns = 0;
+    return __builtin_sub_overflow(at, now, &ns) ? std::numeric_limits<std::int64_t>::min() : ns;
+}
+
 // The wall clock counts from 1970 in system_clock too.
 template <class Duration>
 constexpr std::int64_t unix_time(std::chrono::time_point<std::chrono::system_clock, Duration> when) noexcept {

@@ -144,5 +144,10 @@ template <class Duration, class A>
 auto timeout_at(std::chrono::time_point<loop_clock, Duration> when, A &&what) {
     return detail::limit({detail::deadline(when), false}, std::forward<A>(what));
 }
+// The same of the steady clock: for as long as it is until then, by the loop's clock.
+template <class Duration, class A>
+auto timeout_at(std::chrono::time_point<std::chrono::steady_clock, Duration> when, A &&what) {
+    return detail::limit({detail::from_now(when), true}, std::forward<A>(what));
+}
 
 } // namespace evloop::inline EVLOOP_CPP_ABI

@@ -37,13 +37,12 @@ inline std::int32_t code_of(const std::exception_ptr &exception) noexcept {
 
 namespace detail {
 
-inline constinit thread_local const std::exception_ptr *reported_exception = nullptr;
-
-// Gives an exception to the loop's error hook.
-inline void report_exception(evl_loop *loop, const std::exception_ptr &exception) noexcept {
-    const std::exception_ptr *outer = std::exchange(reported_exception, &exception);
+// Gives an exception to the loop's error hook, which may be another module's.
+inline void report_exception(evl_loop *loop, std::exception_ptr exception) noexcept {
+    void **reported = evl_modules_thread(exception_slot);
+    void *outer = std::exchange(*reported, &exception);
     evl_loop_report(loop, code_of(exception));
-    reported_exception = outer;
+    *reported = outer;
 }
 
 // Runs what C calls: nothing is thrown through C.
@@ -61,8 +60,8 @@ void guarded(evl_loop *loop, F fn) noexcept {
 // Inside an error hook: the exception that is reported. Errors that are no exception are given as the
 // std::system_error of their code.
 inline std::exception_ptr unhandled_exception(std::int64_t code) noexcept {
-    if (detail::reported_exception)
-        return *detail::reported_exception;
+    if (const void *reported = *evl_modules_thread(detail::exception_slot))
+        return *static_cast<const std::exception_ptr *>(reported);
     try {
         throw std::system_error(make_error_code(static_cast<std::int32_t>(code)));
     } catch (...) { // without memory for its text it is another

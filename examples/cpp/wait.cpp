@@ -36,9 +36,4 @@ static task<> all() {
 
 // The clock of this loop jumps to the next deadline: what sleeps takes no time, and the order is always the
 // same.
-int main() {
-    evl_options options{};
-    options.struct_size = sizeof options;
-    options.clock = EVL_CLOCK_JUMP;
-    return evloop::run(all(), &options);
-}
+int main() { return evloop::run(all(), {.time = evloop::clock::jump}); }

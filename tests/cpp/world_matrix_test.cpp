@@ -67,10 +67,33 @@ struct Things {
         v = evloop::udp(w.loop);
     }
 
+    // A socket of datagrams whose other end takes no more.
+    void stuff() {
+        int fds[2];
+        EXPECT_EQ(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+        u = *evloop::udp::take(w.loop, fds[0]);
+        other_end = Fd(fds[1]);
+        u.set_marks(1);
+        for (int i = 0; i < 100'000 && u.queued() == 0; i++)
+            u.send(std::string(1000, 'd'));
+        u.send("one more");
+        EXPECT_GT(u.queued(), 1u);
+    }
+    void unstuff() {
+        drinks.emplace(w.loop, other_end, EVL_READ, [this] {
+            char data[2000];
+            while (::recv(other_end, data, sizeof data, 0) > 0) {
+            }
+        });
+        drinks->keep_alive(false);
+    }
+
     World &w;
     stream a, b, accepted;
     evloop::server server;
     evloop::udp u, v;
+    Fd other_end;
+    std::optional<evloop::io> drinks;
     std::vector<Fd> clients;
     evloop::process child;
     int pid = 0;
@@ -89,30 +112,46 @@ struct Await {
     void (*end)(Things &);
     const char *gets;    // by who asks after one that was cancelled or destroyed, too
     bool pending = true; // until `end`
+    // Closes what it waits for, which ends it with EVL_ECLOSED. NULL: there is no such thing.
+    void (*close)(Things &) = nullptr;
 };
+
+void close_a(Things &t) { t.a.close(); }
+void close_u(Things &t) { t.u.close(); }
+void close_server(Things &t) { t.server.close(); }
 
 void nothing(Things &) {}
 
 const Await awaits[] = {
     {"read", nothing, [](Things &t) -> task<std::string> { co_return co_await t.a.read(); },
-     [](Things &t) { t.b.write("x"); }, "x"},
+     [](Things &t) { t.b.write("x"); }, "x", true, close_a},
     {"read_into", nothing,
      [](Things &t) -> task<std::string> {
          std::array<char, 16> room{};
          const std::size_t n = co_await t.a.read(room);
          co_return std::string(room.data(), n);
      },
-     [](Things &t) { t.b.write("x"); }, "x"},
+     [](Things &t) { t.b.write("x"); }, "x", true, close_a},
+    {"read_line_into", [](Things &t) { t.b.write("be"); },
+     [](Things &t) -> task<std::string> {
+         std::array<char, 16> room{};
+         const std::size_t n = co_await t.a.read_line(room);
+         co_return std::string(room.data(), n);
+     },
+     [](Things &t) { t.b.write("gun\nrest"); }, "begun\n", true, close_a},
+    {"read_exactly", [](Things &t) { t.b.write("be"); },
+     [](Things &t) -> task<std::string> { co_return co_await t.a.read_exactly(std::size_t(5)); },
+     [](Things &t) { t.b.write("gunrest"); }, "begun", true, close_a},
     {"read_line", [](Things &t) { t.b.write("be"); },
      [](Things &t) -> task<std::string> { co_return co_await t.a.read_line(); },
-     [](Things &t) { t.b.write("gun\nrest"); }, "begun\n"},
+     [](Things &t) { t.b.write("gun\nrest"); }, "begun\n", true, close_a},
     {"read_exactly_into", [](Things &t) { t.b.write("be"); },
      [](Things &t) -> task<std::string> {
          std::array<char, 5> room{};
          const std::size_t n = co_await t.a.read_exactly(room);
          co_return std::string(room.data(), n);
      },
-     [](Things &t) { t.b.write("gunrest"); }, "begun"},
+     [](Things &t) { t.b.write("gunrest"); }, "begun", true, close_a},
     {"read_until", [](Things &t) { t.b.write("be"); },
      [](Things &t) -> task<std::string> { co_return co_await t.a.read_until("\r\n"); },
      [](Things &t) { t.b.write("gun\r\nrest"); }, "begun\r\n"},
@@ -129,19 +168,19 @@ const Await awaits[] = {
          t.b.write("gun");
          t.b.write_eof();
      },
-     "begun"},
+     "begun", true, close_a},
     {"drain", [](Things &t) { t.fill(); },
      [](Things &t) -> task<std::string> {
          co_await t.a.drain();
          co_return "drained";
      },
-     [](Things &t) { t.drink(); }, "drained"},
+     [](Things &t) { t.drink(); }, "drained", true, close_a},
     {"flush", [](Things &t) { t.fill(); },
      [](Things &t) -> task<std::string> {
          co_await t.a.flush();
          co_return "flushed";
      },
-     [](Things &t) { t.drink(); }, "flushed"},
+     [](Things &t) { t.drink(); }, "flushed", true, close_a},
     {"sendfile",
      [](Things &t) {
          t.fill();
@@ -153,22 +192,29 @@ const Await awaits[] = {
          const std::int64_t n = co_await t.a.sendfile(fileno(t.file.get()));
          co_return std::to_string(n);
      },
-     [](Things &t) { t.drink(); }, "4"},
+     [](Things &t) { t.drink(); }, "4", true, close_a},
     {"shutdown", nothing,
      [](Things &t) -> task<std::string> {
          co_await t.a.shutdown();
          co_return "shut down";
      },
-     [](Things &t) { t.b.abort(); }, "shut down"},
+     [](Things &t) { t.b.abort(); }, "shut down", true, close_a},
     {"accept", [](Things &t) { t.listen(); },
      [](Things &t) -> task<std::string> {
          t.accepted = co_await t.server.accept();
          co_return "accepted";
      },
-     [](Things &t) { t.knock(); }, "accepted"},
+     [](Things &t) { t.knock(); }, "accepted", true, close_server},
     {"connect", [](Things &t) { t.listen(); },
      [](Things &t) -> task<std::string> {
          t.accepted = co_await evloop::open_connection(t.server.local());
+         co_return "connected";
+     },
+     nothing, "connected", false},
+    {"connect_by_name", [](Things &t) { t.listen(); },
+     [](Things &t) -> task<std::string> {
+         t.accepted =
+             co_await evloop::open_connection("localhost", t.server.port(), {.flags = EVL_NAME_IPV4});
          co_return "connected";
      },
      nothing, "connected", false},
@@ -188,7 +234,25 @@ const Await awaits[] = {
          const evloop::datagram got = co_await t.u.receive(room);
          co_return std::string(room.data(), got.size);
      },
-     [](Things &t) { t.v.send("datagram", t.u.local()); }, "datagram"},
+     [](Things &t) { t.v.send("datagram", t.u.local()); }, "datagram", true, close_u},
+    {"receive_string", [](Things &t) { t.bind(); },
+     [](Things &t) -> task<std::string> {
+         const evloop::datagram_string got = co_await t.u.receive();
+         co_return got.data;
+     },
+     [](Things &t) { t.v.send("datagram", t.u.local()); }, "datagram", true, close_u},
+    {"udp_drain", [](Things &t) { t.stuff(); },
+     [](Things &t) -> task<std::string> {
+         co_await t.u.drain();
+         co_return "drained";
+     },
+     [](Things &t) { t.unstuff(); }, "drained", true, close_u},
+    {"udp_flush", [](Things &t) { t.stuff(); },
+     [](Things &t) -> task<std::string> {
+         co_await t.u.flush();
+         co_return "flushed";
+     },
+     [](Things &t) { t.unstuff(); }, "flushed", true, close_u},
     {"child",
      [](Things &t) {
          t.start_child({"sh", "-c", "read line; exit 3"}, {.in = evloop::stdio::pipe_to});
@@ -199,7 +263,7 @@ const Await awaits[] = {
          const std::int32_t status = co_await t.child.wait();
          co_return "exit " + std::to_string(status);
      },
-     [](Things &t) { t.to_child.write("go\n"); }, "exit 3"},
+     [](Things &t) { t.to_child.write("go\n"); }, "exit 3", true, [](Things &t) { t.child.close(); }},
     {"communicate",
      [](Things &t) {
          t.start_child({"sleep", "1000"}, {.in = evloop::stdio::pipe_to, .out = evloop::stdio::pipe_from});
@@ -221,6 +285,14 @@ const Await awaits[] = {
          co_return found[0].text();
      },
      nothing, "127.0.0.1:80", false},
+    {"reverse_lookup", nothing,
+     [](Things &) -> task<std::string> {
+         const evloop::address of = evloop::address::parse("127.0.0.1", 80);
+         const evloop::names found =
+             co_await evloop::reverse_lookup(of, EVL_NAME_NUMERIC_HOST | EVL_NAME_NUMERIC_SERVICE);
+         co_return found.host + " " + found.service;
+     },
+     nothing, "127.0.0.1 80", false},
 };
 
 task<> witnessed(const Await &a, Things &t, std::string name) {
@@ -252,6 +324,11 @@ class WorldMatrix : public ::testing::TestWithParam<std::size_t> {
             EXPECT_FALSE(job.done());
         }
     }
+    void finish() {
+        for (int i = 0; i < 5'000'000 && !job.done(); i++)
+            pass(1);
+        EXPECT_TRUE(job.done());
+    }
     // Who asks now gets what there is.
     void expect_nothing_lost() {
         w.clear();
@@ -278,6 +355,59 @@ TEST_P(WorldMatrix, Completes) {
     for (int i = 0; i < 5'000'000 && !job.done(); i++)
         pass(1);
     EXPECT_EQ(w.log(), std::string("a:") + a.gets);
+}
+
+TEST_P(WorldMatrix, CompletesAtOnce) {
+    a.end(*t);
+    for (int i = 0; i < 3; i++)
+        pass(1);
+    job = t->scope.spawn(witnessed(a, *t, "a"));
+    finish();
+    EXPECT_EQ(w.log(), std::string("a:") + a.gets);
+}
+
+TEST_P(WorldMatrix, TimesOutWhileItWaits) {
+    if (!a.pending)
+        return;
+    job = t->scope.spawn([](const Await &a, Things &t) -> task<> {
+        const auto outcome = co_await evloop::as_result(evloop::timeout(1ms, a.wait(t)));
+        t.w.note(evl_strerror(outcome.code()));
+    }(a, *t));
+    pass(2);
+    evl_clock_advance(w.loop, ms);
+    finish();
+    EXPECT_EQ(w.log(), evl_strerror(EVL_ETIMEDOUT));
+    a.end(*t);
+    expect_nothing_lost();
+}
+
+TEST_P(WorldMatrix, ClosedWhileItWaits) {
+    if (!a.close)
+        return;
+    start();
+    a.close(*t);
+    finish();
+    EXPECT_EQ(w.log(), std::string("a:") + evl_strerror(EVL_ECLOSED));
+}
+
+TEST_P(WorldMatrix, ClosedWhenItMayBeQueued) {
+    if (!a.close)
+        return;
+    start();
+    a.end(*t);
+    a.close(*t);
+    finish();
+    EXPECT_TRUE(job.done());
+}
+
+TEST_P(WorldMatrix, ClosedAndThenItsTaskIsDestroyed) {
+    if (!a.close)
+        return;
+    start();
+    a.close(*t);
+    job = {};
+    pass(2);
+    EXPECT_EQ(w.log(), "");
 }
 
 TEST_P(WorldMatrix, NeverStartedAndDestroyed) {

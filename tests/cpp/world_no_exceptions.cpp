@@ -49,9 +49,30 @@ task<int> steps() {
     auto connection = co_await evloop::as_result(evloop::open_connection(server->local()));
     if (!connection || !connection->write("hello\n"))
         co_return 4;
-    const auto line = co_await evloop::as_result(connection->read_line());
+    const auto line = co_await evloop::as_result(connection->read_until("\n")); // waits
     if (!line || *line != "hello\n")
         co_return 5;
+    evloop::future<std::string> text;
+    evloop::future<int> number;
+    if (text.resolve("text") != 0 || number.post(-5) != 0)
+        co_return 11;
+    const auto got_text = co_await evloop::as_result(text);
+    const auto got_number = co_await evloop::as_result(number);
+    if (!got_text || *got_text != "text" || !got_number || *got_number != -5)
+        co_return 12;
+    evloop::executor pool(evloop::this_loop(), 1);
+    const auto closed = co_await evloop::as_result(pool.closed());
+    const auto refused = co_await evloop::as_result(evloop::run_in_executor(pool, [] { return 1; }));
+    if (!closed || refused.code() != EVL_ECLOSED)
+        co_return 13;
+    task<evloop::result<void>> none;
+    const auto nothing = co_await evloop::as_result(std::move(none));
+    if (nothing)
+        co_return 14;
+    server->stop();
+    const auto served = co_await evloop::as_result(std::move(serving));
+    if (!served || !*served)
+        co_return 15;
     auto timer = evloop::timer::make(evloop::this_loop(), [] {});
     if (!timer || !timer->start_in(1us) || timer->start_in(0s, -1s))
         co_return 6;
@@ -59,8 +80,8 @@ task<int> steps() {
         evloop::process::make(evloop::this_loop(), {"echo", "hi"}, {.out = evloop::stdio::pipe_from});
     if (!child)
         co_return 7;
-    const auto output = co_await child->communicate();
-    if (output.out != "hi\n" || output.status != 0)
+    const auto output = co_await evloop::as_result(child->communicate());
+    if (!output || output->out != "hi\n" || output->status != 0)
         co_return 8;
     auto socket = evloop::udp::make(evloop::this_loop(), *evloop::address::make("127.0.0.1"));
     if (!socket || !socket->send("x", socket->local()))

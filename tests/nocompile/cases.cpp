@@ -6,6 +6,10 @@ using evloop::task;
 
 task<int> number() { co_return 1; }
 
+struct alignas(64) aligned {
+    int value = 0;
+};
+
 task<> program() {
     auto named = number();
     int value = co_await std::move(named);
@@ -52,6 +56,20 @@ task<> program() {
     // says: this await may fail
     evloop::queue<int> queue(evloop::this_loop());
     value = co_await queue.get();
+#elif defined(CASE_aligned_result)
+    // says: coroutine frames are not aligned that strictly
+    co_await []() -> task<aligned> { co_return aligned{}; }();
+#elif defined(CASE_aligned_yield)
+    // says: coroutine frames are not aligned that strictly
+    []() -> evloop::generator<aligned> { co_yield aligned{}; }().next();
+#elif defined(CASE_aligned_get)
+    // says: coroutine frames are not aligned that strictly
+    evloop::queue<aligned> queue(evloop::this_loop());
+    (void)co_await queue.get();
+#elif defined(CASE_aligned_put)
+    // says: coroutine frames are not aligned that strictly
+    evloop::queue<aligned> queue(evloop::this_loop());
+    co_await queue.put(aligned{});
 #elif defined(CASE_text_as_resolution)
     // says: const T value(
     evloop::future<int> future;
