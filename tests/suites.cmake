@@ -12,5 +12,9 @@ function(evloop_suites binary prefix label environment)
         add_test("${prefix}.${suite}" ${ARGN} "${binary}" "--gtest_filter=${suite}.*")
         set_tests_properties("${prefix}.${suite}" PROPERTIES
             TIMEOUT 900 LABELS "${label}" ENVIRONMENT "${environment}")
+        # The long ones first, until ctest has measured: the others run beside them.
+        if(suite MATCHES "Walk$|^Load$|^Steady$|^Many")
+            set_tests_properties("${prefix}.${suite}" PROPERTIES COST 100)
+        endif()
     endforeach()
 endfunction()

@@ -1,4 +1,5 @@
-"""install.py <scratch> <builder>...: installs evloop with cmake and meson, for the other scripts to look at.
+"""install.py <scratch> <builder>...: installs evloop with cmake and meson, for the other scripts to look at. Neither
+optimises: that takes longer than all the rest.
 
 Both are installed in one place and then moved to another, so that whatever works afterwards is relocatable."""
 import pathlib
@@ -12,7 +13,7 @@ first = fresh(scratch / "first")
 fresh(scratch / "prefix")
 
 run("cmake", "-S", ROOT, "-B", build / "cmake", "-G", "Ninja", f"-DCMAKE_C_COMPILER={CC}",
-    "-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DCMAKE_INSTALL_LIBDIR=lib", f"-DCMAKE_INSTALL_PREFIX={first}/cmake",
+    "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_INSTALL_LIBDIR=lib", f"-DCMAKE_INSTALL_PREFIX={first}/cmake",
     "-DEVLOOP_BUILD_TESTS=OFF", "-DEVLOOP_BUILD_EXAMPLES=OFF", "-DEVLOOP_WERROR=ON")
 run("cmake", "--build", build / "cmake")
 run("cmake", "--install", build / "cmake")
