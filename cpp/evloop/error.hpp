@@ -179,6 +179,7 @@ class [[nodiscard]] result {
     }
 #endif
 
+    // The value, or `other` in place of an error.
     template <class U>
     T value_or(U &&other) && {
         return has_value() ? std::move(value_) : static_cast<T>(std::forward<U>(other));
@@ -213,6 +214,7 @@ class [[nodiscard]] result<T &> {
         return *value_;
     }
 #endif
+    // The value, or `other` in place of an error.
     template <class U>
     std::remove_cv_t<T> value_or(U &&other) const {
         return has_value() ? *value_ : static_cast<std::remove_cv_t<T>>(std::forward<U>(other));

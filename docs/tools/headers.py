@@ -177,7 +177,7 @@ class Members:
         self.comment, self.fresh = " ".join(line for line in lines if line), True
 
     def line(self, line):
-        if not line.strip() or re.match(r"\s*(\}|public:|private:|protected:)", line):
+        if not line.strip() or re.match(r"\s*(\};|public:|private:|protected:)|\}", line):
             self.comment = None
             return line
         if self.fresh:

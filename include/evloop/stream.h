@@ -133,7 +133,8 @@ EVL_API int64_t evl_stream_write_ref(evl_stream *stream, const void *data, size_
 /* Sends len bytes (0: up to its end) of a regular file from offset on, behind what is queued and in front of
  * what is written later. The kernel does it without copying where it can. The file's position is not used.
  *
- * Completes with the number of bytes: fewer than len if the file is shorter. If reading the file fails it
+ * Completes with the number of bytes: fewer than len if the file is shorter, and never more than PTRDIFF_MAX,
+ * which is 2 GiB - 1 where a pointer has 32 bits. If reading the file fails it
  * completes with that error; in both cases what was written behind the file follows.
  *
  * The file must stay open until the operation has completed; then it may be closed. An operation that is
@@ -142,10 +143,10 @@ EVL_API int64_t evl_stream_write_ref(evl_stream *stream, const void *data, size_
  * or the file is shorter by then, writing fails and closing the stream resets the connection. To stop sending
  * use evl_stream_abort.
  *
- * Errors: those of all writes, except EVL_ENOBUFS: a file is not limited
- *         EVL_EBUSY   op is active
- *         EVL_EINVAL  file is no regular file, or offset is negative
- *         EVL_EBADF   file is not open
+ * Errors: those of all writes, except EVL_ENOBUFS, for a file is not limited; and
+ * - EVL_EBUSY: op is active.
+ * - EVL_EINVAL: file is no regular file, or offset is negative.
+ * - EVL_EBADF: file is not open.
  * @since 0.1 */
 EVL_API int32_t evl_stream_sendfile(evl_stream *stream, evl_op *op, evl_fd file, int64_t offset, size_t len);
 
@@ -191,8 +192,8 @@ EVL_API int64_t evl_stream_queued(const evl_stream *stream);
  * shutdown(fd, SHUT_WR) behind the queue, what libuv calls uv_shutdown and asyncio write_eof.
  *
  * Returns 0; calling it twice is no error.
- * Errors: EVL_ENOTSUP  a pipe or terminal, which has no half that could be ended
- *         and what the kernel or the transport returned, if it was done at once
+ * Errors: what the kernel or the transport returned, if it was done at once, and
+ * - EVL_ENOTSUP: a pipe or terminal, which has no half that could be ended.
  * @since 0.1 */
 EVL_API int32_t evl_stream_write_eof(evl_stream *stream);
 
@@ -205,8 +206,9 @@ EVL_API int32_t evl_stream_write_eof(evl_stream *stream);
  * terminal, it waits for the sending alone; of a pipe that is only read, for its writer's end. Give it a
  * deadline: a peer may never end. The handle is still to be closed, which then is done at once.
  *
- * Errors: EVL_EBUSY   op is active, a read is pending, or data is pushed (evl_stream_pause first)
- *         EVL_EINVAL, EVL_ENOMEM
+ * Errors:
+ * - EVL_EBUSY: op is active, a read is pending, or data is pushed (evl_stream_pause first).
+ * - EVL_EINVAL, EVL_ENOMEM.
  * @since 0.1 */
 EVL_API int32_t evl_stream_shutdown(evl_stream *stream, evl_op *op);
 

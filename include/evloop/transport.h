@@ -88,11 +88,12 @@ typedef struct evl_transport {
  *
  * A stream with a hard limit (evl_stream_set_marks) takes a write only if all of it fits under the limit.
  *
- * Errors: EVL_EINVAL  out or transport is NULL, struct_size is too small, or a required function is missing
- *         EVL_EBADF   fd is not open
- *         EVL_EPERM   fd cannot be waited for
- *         EVL_EEXIST  something watches fd
- *         EVL_ENOMEM  out of memory
+ * Errors:
+ * - EVL_EINVAL: out or transport is NULL, struct_size is too small, or a required function is missing.
+ * - EVL_EBADF: fd is not open.
+ * - EVL_EPERM: fd cannot be waited for.
+ * - EVL_EEXIST: something watches fd.
+ * - EVL_ENOMEM: out of memory.
  * @since 0.1 */
 EVL_API int32_t evl_stream_open_on(evl_loop *loop, evl_fd fd, const evl_transport *transport, void *self,
                                    evl_stream **out);
