@@ -73,3 +73,14 @@ evloop_tests(cpp BACKENDS ${evloop_test_backends})
 target_include_directories(cpp PRIVATE "${PROJECT_SOURCE_DIR}/cpp")
 set_source_files_properties(cpp/world_no_exceptions.cpp PROPERTIES
     COMPILE_OPTIONS "-fno-exceptions;-fno-rtti" SKIP_PRECOMPILE_HEADERS ON)
+
+# The example's transport.
+evloop_wants(have_libssl tls_transport libssl)
+if(have_libssl)
+    evloop_tests(tls_transport BACKENDS ${evloop_test_backends})
+    set(tls_source "${PROJECT_SOURCE_DIR}/examples/tls_echo/tls_transport.c")
+    target_sources(tls_transport PRIVATE "${tls_source}")
+    set_source_files_properties("${tls_source}" PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+    target_include_directories(tls_transport PRIVATE "${PROJECT_SOURCE_DIR}/examples/tls_echo")
+    target_link_libraries(tls_transport PRIVATE OpenSSL::SSL)
+endif()

@@ -28,6 +28,7 @@ if [ "${1:-all}" != demo ]; then
     wants socat socat
     wants strace strace
     wants valgrind valgrind
+    [ -e /usr/include/openssl/ssl.h ] || missing="$missing libssl-dev"
     [ -e /usr/include/gtest/gtest.h ] || missing="$missing libgtest-dev"
     [ -e /usr/include/gmock/gmock.h ] || missing="$missing libgmock-dev"
     wants doxygen doxygen

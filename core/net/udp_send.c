@@ -209,8 +209,9 @@ int64_t evl_udp_queued(const evl_udp *udp) {
 
 /* --- working it off --------------------------------------------------------------------------- */
 
-/* One system call for up to `max` datagrams. Answers how many are gone, of which one may have failed, or
- * EVL_EAGAIN. */
+/* One system call for up to `max` datagrams. Returns how many are gone, of which one may have failed, or
+ * EVL_EAGAIN. A connected socket also reports what became of datagrams that went before, once, and has not
+ * sent anything then: so what fails is tried a second time. */
 static int send_front(evl_udp_socket *u, int max, size_t *bytes) {
     evl_mmsg rows[EVL_UDP_BURST];
     struct iovec pieces[EVL_UDP_BURST];
@@ -222,6 +223,12 @@ static int send_front(evl_udp_socket *u, int max, size_t *bytes) {
         p += size_of(h);
     }
     int sent = send_rows(u, rows, n);
+    if (sent < 0 && sent != EVL_EAGAIN && evl_u_has(u, EVL_U_CONNECTED)) {
+        int first = sent;
+        sent = send_rows(u, rows, n);
+        if (sent >= 0 || sent == EVL_EAGAIN)
+            tell_error(u, first);
+    }
     if (sent == EVL_EAGAIN)
         return sent;
     for (int i = 0; i < sent; i++)

@@ -81,6 +81,36 @@ TEST(Udp, TheOrderIsKeptThroughTheQueue) {
 }
 
 // What has gone makes room for what comes: the queue does not grow by being used.
+// A connected socket reports what became of an earlier datagram when the next is sent, which then was not.
+TEST(Udp, AnEarlierErrorDropsNothingFromTheQueue) {
+    for (bool receives : {false, true}) {
+        World w;
+        Unix pair(w);
+        int n = pair.fill();
+        Sys sys;
+        int64_t told = 0;
+        char buf[10];
+        evl_op *op = w.op([&](int64_t rc) { told = rc; });
+        if (receives) {
+            EXPECT_EQ(evl_udp_receive(pair.u, op, buf, sizeof buf, nullptr, nullptr), 0);
+        } else {
+            EXPECT_EQ(evl_udp_flush(pair.u, op), 0);
+        }
+        sys.fail(Call::sendmmsg, ECONNREFUSED);
+        for (int i = 0; i < n;) {
+            std::string text = pair.receive();
+            if (text == "-") {
+                w.nowait();
+                continue;
+            }
+            ASSERT_EQ(text, std::to_string(i++));
+        }
+        w.nowait();
+        EXPECT_EQ(told, EVL_ECONNREFUSED);
+        EXPECT_EQ(evl_op_close(op), 0);
+    }
+}
+
 TEST(Udp, AQueueThatIsNeverEmpty) {
     World w;
     Unix pair(w);
