@@ -252,6 +252,9 @@ static void completed(evl_watch *watch, evl_future *subject) {
 static void seats_expired(evl_future *hidden) {
     several *self = (several *)hidden->maker;
     (void)evl_future_ref(hidden);
+    /* One of them may be done because of the seats that fail here, and has no seat any more. */
+    for (uint32_t i = 0; !evl_future_is_done(hidden) && i < self->count; i++)
+        evl_watch_stop(&self->parts[i].watch);
     while (!evl_future_is_done(hidden) && (uint32_t)self->mode < self->count)
         serve(self, EVL_FUTURE_ERROR, EVL_ETIMEDOUT);
     if (!evl_future_is_done(hidden))

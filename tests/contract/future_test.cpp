@@ -825,4 +825,24 @@ TEST(Future, RunUntilNothingCouldCompleteIt) {
     evl_future_unref(f);
 }
 
+// The timeout's error goes to a seat that one of the watched futures waits for, which is done by it.
+TEST(Future, AsCompletedTimesOutIntoWhatItWatches) {
+    World w{{.clock = EVL_CLOCK_MANUAL}};
+    evl_future *watched[2], *outs[2];
+    for (evl_future *&f : watched)
+        ASSERT_EQ(evl_future_new(w.loop, &f), 0);
+    ASSERT_EQ(evl_as_completed(w.loop, watched, 2, ms, outs), 0);
+    for (int i = 0; i < 2; i++)
+        EXPECT_EQ(evl_future_wait(outs[1 - i], evl_future_op(watched[i])), 0);
+    EXPECT_EQ(evl_clock_advance(w.loop, ms), 0);
+    for (int i = 0; i < 3; i++)
+        w.nowait();
+    for (int i = 0; i < 2; i++) {
+        EXPECT_EQ(evl_future_value(outs[i], nullptr), EVL_ETIMEDOUT);
+        EXPECT_EQ(evl_future_state(watched[i]), EVL_FUTURE_VALUE);
+        evl_future_unref(outs[i]);
+        evl_future_unref(watched[i]);
+    }
+}
+
 } // namespace

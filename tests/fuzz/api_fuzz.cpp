@@ -637,8 +637,8 @@ struct World {
                     for (int i = 0; i < 5 && !gone; i++)
                         pass();
             }
-            if (!gone && evl_loop_destroy(loop) != 0)
-                std::abort();
+            if (!gone)
+                destroy();
             std::_Exit(0);
         }
         int status = 0;
