@@ -282,10 +282,11 @@ uint32_t evl_posts_left(evl_loop *loop) {
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
-static void give_up_batch(evl_post_batch *batch) {
-    batch->pos = batch->dropped < batch->pos ? batch->dropped : batch->pos;
-    while (batch->pos < batch->len) {
-        evl_post_item item = batch->items[batch->pos++];
+/* Each drop that has not run. A call's runs with the call, a record's after it has been handed out. */
+static void give_up_batch(evl_post_batch *batch, int queue) {
+    uint32_t next = queue == EVL_POST_RECORD ? batch->dropped : batch->pos;
+    while (next < batch->len) {
+        evl_post_item item = batch->items[next++];
         if (item.drop)
             item.drop(item.arg);
     }
@@ -299,7 +300,7 @@ void evl_posts_drop(evl_loop *loop) {
         while (!evl_list_empty(&q->taken)) {
             evl_post_batch *batch = first_batch(&q->taken);
             evl_list_remove(&batch->peers);
-            give_up_batch(batch);
+            give_up_batch(batch, i);
             free_batch(loop, batch);
         }
     }

@@ -543,4 +543,26 @@ TEST(Asyncio, Asyncio_025_WakesCoalesceAndLeaveNothingBehind) {
 
 TEST(Asyncio, Asyncio_026_TheClosedCheckAndTheEnqueueAreOne) { posts_race_with_destroy(); }
 
+// A post destroys the loop: its own drop has its turn, those behind it are dropped, and none is dropped
+// twice.
+TEST(Post, DropsOfABatchInWhichTheLoopIsDestroyed) {
+    for (int which = 0; which < 4; which++) {
+        World w;
+        std::vector<int> called(4), dropped(4);
+        for (int i = 0; i < 4; i++)
+            EXPECT_EQ(w.post_owned(
+                          [&, i] {
+                              called[static_cast<size_t>(i)]++;
+                              if (i == which) {
+                                  EXPECT_EQ(w.destroy(), 0);
+                              }
+                          },
+                          [&, i] { dropped[static_cast<size_t>(i)]++; }),
+                      0);
+        w.nowait();
+        EXPECT_EQ(w.loop, nullptr);
+        EXPECT_EQ(dropped, std::vector<int>(4, 1));
+    }
+}
+
 } // namespace
