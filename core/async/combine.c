@@ -253,8 +253,8 @@ static void seats_expired(evl_future *hidden) {
     several *self = (several *)hidden->maker;
     (void)evl_future_ref(hidden);
     /* One of them may be done because of the seats that fail here, and has no seat any more. */
-    for (uint32_t i = 0; !evl_future_is_done(hidden) && i < self->count; i++)
-        evl_watch_stop(&self->parts[i].watch);
+    for (part *p = self->parts, *end = p + self->count; !evl_future_is_done(hidden) && p < end; p++)
+        evl_watch_stop(&p->watch);
     while (!evl_future_is_done(hidden) && (uint32_t)self->mode < self->count)
         serve(self, EVL_FUTURE_ERROR, EVL_ETIMEDOUT);
     if (!evl_future_is_done(hidden))
