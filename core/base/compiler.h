@@ -6,10 +6,12 @@
 #    define EVL_LIKELY(x)   __builtin_expect(!!(x), 1)
 #    define EVL_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #    define EVL_COLD        __attribute__((cold, noinline))
+#    define EVL_APART       __attribute__((noinline)) /* so that its caller needs fewer registers */
 #else
 #    define EVL_LIKELY(x)   (x)
 #    define EVL_UNLIKELY(x) (x)
 #    define EVL_COLD
+#    define EVL_APART
 #endif
 
 #if defined(__has_builtin)

@@ -12,10 +12,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #if EVL_HAVE_EPOLL
+#    include <linux/sockios.h>
 #    include <sys/eventfd.h>
 #    include <sys/inotify.h>
 #    include <sys/sendfile.h>
@@ -183,13 +185,48 @@ static ssize_t sys_pread(int fd, void *buf, size_t len, int64_t offset) {
 
 static int sys_set_fd_flags(int fd, int flags) { return fcntl(fd, F_SETFL, flags); }
 
+#if defined(__linux__)
+/* What opening once more gives another way to the same thing: a pipe, or a terminal. The master of a pseudo
+ * terminal is made by being opened, and so are tun, fuse and others. */
+static bool is_shared_by_name(int fd) {
+    struct stat st;
+    unsigned number;
+    if (fstat(fd, &st) != 0)
+        return false;
+    return S_ISFIFO(st.st_mode) || (S_ISCHR(st.st_mode) && isatty(fd) && ioctl(fd, TIOCGPTN, &number) != 0);
+}
+#endif
+
 static int sys_reopen(int fd, int flags) {
 #if defined(__linux__)
+    if (!is_shared_by_name(fd)) {
+        errno = ENXIO;
+        return -1;
+    }
     char path[] = "/proc/self/fd/0123456789";
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     return open(path, flags);
 #else
     (void)fd, (void)flags;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
+static int sys_getcwd(char *buf, size_t cap) { return getcwd(buf, cap) ? 0 : -1; }
+
+/* Bytes of a socket that the peer's system has not confirmed. */
+static int sys_unconfirmed(int fd) {
+    int bytes = 0;
+#if defined(__linux__)
+    return ioctl(fd, SIOCOUTQ, &bytes) == 0 ? bytes : -1;
+#elif defined(FIONWRITE)
+    return ioctl(fd, FIONWRITE, &bytes) == 0 ? bytes : -1;
+#elif defined(SO_NWRITE)
+    socklen_t len = sizeof bytes;
+    return getsockopt(fd, SOL_SOCKET, SO_NWRITE, &bytes, &len) == 0 ? bytes : -1;
+#else
+    (void)fd, (void)bytes;
     errno = ENOSYS;
     return -1;
 #endif
@@ -408,8 +445,11 @@ evl_sys_table evl_sys = {
     .getpeername = getpeername,
     .set_fd_flags = sys_set_fd_flags,
     .reopen = sys_reopen,
+    .unconfirmed = sys_unconfirmed,
     .stat = stat,
     .lstat = lstat,
+    .readlink = readlink,
+    .getcwd = sys_getcwd,
     .unlink = unlink,
     .getaddrinfo = sys_getaddrinfo,
     .freeaddrinfo = sys_freeaddrinfo,

@@ -81,8 +81,11 @@ typedef struct evl_mmsg {
     X(int, getpeername, (int fd, struct sockaddr *address, socklen_t *len), (fd, address, len))              \
     X(int, set_fd_flags, (int fd, int flags), (fd, flags))                                                   \
     X(int, reopen, (int fd, int flags), (fd, flags))                                                         \
+    X(int, unconfirmed, (int fd), (fd))                                                                      \
     X(int, stat, (const char *path, struct stat *st), (path, st))                                            \
     X(int, lstat, (const char *path, struct stat *st), (path, st))                                           \
+    X(ssize_t, readlink, (const char *path, char *buf, size_t cap), (path, buf, cap))                        \
+    X(int, getcwd, (char *buf, size_t cap), (buf, cap))                                                      \
     X(int, unlink, (const char *path), (path))
 
 #define EVL_SYSCALLS_NAMES(X)                                                                                \
@@ -155,10 +158,12 @@ typedef struct evl_mmsg {
 /* get_fd_flags is fcntl(F_GETFL); pipe_cloexec is pipe2(O_CLOEXEC | O_NONBLOCK), or pipe and fcntl where the
  * platform has no pipe2; set_cloexec is fcntl(F_SETFD). socket and accept make sockets that are
  * close-on-exec and non-blocking; write_pipe is writev without SIGPIPE, and sendfile and splice_out raise
- * none either; splice is for a pipe that has a reader; reopen opens what fd refers to once more, where the
- * platform lets one; if_index is if_nametoindex, with -1 for its 0; sendmmsg and recvmmsg answer ENOSYS where
- * there are none. All answer as the system call does, with errno: getaddrinfo and getnameinfo too, which
- * answer -1, and leave in errno either what the system said or -EVL_EAI_*.
+ * none either; splice is for a pipe that has a reader; reopen opens the pipe or terminal that fd refers to
+ * once more, where the platform lets one, ENXIO for everything else; unconfirmed is how many bytes of a
+ * socket the peer's system has not confirmed, ENOSYS where nothing says so; getcwd answers 0; if_index is
+ * if_nametoindex, with -1 for its 0; sendmmsg and recvmmsg answer ENOSYS where there are none. All answer as
+ * the system call does, with errno: getaddrinfo and getnameinfo too, which answer -1, and leave in errno
+ * either what the system said or -EVL_EAI_*.
  *
  * Of the processes: dup_above is fcntl(F_DUPFD_CLOEXEC); keep_on_exec takes FD_CLOEXEC away; close_above sees
  * to it that no fd from the given one on outlives an exec, ENOSYS where only a loop can; reset_signals gives

@@ -19,13 +19,18 @@ static void add_count(list *l, int kind, uint32_t count) {
         add(l, (evl_blocker){.kind = kind, .count = (int32_t)count}, NULL);
 }
 
+/* A closed stream that does not keep the loop going any more. */
+static bool waits_for_peer(const evl_handle *handle) {
+    return handle->node.kind == EVL_KIND_LINGERING && !evl_handle_is_active(handle);
+}
+
 static void add_handles(const evl_loop *loop, list *l) {
     for (int kind = EVL_KIND_IO; kind < EVL_HANDLES; kind++) {
         const evl_slab *slab = &loop->handles[kind];
         for (uint32_t slot = 0; slot < evl_slab_slots(slab); slot++) {
             const evl_handle *handle = evl_slab_at(slab, slot);
-            if (evl_handle_is_shown(handle) || handle->node.kind == EVL_KIND_LINGERING)
-                add(l, (evl_blocker){.id = evl_handle_id(handle), .kind = kind, .count = 1},
+            if (evl_handle_is_shown(handle) && !waits_for_peer(handle))
+                add(l, (evl_blocker){.id = evl_handle_id(handle), .kind = handle->node.kind, .count = 1},
                     handle->extra ? handle->extra->name : NULL);
         }
     }

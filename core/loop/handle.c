@@ -2,7 +2,8 @@
 #include "loop.h"
 
 uint64_t evl_handle_id(const evl_handle *handle) {
-    return (uint64_t)handle->gen << 32 | (uint64_t)handle->node.kind << EVL_ID_SLOT_BITS | handle->node.slot;
+    uint64_t kind = handle->node.kind == EVL_KIND_LINGERING ? EVL_KIND_STREAM : handle->node.kind;
+    return (uint64_t)handle->gen << 32 | kind << EVL_ID_SLOT_BITS | handle->node.slot;
 }
 
 int evl_check_kind_slow(const evl_handle *handle, int kind) {
@@ -47,6 +48,15 @@ evl_handle *evl_handle_take_internal(evl_loop *loop, int kind, void *op) {
     return handle;
 }
 
+static bool pushes(const evl_handle *handle) { return handle->loop->types[handle->node.kind]->pushes; }
+
+/* The handle's own argument, which a drop gets. */
+static void *own_arg(const evl_handle *handle) {
+    if (!pushes(handle))
+        return handle->node.arg;
+    return handle->extra ? handle->extra->node.arg : NULL;
+}
+
 /* The drop runs later, as a deferred call whose node is the extra's own, so that nothing can fail here. */
 static void give_extra(evl_loop *loop, evl_extra *extra, void *arg) {
     if (!extra->drop) {
@@ -69,7 +79,7 @@ void evl_handle_give(evl_handle *handle) {
     if (EVL_UNLIKELY(handle->node.flags & EVL_F_OP))
         loop->internal--;
     if (handle->extra)
-        give_extra(loop, handle->extra, handle->node.arg);
+        give_extra(loop, handle->extra, own_arg(handle));
     handle->extra = NULL;
     bool again = true;
     if (EVL_UNLIKELY((uint16_t)++handle->gen == 0)) {
@@ -87,15 +97,26 @@ void evl_handle_give(evl_handle *handle) {
     }
 }
 
+/* The drop takes its extra along. The name moves to another one, unless that would have to be allocated. */
+static evl_extra *keep_name(evl_loop *loop, evl_extra *extra, void *arg) {
+    if (!extra || !extra->drop)
+        return extra;
+    evl_extra *kept = NULL;
+    if (extra->name[0] != '\0' && loop->extras.free) {
+        kept = EVL_OWNER(evl_slab_take(&loop->extras, &loop->mem), evl_extra, node);
+        kept->node.kind = EVL_KIND_DROP;
+        kept->drop = NULL;
+        evl_copy_name(kept->name, extra->name);
+    }
+    give_extra(loop, extra, arg);
+    return kept;
+}
+
 void evl_handle_linger(evl_handle *handle) {
-    evl_loop *loop = handle->loop;
-    if (handle->extra)
-        give_extra(loop, handle->extra, handle->node.arg);
-    handle->extra = NULL;
+    handle->extra = keep_name(handle->loop, handle->extra, own_arg(handle));
     evl_handle_set_active(handle, false);
     handle->node.kind = EVL_KIND_LINGERING;
-    handle->node.flags |= EVL_F_OP | EVL_F_KEEP;
-    loop->internal++;
+    handle->node.flags |= EVL_F_KEEP;
     evl_handle_set_active(handle, true);
 }
 
@@ -157,16 +178,7 @@ evl_loop *evl_loop_of(const evl_handle *handle) {
     return evl_check_kind(handle, 0) == 0 ? handle->loop : NULL;
 }
 
-void *evl_arg(const evl_handle *handle) { return evl_check_kind(handle, 0) == 0 ? handle->node.arg : NULL; }
-
-int32_t evl_set_arg(evl_handle *handle, void *arg) {
-    int rc = evl_check_kind(handle, 0);
-    if (rc == 0)
-        rc = evl_enter_child(handle->loop);
-    if (rc == 0)
-        handle->node.arg = arg;
-    return rc;
-}
+void *evl_arg(const evl_handle *handle) { return evl_check_kind(handle, 0) == 0 ? own_arg(handle) : NULL; }
 
 static evl_extra *extra_of(evl_handle *handle) {
     if (!handle->extra) {
@@ -176,9 +188,40 @@ static evl_extra *extra_of(evl_handle *handle) {
         handle->extra = EVL_OWNER(node, evl_extra, node);
         handle->extra->drop = NULL;
         handle->extra->name[0] = '\0';
+        node->arg = NULL;
         node->kind = EVL_KIND_DROP;
     }
     return handle->extra;
+}
+
+static int enter_child_handle(const evl_handle *handle) {
+    int rc = evl_check_kind(handle, 0);
+    return rc != 0 ? rc : evl_enter_child(handle->loop);
+}
+
+int32_t evl_set_arg(evl_handle *handle, void *arg) {
+    int rc = enter_child_handle(handle);
+    if (rc != 0)
+        return rc;
+    if (!pushes(handle)) {
+        handle->node.arg = arg;
+        return 0;
+    }
+    evl_extra *extra = extra_of(handle);
+    if (!extra)
+        return EVL_ENOMEM;
+    extra->node.arg = arg;
+    return 0;
+}
+
+int32_t evl_set_push_arg(evl_handle *handle, void *arg) {
+    int rc = enter_child_handle(handle);
+    if (rc != 0)
+        return rc;
+    if (!pushes(handle))
+        return EVL_EINVAL;
+    handle->node.arg = arg;
+    return 0;
 }
 
 int32_t evl_set_name(evl_handle *handle, const char *name) {

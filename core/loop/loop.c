@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define POLL_INTERVAL 64
+#define LINGER        (INT64_C(10) * 1000000000)
 
 /* --- options ---------------------------------------------------------------------------------- */
 
@@ -89,6 +90,7 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
     loop->flags = options->flags;
     loop->clock.mode = options->clock;
     loop->poll_interval = options->poll_interval ? options->poll_interval : POLL_INTERVAL;
+    loop->linger_ns = options->linger_ns ? options->linger_ns : LINGER;
     if (loop->poll_interval == 1)
         loop->poll_interval = 0; /* every pass, the first one of a run included */
     init_internal(&loop->wake_watcher);
@@ -331,6 +333,7 @@ int32_t evl_loop_close(evl_loop *loop) {
     evl_names_close(loop);
     evl_processes_close(loop);
     evl_futures_cancel_all(loop);
+    close_handles(loop); /* closed streams that wait for their peers */
     shut(loop);
     empty_queues(loop);
     bury(loop);

@@ -19,9 +19,6 @@
 /* An id: generation 32 bits, kind 4, slot 28. The generation makes it unique for the loop's life. */
 #define EVL_ID_SLOT_BITS 28
 
-/* What a closed handle is while it still has something to do; it has the slot of its kind. */
-#define EVL_KIND_LINGERING 15
-
 #define EVL_DUE_MAX   256 /* due timers queued per pass */
 #define EVL_DIRTY_MAX 128 /* fds whose change waits for the next poll; one more sends them all at once */
 #define EVL_HANDLES   16  /* kinds of handles, all below this, index loop->handles */
@@ -43,6 +40,9 @@ typedef struct evl_handle_type {
      * closes it, or has. Runs no user code. */
     void (*event)(evl_handle *handle, uint32_t mask, int error);
 
+    /* The node's argument is that of a push function, and the handle's own lies in its extra. */
+    bool pushes;
+
     /* EVL_CALL_TAKE: right before the callback, takes what there is; false if it was nothing. */
     bool (*take)(evl_handle *handle, int64_t *result);
 
@@ -50,7 +50,8 @@ typedef struct evl_handle_type {
                      size_t cap); /* the dump's words for it; NULL: inspect.c has them */
 } evl_handle_type;
 
-/* What few handles have: a drop and a name. The node carries the drop when the handle is gone. */
+/* What few handles have: a drop and a name. The node carries the drop when the handle is gone. Until then its
+ * argument is the handle's own, if the type pushes. */
 typedef struct evl_extra {
     evl_node node;
     evl_fn *drop;
@@ -186,6 +187,7 @@ struct evl_loop {
     atomic_uint gate;       /* generation of the fork word, or EVL_GATE_SHUT: closed */
     uint32_t origin;        /* the generation the kernel queue belongs to */
     uint32_t flags;         /* EVL_LOOP_* */
+    int64_t linger_ns;      /* of streams that say nothing else; negative: closing is aborting */
 
     evl_clock clock;
     evl_mem mem;
@@ -411,8 +413,10 @@ evl_handle *evl_handle_take_internal(evl_loop *loop, int kind, void *op); /* EVL
 void evl_handle_give(evl_handle *handle);   /* off the ready list, drop queued, slot free */
 void evl_handle_detach(evl_handle *handle); /* from whatever its kind is attached to */
 
-/* A closed handle that has something left to do: its argument and name are given up, and nobody finds it any
- * more. It keeps the loop alive until its detach, under the kind EVL_KIND_LINGERING, and evl_handle_give. */
+/* A closed stream that has something left to do, until its detach and evl_handle_give. It is of the kind
+ * EVL_KIND_LINGERING, in the slot it had, so that no call accepts it; its argument is given up, and its id
+ * and its name stay for those who look at what the loop is doing. It keeps the loop alive while it is active.
+ */
 void evl_handle_linger(evl_handle *handle);
 void evl_handle_know(evl_loop *loop, int kind, const evl_handle_type *type);
 uint64_t evl_handle_id(const evl_handle *handle);
@@ -540,10 +544,9 @@ static inline void evl_touch(evl_loop *loop) {
 int32_t evl_count_blockers(const evl_loop *loop);
 int32_t evl_blockers_queued(const evl_loop *loop, evl_blocker *out, int32_t cap); /* all but the handles */
 
-/* A handle that its user has made and not closed. */
+/* A handle that its user has made, a closed one that lingers included. */
 static inline bool evl_handle_is_shown(const evl_handle *handle) {
-    return handle->node.kind != 0 && handle->node.kind != EVL_KIND_LINGERING &&
-           !(handle->node.flags & EVL_F_OP);
+    return handle->node.kind != 0 && !(handle->node.flags & EVL_F_OP);
 }
 
 /* report.c */

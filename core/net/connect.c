@@ -28,6 +28,7 @@ typedef struct race {
     evl_op stagger;
     evl_rest retry;
     int64_t stagger_ns, retry_ns;
+    int64_t linger_ns; /* of the stream; 0: the loop's */
     evl_address local; /* length 0: none */
     uint32_t families; /* EVL_NAME_IPV4, EVL_NAME_IPV6; 0: any */
     int32_t *errors;
@@ -74,7 +75,7 @@ static void deliver(evl_operation *op) {
     race *r = op->owner;
     evl_stream_handle *s;
     bool tcp = op->count != 0;
-    int rc = evl_stream_make(r->loop, r->winner, EVL_S_SOCKET | (tcp ? EVL_S_TCP : 0U), 0, &s);
+    int rc = evl_stream_make(r->loop, r->winner, EVL_S_SOCKET | (tcp ? EVL_S_TCP : 0U), r->linger_ns, &s);
     if (rc == 0) {
         *r->out = &s->io.base;
         r->winner = -1;
@@ -311,6 +312,7 @@ static int read_options(race *r, const evl_connect_options *given, uint32_t *fla
         return EVL_EINVAL;
     *flags = o.flags;
     r->stagger_ns = o.stagger_ns ? o.stagger_ns : STAGGER;
+    r->linger_ns = o.linger_ns;
     r->errors = o.errors;
     r->errors_cap = o.errors_cap;
     r->families = o.flags;

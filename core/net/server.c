@@ -29,7 +29,9 @@ typedef struct listener {
     bool tcp;
     bool may_accept;   /* reported, and not found empty since */
     bool was_blocking; /* before it was adopted */
-    dev_t path_dev;    /* of a Unix path that is ours to remove; ino 0: of none */
+    char *path;        /* a Unix path that is ours to remove, NULL: none; absolute */
+    size_t path_size;
+    dev_t path_dev; /* of what we have made there */
     ino_t path_ino;
 } listener;
 
@@ -45,11 +47,12 @@ struct server {
     int64_t backoff_ns;
     uint64_t pass; /* of which `accepted` counts */
     uint32_t accepted;
-    uint32_t live;
-    int32_t error; /* to be reported */
-    int32_t lost;  /* why one of several sockets is no more: the next accept answers it */
-    int spare;     /* EVL_ACCEPT_SHED: an fd to close when there is none left */
-    int parked;    /* a connection that there was no memory for, or -1 */
+    uint32_t live;      /* connections */
+    uint32_t lingering; /* of these, closed by their user */
+    int32_t error;      /* to be reported */
+    int32_t lost;       /* why one of several sockets is no more: the next accept answers it */
+    int spare;          /* EVL_ACCEPT_SHED: an fd to close when there is none left */
+    int parked;         /* a connection that there was no memory for, or -1 */
     bool parked_tcp;
     bool pushes; /* evl_server_on_connection */
     bool paused, stopped;
@@ -61,7 +64,7 @@ static server *server_of(const evl_handle *handle) { return listener_of(handle)-
 /* --- when to accept --------------------------------------------------------------------------- */
 
 static bool is_full(const server *sv) {
-    return sv->options.max_connections != 0 && sv->live >= sv->options.max_connections;
+    return sv->options.max_connections != 0 && sv->live - sv->lingering >= sv->options.max_connections;
 }
 
 static bool has_rest(const server *sv) { return evl_linked(&sv->backoff.link); }
@@ -204,7 +207,9 @@ static int take_stream(server *sv, evl_stream **out) {
     if (sv->lost != 0)
         return take_lost(sv);
     int fd = next_fd(sv, &tcp);
-    int rc = fd < 0 ? fd : evl_stream_make(sv->loop, fd, EVL_S_SOCKET | (tcp ? EVL_S_TCP : 0U), 0, &s);
+    int rc = fd < 0 ? fd
+                    : evl_stream_make(sv->loop, fd, EVL_S_SOCKET | (tcp ? EVL_S_TCP : 0U),
+                                      sv->options.linger_ns, &s);
     if (rc != 0 && fd >= 0) { /* it is not to be lost */
         sv->parked = fd;
         sv->parked_tcp = tcp;
@@ -313,12 +318,12 @@ static void wake_idlers(server *sv, int error) {
         evl_op_complete(evl_operation_at(evl_list_shift(&sv->idlers)), error);
 }
 
-static void remove_path(const listener *l, int fd);
+static void remove_path(listener *l);
 
 static void lose(listener *l, int fd, int error) {
     server *sv = l->of;
     if (error != EVL_EBADF && error != EVL_ECLOSED) { /* the kernel would not watch it */
-        remove_path(l, fd);
+        remove_path(l);
         (void)evl_sys.close(fd);
     }
     bool left = false;
@@ -407,26 +412,22 @@ int32_t evl_server_resume(evl_server *handle) {
 }
 
 /* The path may name another server's socket by now. */
-static void remove_path(const listener *l, int fd) {
-    struct {
-        struct sockaddr_un address;
-        char final_0; /* a path that fills its field has none of its own */
-    } at = {0};
-    const char *path = at.address.sun_path;
-    socklen_t len = sizeof at.address;
+static void remove_path(listener *l) {
     struct stat st;
-    if (l->path_ino == 0 || evl_sys.getsockname(fd, (struct sockaddr *)&at.address, &len) != 0)
+    if (!l->path)
         return;
-    if (evl_sys.lstat(path, &st) == 0 && st.st_ino == l->path_ino && st.st_dev == l->path_dev)
-        (void)evl_sys.unlink(path);
+    if (!evl_is_forked(l->of->loop) && evl_sys.lstat(l->path, &st) == 0 && st.st_ino == l->path_ino &&
+        st.st_dev == l->path_dev)
+        (void)evl_sys.unlink(l->path);
+    evl_mem_free(&l->of->loop->mem, l->path, l->path_size);
+    l->path = NULL;
 }
 
 static void close_listener(listener *l) {
     int fd = l->io.fd;
+    remove_path(l);
     if (fd < 0)
         return;
-    if (!evl_is_forked(l->of->loop))
-        remove_path(l, fd);
     evl_io_disown(&l->io);
     l->may_accept = false;
     (void)evl_sys.close(fd);
@@ -494,20 +495,36 @@ static void detach(evl_handle *handle) {
     free_server(sv);
 }
 
-void evl_server_left(evl_loop *loop, uint64_t id) {
+/* A connection that counted for the limit may do so no more. */
+static void fill_up(server *sv, bool was_full) {
+    if (!was_full || is_full(sv) || sv->stopped)
+        return;
+    update(sv);
+    if (may_find(sv))
+        tell(sv);
+}
+
+void evl_server_lingers(evl_loop *loop, uint64_t id) {
+    evl_handle *handle = evl_handle_find(loop, id);
+    if (!handle)
+        return;
+    server *sv = server_of(handle);
+    bool was_full = is_full(sv);
+    sv->lingering++;
+    fill_up(sv, was_full);
+}
+
+void evl_server_left(evl_loop *loop, uint64_t id, bool lingered) {
     evl_handle *handle = evl_handle_find(loop, id);
     if (!handle)
         return;
     server *sv = server_of(handle);
     bool was_full = is_full(sv);
     sv->live--;
+    sv->lingering -= lingered;
     if (sv->stopped && sv->live == 0)
         wake_idlers(sv, 0);
-    if (!was_full || sv->stopped)
-        return;
-    update(sv);
-    if (may_find(sv))
-        tell(sv);
+    fill_up(sv, was_full);
 }
 
 static int32_t end_clients(evl_server *handle, int32_t (*end)(evl_handle *)) {
@@ -592,8 +609,12 @@ static void describe(const evl_handle *handle, char *buf, size_t cap) {
 
 /* --- making ----------------------------------------------------------------------------------- */
 
-static const evl_handle_type server_type = {
-    .size = sizeof(listener), .detach = detach, .event = event, .take = take, .describe = describe};
+static const evl_handle_type server_type = {.size = sizeof(listener),
+                                            .detach = detach,
+                                            .event = event,
+                                            .pushes = true,
+                                            .take = take,
+                                            .describe = describe};
 
 static int read_options(const evl_server_options *given, evl_server_options *out) {
     memset(out, 0, sizeof *out);
@@ -602,7 +623,8 @@ static int read_options(const evl_server_options *given, evl_server_options *out
     if (given)
         memcpy(out, given, given->struct_size < sizeof *out ? given->struct_size : sizeof *out);
     if ((out->flags & ~(uint32_t)(EVL_SERVER_REUSE_PORT | EVL_SERVER_KEEP_PATH | EVL_SERVER_SHARED)) != 0 ||
-        out->backlog < 0 || out->at_fd_limit < EVL_ACCEPT_PAUSE || out->at_fd_limit > EVL_ACCEPT_REPORT)
+        out->reserved != 0 || out->backlog < 0 || out->at_fd_limit < EVL_ACCEPT_PAUSE ||
+        out->at_fd_limit > EVL_ACCEPT_REPORT)
         return EVL_EINVAL;
     if (out->backlog == 0)
         out->backlog = BACKLOG;
@@ -649,7 +671,7 @@ static int add(server *sv, int fd, bool tcp, listener **out) {
     l->tcp = tcp;
     l->may_accept = false;
     l->was_blocking = false;
-    l->path_ino = 0;
+    l->path = NULL;
     if (sv->options.flags & EVL_SERVER_SHARED)
         handle->node.flags |= EVL_F_EXCLUSIVE;
     int rc = evl_io_own(&l->io, fd, 0, false);
@@ -743,13 +765,23 @@ static int bind_to(int fd, const evl_address *address) {
     return evl_sys.bind(fd, &address->u.any, address->length) == 0 ? 0 : evl_err_from_errno(errno);
 }
 
-static void remember_path(const server *sv, listener *l, const evl_address *address) {
+/* The current directory may be another when the path is removed. */
+static int remember_path(const server *sv, listener *l, const evl_address *address) {
+    char before[4096] = "";
+    const char *path = address->u.path.sun_path;
     struct stat st;
-    if (!is_path(address) || (sv->options.flags & EVL_SERVER_KEEP_PATH) ||
-        evl_sys.lstat(address->u.path.sun_path, &st) != 0)
-        return;
+    if (!is_path(address) || (sv->options.flags & EVL_SERVER_KEEP_PATH) || evl_sys.lstat(path, &st) != 0)
+        return 0;
+    if (path[0] != '/' && evl_sys.getcwd(before, sizeof before) != 0)
+        before[0] = '\0';
+    l->path_size = strlen(before) + strlen(path) + 2;
+    l->path = evl_mem_zalloc(&sv->loop->mem, l->path_size);
+    if (!l->path)
+        return EVL_ENOMEM;
+    (void)snprintf(l->path, l->path_size, "%s%s%s", before, before[0] ? "/" : "", path);
     l->path_dev = st.st_dev;
     l->path_ino = st.st_ino;
+    return 0;
 }
 
 static int listen_on(server *sv, const evl_address *address) {
@@ -772,8 +804,10 @@ static int listen_on(server *sv, const evl_address *address) {
         (void)evl_sys.close(fd);
         return rc;
     }
-    remember_path(sv, l, address);
-    return 0;
+    rc = remember_path(sv, l, address);
+    if (rc != 0) /* the listener goes with the server */
+        (void)evl_sys.unlink(address->u.path.sun_path);
+    return rc;
 }
 
 static void set_port(evl_address *address, uint16_t port) {

@@ -4,7 +4,8 @@
 
 #include "../loop/loop.h"
 
-/* A stream of the server of this id, if it is still there, is gone for good. */
-void evl_server_left(evl_loop *loop, uint64_t id);
+/* Of the server of this id, if it is still there: a stream was closed and lingers; one is gone for good. */
+void evl_server_lingers(evl_loop *loop, uint64_t id);
+void evl_server_left(evl_loop *loop, uint64_t id, bool lingered);
 
 #endif

@@ -4,24 +4,12 @@
 
 /* --- pools ------------------------------------------------------------------------------------ */
 
-void *evl_pool_take(evl_net *net, evl_pool *pool) {
-    evl_link *piece = pool->free;
-    if (!piece)
-        return evl_mem_resize(&net->loop->mem, NULL, 0, pool->size);
-    pool->free = piece->next;
-    pool->count--;
-    return piece;
+void *evl_pool_grow(evl_net *net, evl_pool *pool) {
+    return evl_mem_resize(&net->loop->mem, NULL, 0, pool->size);
 }
 
-void evl_pool_give(evl_net *net, evl_pool *pool, void *piece) {
-    if (pool->count == EVL_POOL_MAX) {
-        evl_mem_free(&net->loop->mem, piece, pool->size);
-        return;
-    }
-    evl_link *link = piece;
-    link->next = pool->free;
-    pool->free = link;
-    pool->count++;
+void evl_pool_free(evl_net *net, evl_pool *pool, void *piece) {
+    evl_mem_free(&net->loop->mem, piece, pool->size);
 }
 
 static void empty_pool(evl_net *net, evl_pool *pool) {
@@ -80,11 +68,12 @@ static void sweep(void *arg, int64_t result) {
     for (evl_link *link = net->lingering.next, *after; link != &net->lingering; link = after) {
         after = link->next;
         evl_stream_handle *s = EVL_OWNER(link, evl_stream_handle, peers);
-        if (s->last_in <= loop->now) {
+        int64_t at = evl_stream_linger_until(s);
+        if (s->last_in <= loop->now)
             s->flags |= EVL_S_ABORT;
-            evl_stream_settle(s);
-        } else if (s->last_in < next)
-            next = s->last_in;
+        else if (at < next)
+            next = at;
+        evl_stream_settle(s);
     }
     if (next != EVL_NEVER)
         evl_timer_set(net->sweep_timer, next);
@@ -99,6 +88,7 @@ static void net_free(evl_loop *loop) {
     empty_pool(net, &net->blocks);
     empty_pool(net, &net->heads);
     empty_pool(net, &net->queues);
+    empty_pool(net, &net->mores);
     evl_mem_free(&loop->mem, net->lent, EVL_READ_MAX);
     evl_mem_free(&loop->mem, net, sizeof *net);
 }
@@ -113,6 +103,7 @@ int evl_net_get(evl_loop *loop) {
     net->blocks.size = EVL_BLOCK;
     net->heads.size = sizeof(evl_chunk);
     net->queues.size = sizeof(evl_outq);
+    net->mores.size = sizeof(evl_stream_more);
     evl_list_init(&net->lingering);
     evl_list_init(&net->writing);
     evl_list_init(&net->reading);

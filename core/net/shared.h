@@ -7,7 +7,7 @@
 
 #define EVL_READ_MAX   65536 /* one read of an event */
 #define EVL_BLOCK      16384 /* a pooled buffer, with its header */
-#define EVL_POOL_MAX   64    /* pieces of a pool that are kept for later */
+#define EVL_POOL_MAX   256   /* pieces of a pool that are kept for later: as many streams as a poll reports */
 #define EVL_READS_MAX  16    /* reads in a row of what is discarded */
 #define EVL_WRITES_MAX 32    /* of an event */
 
@@ -23,6 +23,7 @@ typedef struct evl_net {
     evl_pool blocks; /* EVL_BLOCK bytes */
     evl_pool heads;  /* evl_chunk without bytes */
     evl_pool queues; /* evl_outq */
+    evl_pool mores;  /* evl_stream_more */
 
     /* What a push callback may look at: that of evl_loop.lent_to. */
     char *lent; /* EVL_READ_MAX bytes, NULL until the first push */
@@ -42,8 +43,28 @@ typedef struct evl_net {
 /* Makes it when there is none. EVL_ENOMEM. */
 int evl_net_get(evl_loop *loop);
 
-void *evl_pool_take(evl_net *net, evl_pool *pool); /* NULL: out of memory */
-void evl_pool_give(evl_net *net, evl_pool *pool, void *piece);
+/* NULL: out of memory. */
+void *evl_pool_grow(evl_net *net, evl_pool *pool);
+static inline void *evl_pool_take(evl_net *net, evl_pool *pool) {
+    evl_link *piece = pool->free;
+    if (EVL_UNLIKELY(!piece))
+        return evl_pool_grow(net, pool);
+    pool->free = piece->next;
+    pool->count--;
+    return piece;
+}
+
+void evl_pool_free(evl_net *net, evl_pool *pool, void *piece);
+static inline void evl_pool_give(evl_net *net, evl_pool *pool, void *piece) {
+    if (EVL_UNLIKELY(pool->count == EVL_POOL_MAX)) {
+        evl_pool_free(net, pool, piece);
+        return;
+    }
+    evl_link *link = piece;
+    link->next = pool->free;
+    pool->free = link;
+    pool->count++;
+}
 
 /* The buffer that is lent, NULL: out of memory. Whatever was lent before is not any more. */
 char *evl_net_lend(evl_net *net);

@@ -12,13 +12,13 @@
 #include <unistd.h>
 
 #define HIGH_MARK 65536
-#define LINGER    (INT64_C(10) * 1000000000)
+#define PATIENCE  (INT64_C(250) * 1000000) /* a peer keeps a loop that has nothing else to do */
 
 evl_stream_more *evl_stream_more_of(evl_stream_handle *s) {
     if (!s->more) {
-        s->more = evl_mem_zalloc(&evl_s_loop(s)->mem, sizeof *s->more);
+        s->more = evl_pool_take(evl_s_net(s), &evl_s_net(s)->mores);
         if (s->more) {
-            s->more->linger = LINGER;
+            memset(s->more, 0, sizeof *s->more);
             s->more->low = s->high / 4;
         }
     }
@@ -58,11 +58,11 @@ static uint32_t wanted(const evl_stream_handle *s) {
     return mask | (somebody_reads(s) && !over ? (uint32_t)EVL_READ : 0);
 }
 
-/* Data that is pushed to a callback makes the node ready like a watcher's, with READ as its result, and
+/* Data that is pushed makes the node ready like a watcher's, with READ as its result, and
  * evl_stream_take knows it by that. */
 static void set_odd(evl_stream_handle *s) {
     const uint32_t state = EVL_S_EDGE | EVL_S_PUSH | EVL_S_PAUSED | EVL_S_DISCARD | EVL_S_CUSTOM;
-    bool straight = (s->flags & state) == (EVL_S_EDGE | EVL_S_PUSH) && s->io.base.node.sink == EVL_SINK_CALL;
+    bool straight = (s->flags & state) == (EVL_S_EDGE | EVL_S_PUSH);
     s->io.odd = straight ? ~(uint32_t)EVL_READ : UINT32_MAX;
 }
 
@@ -122,21 +122,26 @@ static bool lingers(evl_handle *handle);
 
 static void describe(const evl_handle *handle, char *buf, size_t cap) {
     const evl_stream_handle *s = evl_s_of(handle);
-    (void)snprintf(buf, cap, "stream id=%llu fd=%d in=%llu out=%llu queued=%zu%s%s",
+    (void)snprintf(buf, cap, "stream id=%llu fd=%d in=%llu out=%llu queued=%zu%s%s%s",
                    (unsigned long long)evl_handle_id(handle), s->io.fd, (unsigned long long)s->bytes_in,
                    (unsigned long long)s->bytes_out, evl_stream_queue_size(s),
-                   evl_s_has(s, EVL_S_EOF) ? " eof" : "", s->reader ? " reading" : "");
+                   evl_s_has(s, EVL_S_EOF) ? " eof" : "", s->reader ? " reading" : "",
+                   evl_s_lingers(s) ? " lingering" : "");
 }
 
 static const evl_handle_type stream_type = {.size = sizeof(evl_stream_handle),
                                             .detach = detach,
                                             .lingers = lingers,
                                             .event = event,
+                                            .pushes = true,
                                             .take = evl_stream_take,
                                             .describe = describe};
 
-static const evl_handle_type lingering_type = {
-    .size = sizeof(evl_stream_handle), .detach = detach, .event = event};
+static const evl_handle_type lingering_type = {.size = sizeof(evl_stream_handle),
+                                               .detach = detach,
+                                               .event = event,
+                                               .pushes = true,
+                                               .describe = describe};
 
 static int know(evl_loop *loop) {
     if (EVL_LIKELY(loop->types[EVL_KIND_STREAM] != NULL))
@@ -149,7 +154,16 @@ static int know(evl_loop *loop) {
     return 0;
 }
 
-int evl_stream_make(evl_loop *loop, int fd, uint32_t flags, uint32_t mask, evl_stream_handle **out) {
+static bool set_linger(evl_stream_handle *s, int64_t ns) {
+    evl_stream_more *more = evl_stream_more_of(s);
+    if (more)
+        more->linger = ns;
+    return more != NULL;
+}
+
+static void free_parts(evl_stream_handle *s);
+
+int evl_stream_make(evl_loop *loop, int fd, uint32_t flags, int64_t linger, evl_stream_handle **out) {
     int rc = know(loop);
     if (rc != 0)
         return rc;
@@ -170,8 +184,12 @@ int evl_stream_make(evl_loop *loop, int fd, uint32_t flags, uint32_t mask, evl_s
     bool edge = (loop->backend->caps & EVL_CAP_EDGE) && !(flags & EVL_S_CUSTOM);
     s->flags = flags | (edge ? EVL_S_EDGE : 0U);
     s->read_error = s->write_error = 0;
-    rc = evl_io_own(&s->io, fd, wanted(s) | mask, edge);
+    if (linger != 0 && !set_linger(s, linger))
+        rc = EVL_ENOMEM;
+    if (rc == 0)
+        rc = evl_io_own(&s->io, fd, wanted(s), edge);
     if (rc != 0) {
+        free_parts(s);
         evl_handle_give(&s->io.base);
         return rc;
     }
@@ -207,12 +225,12 @@ static int look_at(int fd, uint32_t *flags, int *status) {
     if (rc != 0 || type != SOCK_STREAM)
         return rc != 0 ? rc : EVL_EPROTOTYPE;
     int family = family_of(fd);
-    *flags |= EVL_S_SOCKET | (family == AF_INET || family == AF_INET6 ? EVL_S_TCP : 0U);
+    *flags |= EVL_S_SOCKET | EVL_S_FOREIGN | (family == AF_INET || family == AF_INET6 ? EVL_S_TCP : 0U);
     return 0;
 }
 
 /* The flag belongs to what was opened, and so to everyone who shares it: a shell and its children share the
- * terminal. What can be opened once more is. */
+ * terminal. A pipe or terminal is opened once more where that is possible. */
 static int unblock(int *fd, uint32_t *flags, int status) {
     if (status & O_NONBLOCK)
         return 0;
@@ -277,7 +295,7 @@ int32_t evl_stream_open_on(evl_loop *loop, evl_fd fd, const evl_transport *trans
     if (!out || !is_complete(transport))
         return EVL_EINVAL;
     evl_stream_handle *s;
-    rc = evl_stream_make(loop, fd, EVL_S_SOCKET | EVL_S_CAN_READ | EVL_S_CUSTOM, 0, &s);
+    rc = evl_stream_make(loop, fd, EVL_S_SOCKET | EVL_S_FOREIGN | EVL_S_CAN_READ | EVL_S_CUSTOM, 0, &s);
     if (rc != 0)
         return rc;
     if (!evl_stream_more_of(s)) {
@@ -298,7 +316,7 @@ int32_t evl_stream_open_on(evl_loop *loop, evl_fd fd, const evl_transport *trans
 static void leave_server(evl_stream_handle *s) {
     evl_list_unlink(&s->peers);
     if (s->server)
-        evl_server_left(evl_s_loop(s), s->server);
+        evl_server_left(evl_s_loop(s), s->server, evl_s_lingers(s));
     s->server = 0;
 }
 
@@ -306,8 +324,10 @@ static void free_parts(evl_stream_handle *s) {
     evl_net *net = evl_s_net(s);
     if (s->in)
         evl_inbuf_give(net, s->in);
-    if (s->more)
-        evl_mem_free(&evl_s_loop(s)->mem, s->more, sizeof *s->more);
+    if (s->more) {
+        evl_mem_free(&net->loop->mem, s->more->separators, s->more->separators_size);
+        evl_pool_give(net, &net->mores, s->more);
+    }
     s->in = NULL;
     s->more = NULL;
     if (net->loop->lent_to == &s->io.base)
@@ -343,19 +363,56 @@ static bool is_owed(const evl_stream_handle *s) {
     if (evl_s_is_unfinished(s))
         return true;
     bool quiet = !evl_s_has(s, EVL_S_SOCKET) || evl_s_has(s, EVL_S_EOF | EVL_S_READ_FAILED);
-    return !quiet && s->bytes_out != 0;
+    return !quiet && (s->bytes_out != 0 || evl_s_has(s, EVL_S_FOREIGN));
+}
+
+static bool has_unread_input(const evl_stream_handle *s) {
+    char byte;
+    return evl_sys.recv(s->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* What was written to the socket before it became a stream is only known to the kernel, which is asked when
+ * it matters: at the end. Without input that nobody has read, closing is no reset. */
+static void settle_foreign(evl_stream_handle *s) {
+    if (evl_s_has(s, EVL_S_FOREIGN) && s->bytes_out == 0 && s->io.fd >= 0) {
+        int rc = evl_sys.unconfirmed(s->io.fd);
+        bool known = rc == 0 || (rc < 0 && errno != ENOSYS);
+        if (known && !has_unread_input(s))
+            s->flags &= ~(uint32_t)EVL_S_FOREIGN;
+    }
+}
+
+static int64_t linger_of(const evl_stream_handle *s) {
+    return s->more && s->more->linger != 0 ? s->more->linger : evl_s_loop(s)->linger_ns;
+}
+
+/* Everything is with the kernel, and only the peer can go on. How long that may hold up a loop that has
+ * nothing else to do. */
+static int64_t patience_ends(const evl_stream_handle *s) {
+    return evl_s_is_unfinished(s) ? EVL_NEVER : evl_saturated_add(s->last_out, PATIENCE);
+}
+
+static bool keeps_alive(const evl_stream_handle *s) { return patience_ends(s) > evl_s_loop(s)->now; }
+
+int64_t evl_stream_linger_until(const evl_stream_handle *s) {
+    int64_t patience = patience_ends(s);
+    return keeps_alive(s) && patience < s->last_in ? patience : s->last_in;
 }
 
 static bool lingers(evl_handle *handle) {
     evl_stream_handle *s = evl_s_of(handle);
     evl_loop *loop = handle->loop;
     evl_stream_unready(s);
-    int64_t linger = s->more ? s->more->linger : LINGER;
-    bool failed = evl_s_has(s, EVL_S_READ_FAILED | EVL_S_WRITE_FAILED);
-    if (linger == 0 && is_owed(s))
-        s->flags |= EVL_S_ABORT;
-    if (failed || evl_is_forked(loop) || evl_s_has(s, EVL_S_ABORT) || s->io.fd < 0)
+    int64_t linger = linger_of(s);
+    bool ends = evl_s_has(s, EVL_S_READ_FAILED | EVL_S_WRITE_FAILED | EVL_S_KEEP_FD | EVL_S_ABORT);
+    if (ends || evl_is_forked(loop) || s->io.fd < 0)
         return false;
+    settle_foreign(s);
+    bool owed = is_owed(s);
+    if (linger < 0 && owed)
+        s->flags |= EVL_S_ABORT;
+    if (evl_s_has(s, EVL_S_ABORT) || (!owed && !evl_s_has(s, EVL_S_CUSTOM)))
+        return false; /* closing says all that there is to say */
     s->flags &= ~(uint32_t)(EVL_S_PUSH | EVL_S_DISCARD);
     evl_stream_end_reading(s, EVL_ECLOSED);
     evl_stream_end_waiting(s);
@@ -366,9 +423,12 @@ static bool lingers(evl_handle *handle) {
     if (!is_owed(s) || evl_s_has(s, EVL_S_WRITE_FAILED | EVL_S_ABORT))
         return false;
     evl_list_unlink(&s->peers);
-    s->last_in = evl_saturated_add(evl_clock_read(&loop->clock), linger);
+    if (s->server)
+        evl_server_lingers(loop, s->server);
+    s->last_out = evl_clock_read(&loop->clock);
+    s->last_in = evl_saturated_add(s->last_out, linger);
     evl_list_append(&loop->net->lingering, &s->peers);
-    evl_timer_first(loop->net->sweep_timer, s->last_in);
+    evl_timer_first(loop->net->sweep_timer, evl_stream_linger_until(s));
     evl_stream_interest(s);
     if (evl_s_has(s, EVL_S_CAN_READ))
         evl_stream_discard_soon(s);
@@ -383,7 +443,9 @@ void evl_stream_settle(evl_stream_handle *s) {
         return;
     }
     bool pushed = evl_s_has(s, EVL_S_PUSH) && !evl_s_has(s, EVL_S_PAUSED);
-    evl_handle_set_active(&s->io.base, lingering || pushed || evl_s_is_unfinished(s));
+    evl_handle_set_active(&s->io.base, pushed || evl_s_is_unfinished(s) || (lingering && keeps_alive(s)));
+    if (lingering)
+        evl_timer_first(evl_s_net(s)->sweep_timer, evl_stream_linger_until(s));
     if (evl_s_has(s, EVL_S_EDGE))
         set_odd(s);
     else
@@ -406,11 +468,7 @@ int32_t evl_stream_set_linger(evl_stream *stream, int64_t ns) {
     int rc = evl_stream_enter(stream);
     if (rc != 0)
         return rc;
-    evl_stream_more *more = evl_stream_more_of(evl_s_of(stream));
-    if (!more)
-        return EVL_ENOMEM;
-    more->linger = ns < 0 ? EVL_NEVER : ns;
-    return 0;
+    return set_linger(evl_s_of(stream), ns > 0 ? ns : -1) ? 0 : EVL_ENOMEM;
 }
 
 evl_fd evl_stream_detach(evl_stream *stream, void *buf, size_t cap, size_t *len) {
@@ -505,10 +563,10 @@ int32_t evl_stream_set_option(evl_stream *stream, int32_t option, int32_t value)
     if (rc != 0)
         return rc;
     const evl_stream_handle *s = evl_s_of(stream);
-    if (value < 0 || (option != EVL_STREAM_NODELAY && option != EVL_STREAM_KEEPALIVE))
+    if (value < 0 || (option != EVL_STREAM_OPT_NODELAY && option != EVL_STREAM_OPT_KEEPALIVE))
         return EVL_EINVAL;
     if (!evl_s_has(s, EVL_S_TCP))
         return EVL_ENOTSUP;
-    return option == EVL_STREAM_NODELAY ? set(s->io.fd, IPPROTO_TCP, TCP_NODELAY, value != 0)
-                                        : set_keep_alive(s->io.fd, value);
+    return option == EVL_STREAM_OPT_NODELAY ? set(s->io.fd, IPPROTO_TCP, TCP_NODELAY, value != 0)
+                                            : set_keep_alive(s->io.fd, value);
 }

@@ -33,7 +33,8 @@ enum {
     EVL_S_EDGE = 0x40000,    /* the kernel reports changes; else it is asked when somebody waits */
     EVL_S_ABORT = 0x80000,   /* to be closed with a reset */
     EVL_S_CUSTOM = 0x100000, /* bytes go through a transport of the program's */
-    EVL_S_HELD = 0x200000    /* which may hold some that it has taken: it is to be flushed */
+    EVL_S_HELD = 0x200000,   /* which may hold some that it has taken: it is to be flushed */
+    EVL_S_FOREIGN = 0x400000 /* a socket that was open before: bytes of it may be on their way */
 };
 
 /* What came in and was not taken. */
@@ -77,9 +78,10 @@ typedef struct evl_stream_more {
     void *self;
     uint8_t want_read, want_write; /* what the transport waits for, for the one and the other */
     bool broken;                   /* it returned what cannot be: it is not called again, except to close */
-    const evl_buf *separators;     /* of the pending read */
-    int64_t linger;
-    uint32_t low; /* a quarter of the high mark unless there is one of these */
+    evl_buf *separators;           /* of the pending read: copies, with their bytes behind them */
+    size_t separators_size;        /* of the allocation */
+    int64_t linger;                /* 0: the loop's; negative: none */
+    uint32_t low;                  /* a quarter of the high mark unless there is one of these */
     uint32_t hard;
 } evl_stream_more;
 
@@ -93,8 +95,8 @@ typedef struct evl_stream_handle {
     evl_link peers;  /* in its server's clients; of a lingering one, in evl_net.lingering */
     uint64_t server; /* the id of the server that accepted it, or 0 */
     uint64_t bytes_in, bytes_out;
-    int64_t last_in; /* of a lingering one: until when */
-    int64_t last_out;
+    int64_t last_in;  /* of a lingering one: until when */
+    int64_t last_out; /* of a lingering one: when it last had something to do */
     uint32_t high;
     uint32_t flags;
     int32_t read_error, write_error; /* with EVL_S_READ_FAILED and EVL_S_WRITE_FAILED */
@@ -160,9 +162,10 @@ static inline int64_t evl_transport_send(evl_stream_handle *s, const void *data,
 }
 
 /* stream.c */
-int evl_stream_make(evl_loop *loop, int fd, uint32_t flags, uint32_t mask, evl_stream_handle **out);
-evl_stream_more *evl_stream_more_of(evl_stream_handle *s); /* NULL: out of memory */
-void evl_stream_interest(evl_stream_handle *s);            /* tells the kernel what is wanted now */
+int evl_stream_make(evl_loop *loop, int fd, uint32_t flags, int64_t linger, evl_stream_handle **out);
+int64_t evl_stream_linger_until(const evl_stream_handle *s); /* when a lingering one changes by time alone */
+evl_stream_more *evl_stream_more_of(evl_stream_handle *s);   /* NULL: out of memory */
+void evl_stream_interest(evl_stream_handle *s);              /* tells the kernel what is wanted now */
 void evl_stream_settle(evl_stream_handle *s); /* after a change of either side: is it active, is it over */
 
 /* stream_read.c */

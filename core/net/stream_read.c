@@ -32,6 +32,12 @@ static size_t room_left(const evl_inbuf *in) {
     return in->len <= in->start ? in->cap - in->len : in->cap - in->start - in->len;
 }
 
+/* The stream gets a buffer of its own while its push callback runs: from now on that is what is peeked at. */
+static void end_loan(const evl_stream_handle *s) {
+    if (evl_s_loop(s)->lent_to == &s->io.base)
+        evl_s_loop(s)->lent_to = NULL;
+}
+
 /* Room for `want` more bytes behind those that are there; NULL: out of memory. */
 static char *make_room(evl_stream_handle *s, size_t want) {
     evl_inbuf *in = s->in;
@@ -54,7 +60,8 @@ static char *make_room(evl_stream_handle *s, size_t want) {
         fresh->len = len;
         fresh->seen = in->seen;
         evl_inbuf_give(evl_s_net(s), in);
-    }
+    } else
+        end_loan(s);
     s->in = fresh;
     return fresh->bytes + len;
 }
@@ -141,6 +148,7 @@ static int64_t fetch_first(evl_stream_handle *s) {
     if (EVL_LIKELY(n > 0)) {
         in->len = (size_t)n;
         s->in = in;
+        end_loan(s);
     } else
         evl_inbuf_give(evl_s_net(s), in);
     return n;
@@ -400,13 +408,38 @@ int32_t evl_stream_read_all(evl_stream *stream, evl_op *op, void *buf, size_t ca
     return cap == 0 ? EVL_EINVAL : start(stream, op, &reading_all, buf, cap, 0);
 }
 
-static bool are_separators(const evl_buf *separators, int n) {
+/* How much memory copies of them take; 0: they are no separators. */
+static size_t separators_size(const evl_buf *separators, int n) {
     if (!separators || n <= 0 || n > UINT16_MAX)
-        return false;
-    for (int i = 0; i < n; i++)
-        if (!separators[i].data || separators[i].len == 0)
-            return false;
-    return true;
+        return 0;
+    size_t size = (size_t)n * sizeof *separators;
+    for (int i = 0; i < n; i++) {
+        if (!separators[i].data || separators[i].len == 0 || separators[i].len > SIZE_MAX / 2 - size)
+            return 0;
+        size += separators[i].len;
+    }
+    return size;
+}
+
+/* Into memory that the stream keeps for the next time. */
+static int copy_separators(evl_stream_handle *s, const evl_buf *separators, int n, size_t size) {
+    evl_stream_more *more = evl_stream_more_of(s);
+    if (!more)
+        return EVL_ENOMEM;
+    if (more->separators_size < size) {
+        evl_buf *larger = evl_mem_resize(&evl_s_loop(s)->mem, more->separators, more->separators_size, size);
+        if (!larger)
+            return EVL_ENOMEM;
+        more->separators = larger;
+        more->separators_size = size;
+    }
+    char *bytes = (char *)(more->separators + n);
+    for (int i = 0; i < n; i++) {
+        memcpy(bytes, separators[i].data, separators[i].len);
+        more->separators[i] = (evl_buf){bytes, separators[i].len};
+        bytes += separators[i].len;
+    }
+    return 0;
 }
 
 int32_t evl_stream_read_until(evl_stream *stream, evl_op *op, void *buf, size_t cap,
@@ -414,16 +447,16 @@ int32_t evl_stream_read_until(evl_stream *stream, evl_op *op, void *buf, size_t 
     int rc = evl_stream_enter(stream);
     if (rc != 0)
         return rc;
-    if (cap == 0 || !are_separators(separators, n))
+    size_t size = separators_size(separators, n);
+    if (cap == 0 || size == 0)
         return EVL_EINVAL;
     evl_stream_handle *s = evl_s_of(stream);
-    if (evl_stream_check_idle(s) == 0) {
-        evl_stream_more *more = evl_stream_more_of(s);
-        if (!more)
-            return EVL_ENOMEM;
-        more->separators = separators;
-    }
-    return start(stream, op, &reading_until, buf, cap, n);
+    rc = evl_stream_check_idle(s);
+    if (rc == 0)
+        rc = evl_op_check_start(stream->loop, op);
+    if (rc == 0)
+        rc = copy_separators(s, separators, n, size);
+    return rc != 0 ? rc : start(stream, op, &reading_until, buf, cap, n);
 }
 
 int64_t evl_stream_pull(evl_stream_handle *s, void *buf, size_t cap) {
@@ -453,7 +486,7 @@ int64_t evl_stream_try_read(evl_stream *stream, void *buf, size_t cap) {
 
 /* --- the buffer, for the caller --------------------------------------------------------------- */
 
-static EVL_COLD int64_t peek_own(const evl_stream *stream, const void **data) {
+static EVL_APART int64_t peek_own(const evl_stream *stream, const void **data) {
     int rc = evl_check_kind(stream, EVL_KIND_STREAM);
     if (EVL_UNLIKELY(rc != 0 || !data))
         return rc != 0 ? rc : EVL_EINVAL;
@@ -463,7 +496,7 @@ static EVL_COLD int64_t peek_own(const evl_stream *stream, const void **data) {
 }
 
 int64_t evl_stream_peek(evl_stream *stream, const void **data) {
-    if (EVL_UNLIKELY(!stream || !data || stream->loop->lent_to != stream))
+    if (EVL_UNLIKELY(!stream || !data) || stream->loop->lent_to != stream)
         return peek_own(stream, data);
     const evl_net *net = stream->loop->net;
     *data = net->lent_data;
@@ -477,11 +510,22 @@ static void go_on_pushing(evl_stream_handle *s) {
         evl_stream_readable(s);
 }
 
+/* What a callback is lent counts as taken; this only moves what it sees of it. */
+static int consume_lent(evl_net *net, size_t len) {
+    if (len > net->lent_len)
+        return EVL_EINVAL;
+    net->lent_data += len;
+    net->lent_len -= len;
+    return 0;
+}
+
 int32_t evl_stream_consume(evl_stream *stream, size_t len) {
     int rc = evl_stream_enter(stream);
     if (rc != 0)
         return rc;
     evl_stream_handle *s = evl_s_of(stream);
+    if (stream->loop->lent_to == stream)
+        return consume_lent(evl_s_net(s), len);
     if (len > evl_s_buffered(s))
         return EVL_EINVAL;
     consume(s, len);
@@ -504,7 +548,9 @@ int32_t evl_stream_unread(evl_stream *stream, const void *data, size_t len) {
     memmove(in->bytes + in->start + len, in->bytes + in->start, in->len);
     memcpy(in->bytes + in->start, data, len);
     in->len += len;
-    in->seen = 0;
+    bool pushed = evl_s_has(s, EVL_S_PUSH) && !evl_s_has(s, EVL_S_PAUSED);
+    if (!pushed) /* else these bytes are new, and what was reported is not reported again */
+        in->seen = 0;
     if (s->reader)
         evl_op_try(s->reader);
     else
@@ -547,10 +593,12 @@ static int64_t push_callback(evl_stream_handle *s) {
     return n;
 }
 
+static bool has_room(const evl_stream_handle *s) { return !is_record(s) || evl_s_buffered(s) < EVL_READ_MAX; }
+
 static int64_t push_record(evl_stream_handle *s) {
     size_t told = s->in ? s->in->seen : 0;
     int64_t n = evl_stream_standing(s);
-    if (told == evl_s_buffered(s) && may_fetch(s))
+    if (told == evl_s_buffered(s) && may_fetch(s) && has_room(s))
         n = fetch_more(s, EVL_READ_MAX);
     if (evl_s_buffered(s) == told)
         return n;
@@ -558,17 +606,33 @@ static int64_t push_record(evl_stream_handle *s) {
     return (int64_t)(s->in->len - told);
 }
 
-static bool has_room(const evl_stream_handle *s) { return !is_record(s) || evl_s_buffered(s) < EVL_READ_MAX; }
-
 static bool took(evl_stream_handle *s, int64_t n, int64_t *result);
 static bool take_slowly(evl_stream_handle *s, int64_t *result);
 static bool take_rest(evl_stream_handle *s, int64_t n, int64_t *result);
 
-/* Nearly every push: data on a socket, read once, into the buffer that all share. */
-static inline bool is_plain(const evl_stream_handle *s, const evl_net *net) {
+/* Nearly every push: data on a socket, read once, and nothing lies in the stream's buffer. */
+static inline bool is_plain(const evl_stream_handle *s) {
     const uint32_t yes = EVL_S_PUSH | EVL_S_CAN_READ | EVL_S_SOCKET | EVL_S_EDGE;
     const uint32_t no = EVL_S_PAUSED | EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_CUSTOM;
-    return (s->flags & (yes | no)) == yes && !s->in && !is_record(s) && net->lent && !net->lent_in;
+    return (s->flags & (yes | no)) == yes && !s->in;
+}
+
+/* Into a block that the stream has until everything in it is consumed. */
+static EVL_APART bool take_plain_record(evl_stream_handle *s, evl_net *net, int64_t *result) {
+    evl_inbuf *in = evl_pool_take(net, &net->blocks);
+    if (EVL_UNLIKELY(!in))
+        return took(s, EVL_ENOMEM, result);
+    int64_t n = fetch_plain(s, in->bytes, POOLED_CAP);
+    if (EVL_UNLIKELY(n <= 0)) {
+        evl_pool_give(net, &net->blocks, in);
+        return took(s, n, result);
+    }
+    in->cap = POOLED_CAP;
+    in->start = 0;
+    in->len = in->seen = (size_t)n;
+    s->in = in;
+    *result = n;
+    return EVL_LIKELY(!evl_s_has(s, EVL_S_CAN_READ)) || took(s, n, result);
 }
 
 /* The kernel has reported READ alone, and that made the node ready. */
@@ -590,7 +654,11 @@ bool evl_stream_take(evl_handle *handle, int64_t *result) {
     evl_stream_handle *s = evl_s_of(handle);
     evl_net *net = handle->loop->net;
     (void)take_report(s);
-    if (EVL_UNLIKELY(!is_plain(s, net)))
+    if (EVL_UNLIKELY(!is_plain(s)))
+        return take_slowly(s, result);
+    if (is_record(s))
+        return take_plain_record(s, net, result);
+    if (EVL_UNLIKELY(!net->lent || net->lent_in))
         return take_slowly(s, result);
     int64_t n = fetch_plain(s, net->lent, EVL_READ_MAX);
     if (EVL_UNLIKELY(n <= 0 || evl_s_has(s, EVL_S_CAN_READ)))
@@ -667,9 +735,12 @@ int32_t evl_stream_resume(evl_stream *stream) {
     evl_stream_handle *s = evl_s_of(stream);
     if (!evl_s_has(s, EVL_S_PUSH) && !evl_s_has(s, EVL_S_EOF | EVL_S_READ_FAILED))
         return EVL_EINVAL;
-    if (s->reader)
+    if (s->reader || evl_s_has(s, EVL_S_DISCARD))
         return EVL_EBUSY;
+    bool was_paused = evl_s_has(s, EVL_S_PAUSED);
     s->flags &= ~(uint32_t)EVL_S_PAUSED;
+    if (was_paused && s->in)
+        s->in->seen = 0; /* a record that was fetched before the pause may not have been acted on */
     if (may_find(s))
         evl_stream_readable(s);
     evl_stream_settle(s);
@@ -682,13 +753,13 @@ int32_t evl_stream_resume(evl_stream *stream) {
 void evl_stream_readable(evl_stream_handle *s) {
     evl_node *node = &s->io.base.node;
     if (EVL_UNLIKELY(evl_s_has(s, EVL_S_DISCARD)))
-        evl_stream_discard(s);
+        evl_stream_discard_soon(s); /* a callback may be looking at the buffer that is lent */
     else if (s->reader) {
         if (EVL_UNLIKELY(s->reader->type == &evl_stream_splicing) && s->reader->state == EVL_OP_PENDING)
             evl_list_remove(&s->reader->node.link); /* it waited for the other stream */
         evl_op_try(s->reader);
     } else if (EVL_LIKELY((s->flags & (EVL_S_PUSH | EVL_S_PAUSED)) == EVL_S_PUSH)) {
-        if (EVL_LIKELY(!evl_linked(&node->link)) && has_room(s))
+        if (EVL_LIKELY(!evl_linked(&node->link)) && (has_room(s) || s->in->seen < s->in->len))
             evl_ready(evl_s_loop(s), node);
     } else if (!evl_s_has(s, EVL_S_EDGE))
         evl_stream_interest(s);

@@ -103,6 +103,7 @@ static void describe(const evl_handle *handle, char *buf, size_t cap) {
 static const evl_handle_type udp_type = {.size = sizeof(evl_udp_socket),
                                          .detach = detach,
                                          .event = event,
+                                         .pushes = true,
                                          .take = evl_udp_take,
                                          .describe = describe};
 

@@ -11,43 +11,150 @@
 
 /* --- watches ---------------------------------------------------------------------------------- */
 
-static bool is_used(const evl_paths *paths, int watch) {
-    EVL_PATHS_EACH(link, paths) {
-        const evl_watched *p = EVL_OWNER(link, evl_watched, link);
-        if (p->directory == watch || p->itself == watch)
+static bool is_used(const evl_paths *paths, int number) {
+    const evl_link *bucket = evl_paths_bucket(paths, number);
+    for (const evl_link *link = bucket->next; link != bucket; link = link->next)
+        if (EVL_OWNER(link, evl_watch, link)->number == number)
             return true;
-    }
     return false;
 }
 
-void evl_path_drop(evl_watched *p, int *watch) {
+static void enter(evl_paths *paths, evl_watch *watch, int number) {
+    watch->number = number;
+    if (number >= 0)
+        evl_list_append(evl_paths_bucket(paths, number), &watch->link);
+}
+
+/* Another number, or none: -1. The old one goes when nobody has it any more. */
+static void set_watch(evl_watched *p, evl_watch *watch, int number) {
     evl_paths *paths = evl_paths_of(p);
-    int old = *watch;
-    *watch = -1;
+    int old = watch->number;
+    if (old == number)
+        return;
+    evl_list_unlink(&watch->link);
+    enter(paths, watch, number);
     if (old >= 0 && !is_used(paths, old))
         paths->system->remove(paths, old);
 }
 
+void evl_path_drop(evl_watched *p, evl_watch *watch) { set_watch(p, watch, -1); }
+
+/* As many buckets as there are paths, if there is the memory. */
+static void spread(evl_paths *paths) {
+    uint32_t cap = paths->mask + 1;
+    if (paths->count <= cap)
+        return;
+    evl_link *more = evl_mem_resize(paths->mem, NULL, 0, (size_t)cap * 4 * sizeof *more);
+    if (!more)
+        return;
+    evl_link *old = paths->buckets;
+    paths->buckets = more;
+    paths->mask = cap * 4 - 1;
+    for (uint32_t i = 0; i <= paths->mask; i++)
+        evl_list_init(&more[i]);
+    for (uint32_t i = 0; i < cap; i++)
+        while (!evl_list_empty(&old[i])) {
+            evl_watch *watch = EVL_OWNER(evl_list_shift(&old[i]), evl_watch, link);
+            enter(paths, watch, watch->number);
+        }
+    if (old != &paths->one)
+        evl_mem_free(paths->mem, old, cap * sizeof *old);
+}
+
+static void free_buckets(evl_paths *paths) {
+    if (paths->buckets != &paths->one)
+        evl_mem_free(paths->mem, paths->buckets, (paths->mask + (size_t)1) * sizeof *paths->buckets);
+}
+
+/* The directory of a path, whose last part begins at `name`; "" is the current one. */
+static int add_directory(evl_watched *p, char *text, char *name, evl_watch *watch) {
+    evl_paths *paths = evl_paths_of(p);
+    char first = name[0];
+    int fresh = -1;
+    name[0] = '\0';
+    int rc = paths->system->add(paths, text[0] ? text : ".", true, &fresh);
+    name[0] = first;
+    set_watch(p, watch, rc == 0 ? fresh : -1);
+    return rc;
+}
+
+/* --- symbolic links --------------------------------------------------------------------------- */
+
+#    define LINK_TEXT 4096
+#    define LINKS_MAX 40
+
+static char *last_part(char *text) {
+    char *slash = strrchr(text, '/');
+    return slash ? slash + 1 : text;
+}
+
+/* Replaces the link's name by what it says. False: it is none, or there is no room. */
+static bool resolve_one(char *at) {
+    char link[LINK_TEXT];
+    ssize_t n = evl_sys.readlink(at, link, sizeof link - 1);
+    if (n <= 0)
+        return false;
+    while (n > 1 && link[n - 1] == '/')
+        n--;
+    size_t before = link[0] == '/' ? 0 : (size_t)(last_part(at) - at);
+    if (before + (size_t)n >= LINK_TEXT)
+        return false;
+    memcpy(at + before, link, (size_t)n);
+    at[before + (size_t)n] = '\0';
+    return true;
+}
+
+static int keep_target(evl_watched *p, const char *name) {
+    size_t size = strlen(name) + 1;
+    char *target = evl_mem_resize(&p->base.loop->mem, p->target, p->target_size, size);
+    if (!target)
+        return EVL_ENOMEM;
+    memcpy(target, name, size);
+    p->target = target;
+    p->target_size = size;
+    return 0;
+}
+
+static void forget_target(evl_watched *p) {
+    evl_path_drop(p, &p->beyond);
+    evl_mem_free(&p->base.loop->mem, p->target, p->target_size);
+    p->target = NULL;
+    p->target_size = 0;
+}
+
+/* What a symbolic link leads to comes and goes in another directory, which nothing else speaks of. */
+int evl_path_follow(evl_watched *p) {
+    char at[LINK_TEXT];
+    int links = 0;
+    if (p->size > sizeof at || !p->name)
+        return 0;
+    memcpy(at, p->text, p->size);
+    while (links < LINKS_MAX && resolve_one(at))
+        links++;
+    char *name = last_part(at);
+    if (links == 0 || links == LINKS_MAX || name[0] == '\0') {
+        forget_target(p);
+        return 0;
+    }
+    int rc = keep_target(p, name);
+    if (rc == 0)
+        rc = add_directory(p, at, name, &p->beyond);
+    return rc == EVL_ENOENT || rc == EVL_ENOTDIR ? 0 : rc;
+}
+
+/* --- watching --------------------------------------------------------------------------------- */
+
 int evl_path_watch_itself(evl_watched *p) {
     evl_paths *paths = evl_paths_of(p);
-    int fresh = -1, old = p->itself;
-    int rc = paths->system->add(paths, p->text, false, &fresh);
-    p->itself = rc == 0 ? fresh : -1;
-    if (old != p->itself)
-        evl_path_drop(p, &old);
+    int fresh = -1, rc = evl_path_follow(p);
+    if (rc == 0)
+        rc = paths->system->add(paths, p->text, false, &fresh);
+    set_watch(p, &p->itself, rc == 0 ? fresh : -1);
     return rc == EVL_ENOENT && p->name ? 0 : rc;
 }
 
 static int watch_directory(evl_watched *p) {
-    if (!p->name)
-        return 0;
-    evl_paths *paths = evl_paths_of(p);
-    char *cut = p->text + (p->name - p->text);
-    char first = cut[0];
-    cut[0] = '\0';
-    int rc = paths->system->add(paths, p->text[0] ? p->text : ".", true, &p->directory);
-    cut[0] = first;
-    return rc;
+    return p->name ? add_directory(p, p->text, p->text + (p->name - p->text), &p->directory) : 0;
 }
 
 static int watch(evl_watched *p) {
@@ -58,6 +165,22 @@ static int watch(evl_watched *p) {
 static void unwatch(evl_watched *p) {
     evl_path_drop(p, &p->directory);
     evl_path_drop(p, &p->itself);
+    evl_path_drop(p, &p->beyond);
+}
+
+/* They are another process's, and stay. */
+static void void_watches(evl_watched *p) {
+    evl_watch *all[] = {&p->directory, &p->itself, &p->beyond};
+    for (int i = 0; i < 3; i++) {
+        evl_list_unlink(&all[i]->link);
+        all[i]->number = -1;
+    }
+}
+
+static void init_watches(evl_watched *p) {
+    evl_watch *all[] = {&p->directory, &p->itself, &p->beyond};
+    for (int i = 0; i < 3; i++)
+        *all[i] = (evl_watch){.path = p, .number = -1};
 }
 
 /* --- news ------------------------------------------------------------------------------------- */
@@ -162,6 +285,8 @@ static int need_queue(evl_loop *loop) {
     evl_list_init(&paths->all);
     paths->system = system_of(loop);
     paths->mem = &loop->mem;
+    evl_list_init(&paths->one);
+    paths->buckets = &paths->one;
     paths->fd = -1;
     int rc = open_queue(loop, paths);
     if (rc != 0)
@@ -177,6 +302,7 @@ static void give_up_queue(evl_loop *loop) {
         return;
     loop->paths = NULL;
     close_queue(loop, paths);
+    free_buckets(paths);
     evl_mem_free(&loop->mem, paths->vnodes, paths->vnodes_cap * sizeof *paths->vnodes);
     evl_mem_free(&loop->mem, paths, sizeof *paths);
 }
@@ -194,7 +320,7 @@ void evl_paths_fork(evl_loop *loop) {
     int rc = open_queue(loop, paths);
     EVL_PATHS_EACH(link, paths) {
         evl_watched *p = EVL_OWNER(link, evl_watched, link);
-        p->directory = p->itself = -1;
+        void_watches(p);
     }
     EVL_PATHS_EACH(link, paths) {
         evl_watched *p = EVL_OWNER(link, evl_watched, link);
@@ -214,8 +340,11 @@ static void detach(evl_handle *handle) {
     evl_watched *p = (evl_watched *)handle;
     evl_loop *loop = handle->loop;
     evl_list_unlink(&p->link);
-    if (!evl_is_forked(loop))
-        unwatch(p);
+    loop->paths->count--;
+    if (evl_is_forked(loop))
+        void_watches(p);
+    unwatch(p);
+    evl_mem_free(&loop->mem, p->target, p->target_size);
     evl_mem_free(&loop->mem, p->text, p->size);
     give_up_queue(loop);
 }
@@ -261,8 +390,12 @@ int32_t evl_path_new(evl_loop *loop, const char *text, evl_done_fn *fn, void *ar
     }
     p->text = NULL;
     p->size = 0;
-    p->directory = p->itself = -1;
+    p->target = NULL;
+    p->target_size = 0;
+    init_watches(p);
     evl_list_append(&loop->paths->all, &p->link);
+    loop->paths->count++;
+    spread(loop->paths);
     rc = copy_text(p, text);
     if (rc == 0)
         rc = watch(p);

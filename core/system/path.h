@@ -14,14 +14,26 @@
 #    define EVL_HAVE_INOTIFY 0
 #endif
 
+struct evl_watched;
+
+/* A path's share in one of the system's watches. */
+typedef struct evl_watch {
+    evl_link link; /* in evl_paths.buckets */
+    struct evl_watched *path;
+    int number; /* -1: none */
+} evl_watch;
+
 typedef struct evl_watched {
     evl_handle base;
     evl_link link;
-    char *text;       /* the path */
-    const char *name; /* its last part, in `text`; NULL: there is no directory to look from */
-    size_t size;      /* of text */
-    int directory;    /* watches; -1: none */
-    int itself;       /* -1: nothing is there */
+    char *text;          /* the path */
+    const char *name;    /* its last part, in `text`; NULL: there is no directory to look from */
+    size_t size;         /* of text */
+    char *target;        /* of a symbolic link: the last part of where it leads in the end; else NULL */
+    size_t target_size;  /* of the allocation */
+    evl_watch directory; /* that the path is in */
+    evl_watch itself;    /* -1: nothing is there */
+    evl_watch beyond;    /* the directory that the target of a symbolic link is in */
 } evl_watched;
 
 typedef struct evl_path_system evl_path_system;
@@ -41,9 +53,13 @@ typedef struct evl_vnode {
 typedef struct evl_paths {
     const evl_path_system *system;
     evl_mem *mem;
-    evl_link all; /* evl_watched.link */
-    int fd;       /* polls readable when something has happened; -1: none */
-    evl_op news;  /* a chore: waits for fd */
+    evl_link all;      /* evl_watched.link */
+    evl_link *buckets; /* evl_watch.link, by the number's last bits */
+    evl_link one;      /* the only bucket to begin with */
+    uint32_t mask;     /* of those bits */
+    uint32_t count;    /* of paths */
+    int fd;            /* polls readable when something has happened; -1: none */
+    evl_op news;       /* a chore: waits for fd */
     evl_vnode *vnodes;
     uint32_t vnodes_cap;
 } evl_paths;
@@ -70,9 +86,14 @@ extern const evl_path_system evl_path_inotify, evl_path_vnode;
 void evl_path_tell(evl_watched *p, uint32_t what); /* EVL_PATH_*; nothing for 0 */
 void evl_path_fail(evl_watched *p, int error);
 
-/* Watches what is there now instead of what was; that nothing is there is no error. */
+/* Watches what is there now instead of what was, and where it leads; that nothing is there is no error. */
 int evl_path_watch_itself(evl_watched *p);
-void evl_path_drop(evl_watched *p, int *watch);
+int evl_path_follow(evl_watched *p); /* only the latter */
+void evl_path_drop(evl_watched *p, evl_watch *watch);
+
+static inline evl_link *evl_paths_bucket(const evl_paths *paths, int number) {
+    return &paths->buckets[(uint32_t)number & paths->mask];
+}
 
 static inline evl_paths *evl_paths_of(const evl_watched *p) { return p->base.loop->paths; }
 

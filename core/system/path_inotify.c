@@ -44,17 +44,38 @@ static uint32_t own_meaning(const evl_watched *p, const struct inotify_event *ev
            (event->mask & IN_MOVE_SELF ? EVL_PATH_MOVED : 0);
 }
 
+static bool is_name(const struct inotify_event *event, const char *name) {
+    return event->len > 0 && name && strcmp(event->name, name) == 0;
+}
+
+/* The directory that the target of a symbolic link was in has gone: the link may lead elsewhere by now. */
+static void lose_beyond(evl_watched *p) {
+    int old = p->itself.number;
+    evl_path_drop(p, &p->beyond);
+    int rc = evl_path_watch_itself(p);
+    if (rc != 0)
+        evl_path_fail(p, rc);
+    else if (p->itself.number != old)
+        evl_path_tell(p, (old >= 0 ? EVL_PATH_DELETED : 0) | (p->itself.number >= 0 ? EVL_PATH_CREATED : 0));
+}
+
 static void apply(evl_watched *p, const struct inotify_event *event) {
-    bool is_entry =
-        event->wd == p->directory && event->len > 0 && p->name && strcmp(event->name, p->name) == 0;
-    bool is_itself = event->wd == p->itself;
-    if (event->wd == p->directory && (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED))) {
-        evl_path_fail(p, EVL_ENOENT);
-        return;
+    bool is_entry = (event->wd == p->directory.number && is_name(event, p->name)) ||
+                    (event->wd == p->beyond.number && is_name(event, p->target));
+    bool is_itself = event->wd == p->itself.number;
+    if (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED)) {
+        if (event->wd == p->directory.number) {
+            evl_path_fail(p, EVL_ENOENT);
+            return;
+        }
+        if (event->wd == p->beyond.number) {
+            lose_beyond(p);
+            return;
+        }
     }
     uint32_t what = (is_entry ? entry_meaning(event->mask) : 0) | (is_itself ? own_meaning(p, event) : 0);
     if (is_itself && (event->mask & IN_IGNORED))
-        p->itself = -1;
+        evl_path_drop(p, &p->itself);
     if (what & EVL_PATH_DELETED) {
         evl_path_drop(p, &p->itself);
         p->base.node.u.result &= ~(int64_t)EVL_PATH_ATTRIBUTES; /* it had one link less, and so on */
@@ -77,15 +98,32 @@ static void apply_overflow(evl_watched *p) {
         evl_path_tell(p, EVL_PATH_OVERFLOW);
 }
 
-static void apply_to_all(const evl_paths *paths, const struct inotify_event *event) {
+static void apply_to_all(const evl_paths *paths) {
     EVL_PATHS_EACH(link, paths) {
         evl_watched *p = EVL_OWNER(link, evl_watched, link);
-        if (!evl_handle_is_active(&p->base))
-            continue;
-        if (event->mask & IN_Q_OVERFLOW)
+        if (evl_handle_is_active(&p->base))
             apply_overflow(p);
-        else
-            apply(p, event);
+    }
+}
+
+/* A path may have the watch for two reasons, and hears of the event once. */
+static bool is_first_of_path(const evl_watch *watch) {
+    const evl_watched *p = watch->path;
+    if (watch == &p->directory)
+        return true;
+    return p->directory.number != watch->number && (watch == &p->itself || p->itself.number != watch->number);
+}
+
+/* To the paths that have the watch. What one of them drops and takes meanwhile are its own. */
+static void apply_to_watch(const evl_paths *paths, const struct inotify_event *event) {
+    evl_link *bucket = evl_paths_bucket(paths, event->wd), now;
+    evl_list_init(&now);
+    evl_list_splice(&now, bucket);
+    while (!evl_list_empty(&now)) {
+        evl_watch *watch = EVL_OWNER(evl_list_shift(&now), evl_watch, link);
+        evl_list_append(bucket, &watch->link);
+        if (watch->number == event->wd && is_first_of_path(watch) && evl_handle_is_active(&watch->path->base))
+            apply(watch->path, event);
     }
 }
 
@@ -96,7 +134,10 @@ static int read_events(evl_paths *paths) {
         return evl_err_from_errno(errno);
     for (ssize_t at = 0; at < n;) {
         const struct inotify_event *event = (const struct inotify_event *)(void *)(buf + at);
-        apply_to_all(paths, event);
+        if (event->mask & IN_Q_OVERFLOW)
+            apply_to_all(paths);
+        else
+            apply_to_watch(paths, event);
         at += (ssize_t)(sizeof *event + event->len);
     }
     return 1;

@@ -155,33 +155,35 @@ static void look_at_sizes(const evl_paths *paths) {
     }
 }
 
-static uint32_t heard_of(const evl_paths *paths, int watch) {
-    return watch >= 0 ? paths->vnodes[watch].heard : 0;
+static uint32_t heard_of(const evl_paths *paths, const evl_watch *watch) {
+    return watch->number >= 0 ? paths->vnodes[watch->number].heard : 0;
 }
 
 /* Something came or went in the directory, or it has lost a name. */
 static void look(evl_watched *p, uint32_t own) {
     const evl_paths *paths = evl_paths_of(p);
     struct stat st;
-    int old = p->itself;
+    int old = p->itself.number;
     bool stays = old >= 0 && evl_sys.stat(p->text, &st) == 0 && is_same(&paths->vnodes[old], &st);
-    int rc = stays ? 0 : evl_path_watch_itself(p);
+    int rc = stays ? evl_path_follow(p) : evl_path_watch_itself(p);
     uint32_t changed = own & (EVL_PATH_CHANGED | EVL_PATH_ATTRIBUTES);
     if (rc != 0)
         evl_path_fail(p, rc);
-    else if (p->itself == old)
+    else if (p->itself.number == old)
         evl_path_tell(p, changed | (own & EVL_PATH_DELETED ? EVL_PATH_ATTRIBUTES : 0)); /* another name */
     else
         evl_path_tell(p, (old >= 0 ? EVL_PATH_DELETED | (own & (EVL_PATH_CHANGED | EVL_PATH_MOVED)) : 0) |
-                             (p->itself >= 0 ? EVL_PATH_CREATED : 0));
+                             (p->itself.number >= 0 ? EVL_PATH_CREATED : 0));
 }
 
 static void settle(evl_watched *p) {
     const uint32_t lost = EVL_PATH_DELETED | EVL_PATH_MOVED;
-    uint32_t own = heard_of(evl_paths_of(p), p->itself), above = heard_of(evl_paths_of(p), p->directory);
+    const evl_paths *paths = evl_paths_of(p);
+    uint32_t own = heard_of(paths, &p->itself), above = heard_of(paths, &p->directory);
+    uint32_t beyond = heard_of(paths, &p->beyond);
     if (above & lost)
         evl_path_fail(p, EVL_ENOENT);
-    else if ((above & EVL_PATH_CHANGED) || (own & lost))
+    else if ((above & EVL_PATH_CHANGED) || (beyond & (EVL_PATH_CHANGED | lost)) || (own & lost))
         look(p, own);
     else
         evl_path_tell(p, own);

@@ -199,7 +199,11 @@ static int send_signal(const process *p, int signo) {
     return rc == 0 ? 0 : evl_err_from_errno(errno);
 }
 
+/* If somebody else has waited for the child, or nobody has to, its number may stand for another group by now,
+ * although nothing has said so yet. */
 static int send_to_group(const process *p, int signo) {
+    if (send_signal(p, 0) == EVL_ESRCH)
+        return EVL_ESRCH;
     return evl_sys.kill(-p->pid, signo) == 0 ? 0 : evl_err_from_errno(errno);
 }
 

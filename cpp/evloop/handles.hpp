@@ -91,7 +91,7 @@ class handle : private detail::target {
 
   private:
     void followed() noexcept {
-        if (c_)
+        if (c_ && evl_set_push_arg(c_, static_cast<target *>(this)) != 0)
             evl_set_arg(c_, static_cast<target *>(this));
     }
 

@@ -28,6 +28,7 @@ struct loop_options {
     evloop::clock time = clock::real;
     std::uint32_t poll_interval = 0; // 0: 64
     const char *name = nullptr;
+    std::chrono::nanoseconds linger{0}; // of closed streams; 0: 10 seconds, negative: closing is aborting
     evl_realloc_fn *alloc = nullptr;
     void *alloc_ctx = nullptr;
 
@@ -39,6 +40,7 @@ struct loop_options {
         all.backend = backend;
         all.clock = static_cast<std::int32_t>(time);
         all.poll_interval = poll_interval;
+        all.linger_ns = linger.count();
         all.alloc = alloc;
         all.alloc_ctx = alloc_ctx;
         all.name = name;

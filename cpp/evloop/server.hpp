@@ -24,6 +24,7 @@ struct server_options {
     std::int32_t backlog = 0;          // 0: 511
     std::uint32_t max_connections = 0; // 0: no limit
     std::int32_t at_fd_limit = EVL_ACCEPT_PAUSE;
+    std::chrono::nanoseconds linger{0}; // of the streams it accepts; 0: the loop's
 };
 
 class accept_awaitable : public op_awaitable<accept_awaitable, stream> {
@@ -159,6 +160,7 @@ class server : public handle {
         c.backlog = options.backlog;
         c.max_connections = options.max_connections;
         c.at_fd_limit = options.at_fd_limit;
+        c.linger_ns = options.linger.count();
         evl_server *made = nullptr;
         if (const std::int32_t rc = listen(&c, &made); rc < 0)
             return fail(rc);

@@ -288,7 +288,7 @@ class stream : public handle {
     address peer() const noexcept {
         return address::from([this](void *to, std::size_t cap) { return evl_stream_peer(c(), to, cap); });
     }
-    status set_nodelay(bool on) { return check(evl_stream_set_option(c(), EVL_STREAM_NODELAY, on)); }
+    status set_nodelay(bool on) { return check(evl_stream_set_option(c(), EVL_STREAM_OPT_NODELAY, on)); }
 
   private:
     static status written(std::int64_t n, std::size_t size) {
@@ -304,6 +304,7 @@ struct connect_options {
     std::uint32_t flags = 0;             // EVL_NAME_IPV4, EVL_NAME_IPV6
     std::chrono::nanoseconds stagger{0}; // 0: 250 ms
     address local{};
+    std::chrono::nanoseconds linger{0}; // of the stream; 0: the loop's
 };
 
 class connect_awaitable : public op_awaitable<connect_awaitable, stream> {
@@ -321,6 +322,7 @@ class connect_awaitable : public op_awaitable<connect_awaitable, stream> {
         c.struct_size = sizeof c;
         c.flags = options_.flags;
         c.stagger_ns = options_.stagger.count();
+        c.linger_ns = options_.linger.count();
         c.local = local.data();
         c.local_length = local.length();
         if (const address_view to = to_)

@@ -71,8 +71,9 @@ enum {
     EVL_KIND_STREAM = 6, /* a stream in push mode; result is the number of bytes, 0 at the end, or an error */
     EVL_KIND_SERVER = 7, /* a server; result is 1 when connections can be accepted, or an error */
     EVL_KIND_UDP = 8,    /* a datagram socket in push mode; result is EVL_READ or an error */
-    EVL_KIND_PROCESS = 9, /* a child process; result is its exit status */
-    EVL_KIND_PATH = 10,   /* a watched path; result is a mask of EVL_PATH_*, or an error */
+    EVL_KIND_PROCESS = 9,    /* a child process; result is its exit status */
+    EVL_KIND_PATH = 10,      /* a watched path; result is a mask of EVL_PATH_*, or an error */
+    EVL_KIND_LINGERING = 15, /* only in evl_blocker: a closed stream that still sends, see stream.h */
 
     EVL_KIND_FUTURE = 16,    /* a future's done callback made without a function; result is its state */
     EVL_KIND_CALL = 17,      /* a deferred call made without a function */

@@ -18,8 +18,9 @@ typedef struct evl_connect_options {
         *local; /* where to connect from: a struct sockaddr; addresses of other families are left out */
     uint32_t local_length; /* of local, in bytes */
     int32_t errors_cap;    /* rows of errors */
-    int32_t *errors; /* what became of each address, in the order in which they were tried; 0: not tried, or
-                        given up because another one was faster. Must stay until completion */
+    int32_t *errors;   /* what became of each address, in the order in which they were tried; 0: not tried, or
+                          given up because another one was faster. Must stay until completion */
+    int64_t linger_ns; /* of the stream, as evl_options.linger_ns; 0: what that is */
 } evl_connect_options;
 
 /* Connects to a host and a service (names.h says what these may be). The addresses are tried in turn,

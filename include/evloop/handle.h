@@ -51,12 +51,28 @@ EVL_API int32_t evl_kind(const evl_handle *handle);
 /* Returns the handle's loop; NULL for a closed handle. @since 0.1 */
 EVL_API evl_loop *evl_loop_of(const evl_handle *handle);
 
-/* Returns the argument that was given when the handle was made; NULL for a closed handle. @since 0.1 */
+/* Returns the handle's own argument: the one it was made with, or the last of evl_set_arg; NULL for a closed
+ * handle.
+ *
+ * Streams, servers and datagram sockets are made without a function, so their own argument is NULL until
+ * evl_set_arg. The argument of evl_stream_on_data, evl_server_on_connection and evl_udp_on_data is another
+ * one: only that function gets it, or its records as user_data. None of the three changes the handle's own
+ * argument, and a drop never gets what was meant for a function. @since 0.1 */
 EVL_API void *evl_arg(const evl_handle *handle);
 
-/* Replaces the handle's argument, for an owner whose memory moves. Callbacks that are queued, records and
- * the drop get the new argument too. Works in a forked child. @since 0.1 */
+/* Replaces the handle's own argument, for an owner whose memory moves. The drop gets the new argument, and
+ * for a handle that was made with a function so do callbacks that are queued and records. Works in a forked
+ * child.
+ * Errors:
+ * - EVL_ENOMEM: out of memory; streams, servers and datagram sockets only.
+ * @since 0.1 */
 EVL_API int32_t evl_set_arg(evl_handle *handle, void *arg);
+
+/* Replaces the argument of evl_stream_on_data, evl_server_on_connection or evl_udp_on_data in the same way.
+ * Errors:
+ * - EVL_EINVAL: a handle of another kind.
+ * @since 0.1 */
+EVL_API int32_t evl_set_push_arg(evl_handle *handle, void *arg);
 
 /* Names a handle, for evl_loop_dump and evl_loop_blockers. The name is copied, at most 31 bytes of it;
  * NULL removes it.
@@ -68,8 +84,9 @@ EVL_API int32_t evl_set_name(evl_handle *handle, const char *name);
 /* Returns the name, "" when it has none. Valid until the next evl_set_name or evl_close. @since 0.1 */
 EVL_API const char *evl_name(const evl_handle *handle);
 
-/* Sets a destructor of the handle's argument: drop(arg) runs exactly once, in a later pass, after the
- * handle was closed or the loop destroyed. evl_loop_destroy runs it before it returns. NULL removes it.
+/* Sets a destructor of the handle's own argument (evl_arg): drop(arg) runs exactly once, in a later pass,
+ * after the handle was closed or the loop destroyed. evl_loop_destroy runs it before it returns. NULL
+ * removes it.
  * Errors:
  * - EVL_ENOMEM: out of memory; the destructor is not set.
  * @since 0.1 */

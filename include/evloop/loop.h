@@ -48,6 +48,8 @@ typedef struct evl_options {
     evl_realloc_fn *alloc;  /* NULL: malloc */
     void *alloc_ctx;        /* the first argument of alloc */
     const char *name;       /* for dumps, copied, at most 31 bytes; NULL: none */
+    int64_t linger_ns; /* how long closed streams may go on, see stream.h; 0: 10 seconds; EVL_NEVER: as long
+                          as it takes; negative: closing is aborting */
 } evl_options;
 
 /* Makes a loop and stores it in *out. `options` may be NULL. EVLOOP_BACKEND is ignored in set-id programs and

@@ -33,8 +33,10 @@ enum {
 /* Watches a path: fn(arg, mask) runs with a mask of EVL_PATH_*, or with a negative error.
  *
  * There need not be a file at the path yet, but its directory must exist. A relative path is resolved
- * against the current directory each time it is looked up. `path` is copied. After an error the watcher is
- * inactive for good: EVL_ENOENT (the directory was deleted or moved), EVL_ENOSPC, EVL_EACCES or what else
+ * against the current directory each time it is looked up. A symbolic link at the path stands for the file it
+ * leads to, whose being replaced, deleted and created again is reported like that of the path itself; links
+ * further up in the path are resolved when the watcher is made. `path` is copied. After an error the watcher
+ * is inactive for good: EVL_ENOENT (the directory was deleted or moved), EVL_ENOSPC, EVL_EACCES or what else
  * the system reports. fn NULL produces records of EVL_KIND_PATH. Keeps the loop alive unless
  * evl_keep_alive turns that off.
  * Errors:

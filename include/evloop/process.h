@@ -104,7 +104,9 @@ EVL_API int32_t evl_process_wait(evl_process *process, evl_op *op);
 EVL_API int32_t evl_process_kill(evl_process *process, int32_t signo);
 
 /* Sends a signal to every process of the group that the child leads (EVL_PROCESS_GROUP with group 0, or
- * EVL_PROCESS_SESSION).
+ * EVL_PROCESS_SESSION). Processes that the child leaves behind in its group (sh -c 'sleep 9 & exit') can no
+ * longer be reached once the child itself has ended, neither by this nor by EVL_PROCESS_KILL: keep a process
+ * alive that waits for them, or have them end with a pipe that closes.
  * Errors:
  * - EVL_ESRCH: the child has ended, so that its number no longer stands for the group.
  * - EVL_EPERM: not permitted.

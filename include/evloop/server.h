@@ -27,8 +27,11 @@ typedef struct evl_server_options {
     uint32_t struct_size;
     uint32_t flags;           /* EVL_SERVER_* */
     int32_t backlog;          /* 511 */
-    uint32_t max_connections; /* no more than these are accepted at a time; 0: no limit */
+    uint32_t max_connections; /* no more than these are accepted at a time; closed ones that linger do not
+                                 count, nor do those that evl_stream_detach took out; 0: no limit */
     int32_t at_fd_limit;      /* EVL_ACCEPT_* */
+    uint32_t reserved;        /* 0 */
+    int64_t linger_ns;        /* of the streams it accepts, as evl_options.linger_ns; 0: what that is */
 } evl_server_options;
 
 /* Listens on a host's addresses, one socket for each. host: NULL for all of the machine, a literal address,
@@ -65,7 +68,9 @@ EVL_API int32_t evl_passed_fds(evl_fd *fds, int32_t cap);
 
 /* fn(arg, 1) is called in every pass in which connections wait: take them with evl_server_accept until it
  * answers EVL_EAGAIN; what is left stays for the next pass. fn(arg, error) says that nothing will come any
- * more. fn NULL: records of EVL_KIND_SERVER. Keeps the loop alive. @since 0.1 */
+ * more. fn NULL: records of EVL_KIND_SERVER with arg as user_data. Keeps the loop alive. The handle's own
+ * argument (evl_arg), which a drop gets, is another and stays as it is. Errors: EVL_ECLOSED (it has stopped).
+ * @since 0.1 */
 EVL_API int32_t evl_server_on_connection(evl_server *server, evl_done_fn *fn, void *arg);
 
 /* Takes a connection that waits. EVL_EAGAIN: there is none, or 32 have been taken in this pass, or accepting

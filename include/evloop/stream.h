@@ -4,8 +4,19 @@
  * is no operation: evl_stream_write sends what the kernel takes and copies the rest, and what one waits for
  * is evl_stream_drain (little enough is left) or evl_stream_flush (nothing is).
  *
- * Closing never loses what was written: the loop goes on flushing, shuts its side down and discards what
- * still comes in until the other end is through or the linger time is up. evl_stream_abort discards. */
+ * Closing never loses what was written. evl_close ends the stream for the caller at once; if something is
+ * owed to the peer, bytes that are queued or that it may not have read yet, the loop keeps the fd for a
+ * while: the stream lingers. It goes on sending, then announces the end, and discards what still comes in,
+ * until the peer has ended its side or the linger time is up (10 seconds, evl_stream_set_linger). That is
+ * because the kernel answers with a reset what comes in on a socket that is closed, and a reset destroys what
+ * the peer has not read.
+ *
+ * While it lingers, a stream keeps evl_loop_run going as long as it has bytes to send, and a quarter of a
+ * second longer. A peer that stays silent beyond that is waited for only while the loop runs for another
+ * reason; evl_loop_close then closes its socket. It shows in evl_loop_dump, evl_loop_walk and the metrics
+ * with its name and the id it had, and in evl_loop_blockers (EVL_KIND_LINGERING) while it keeps the loop
+ * going; evl_lookup does not find it. Who wants to know that the peer has got everything uses
+ * evl_stream_shutdown before evl_close; evl_stream_abort discards everything at once. */
 #ifndef EVLOOP_STREAM_H
 #define EVLOOP_STREAM_H
 
@@ -23,14 +34,17 @@ typedef struct evl_buf {
 
 /* evl_stream_open flags. */
 enum {
-    EVL_STREAM_KEEP_FD = 1 /* the fd stays the caller's: closing the stream does not close it */
+    EVL_STREAM_KEEP_FD = 1 /* the fd stays the caller's, and from evl_close on the loop leaves it alone: it is
+                              not closed, not shut down, nothing more is read or written. What is queued then
+                              is dropped: wait for evl_stream_flush before */
 };
 
 /* Makes a stream of an open fd: a connected stream socket, a pipe, a terminal. Where the fd is not
- * non-blocking, a pipe or terminal is opened once more, so that whoever shares it is not disturbed, or else
- * the flag is set and, at the end, restored. On an error the fd is untouched and the caller's.
- * Errors: EVL_EBADF, EVL_EPERM (a regular file, or a device that cannot be waited for), EVL_EEXIST (somebody
- * watches the fd), EVL_EPROTOTYPE (a socket that is no stream), EVL_EINVAL, EVL_ENOMEM. @since 0.1 */
+ * non-blocking, a pipe or terminal (not the master of a pseudo terminal) is opened once more, so that whoever
+ * shares it is not disturbed, or else the flag is set and, at the end, restored. On an error the fd is
+ * untouched and the caller's. Errors: EVL_EBADF, EVL_EPERM (a regular file, or a device that cannot be waited
+ * for), EVL_EEXIST (somebody watches the fd), EVL_EPROTOTYPE (a socket that is no stream), EVL_EINVAL,
+ * EVL_ENOMEM. @since 0.1 */
 EVL_API int32_t evl_stream_open(evl_loop *loop, evl_fd fd, uint32_t flags, evl_stream **out);
 
 /* --- pulling -----------------------------------------------------------------------------------
@@ -49,9 +63,9 @@ EVL_API int32_t evl_stream_read(evl_stream *stream, evl_op *op, void *buf, size_
  */
 EVL_API int32_t evl_stream_read_exactly(evl_stream *stream, evl_op *op, void *buf, size_t len);
 
-/* Up to and with the first separator; of several, the one that ends first. The n separators must stay until
- * completion. At most cap bytes: EVL_EMSGSIZE when there is none in cap bytes, EVL_EEOF when the stream ends
- * before one; in both cases everything stays in the stream's buffer. @since 0.1 */
+/* Up to and with the first separator; of several, the one that ends first. The separators are copied. At most
+ * cap bytes: EVL_EMSGSIZE when there is none in cap bytes, EVL_EEOF when the stream ends before one; in both
+ * cases everything stays in the stream's buffer. @since 0.1 */
 EVL_API int32_t evl_stream_read_until(evl_stream *stream, evl_op *op, void *buf, size_t cap,
                                       const evl_buf *separators, int32_t n);
 
@@ -63,18 +77,28 @@ EVL_API int32_t evl_stream_read_line(evl_stream *stream, evl_op *op, void *buf, 
  * buffer). @since 0.1 */
 EVL_API int32_t evl_stream_read_all(evl_stream *stream, evl_op *op, void *buf, size_t cap);
 
-/* Takes what is there without waiting: the stream's buffer, else one read. Answers 0 at the end of file,
- * EVL_EAGAIN when there is nothing, EVL_EBUSY while a read is pending. @since 0.1 */
+/* Takes what is there without waiting: the stream's buffer, else one read. Returns the number of bytes, 0 at
+ * the end of file, EVL_EAGAIN when there is nothing, EVL_EBUSY while a read is pending, and also while data
+ * is pushed (evl_stream_on_data) and not paused: then evl_stream_peek and evl_stream_consume take. @since 0.1
+ */
 EVL_API int64_t evl_stream_try_read(evl_stream *stream, void *buf, size_t cap);
 
-/* The bytes that were read and not taken yet: how many, and *data points at them until the next call that
- * reads or consumes. Inside a push callback: what it is told of. @since 0.1 */
+/* The bytes that were read and not taken yet: returns how many, and *data points at them until the next call
+ * that reads or consumes.
+ *
+ * Inside a push callback it is what the callback is called with. That counts as taken: it is gone when the
+ * callback returns, whatever was consumed. As soon as the callback itself puts bytes back or reads into the
+ * stream's buffer, evl_stream_peek and evl_stream_consume are about that buffer; what was lent before stays
+ * readable until the callback returns. @since 0.1 */
 EVL_API int64_t evl_stream_peek(evl_stream *stream, const void **data);
 
-/* Takes len bytes away from the front of them. EVL_EINVAL: there are not so many. @since 0.1 */
+/* Takes len bytes away from the front of what evl_stream_peek shows. EVL_EINVAL: there are not so many.
+ * @since 0.1 */
 EVL_API int32_t evl_stream_consume(evl_stream *stream, size_t len);
 
-/* Puts bytes back, to be read first; they are copied. EVL_ENOMEM. @since 0.1 */
+/* Puts bytes back, to be read first; they are copied. Where data is pushed they are pushed again: a callback
+ * is called once more, in the next pass; a record reports them alone. Errors: EVL_ENOMEM, EVL_EINVAL. @since
+ * 0.1 */
 EVL_API int32_t evl_stream_unread(evl_stream *stream, const void *data, size_t len);
 
 /* --- being pushed ------------------------------------------------------------------------------ */
@@ -83,13 +107,16 @@ EVL_API int32_t evl_stream_unread(evl_stream *stream, const void *data, size_t l
  * returns, and they count as taken. They lie in a buffer of the loop's, so that an idle stream holds none. n
  * is 0, once, at the end of file, or an error, once; nothing comes after it. EVL_ENOMEM pauses it instead.
  * fn NULL: records of EVL_KIND_STREAM with n as result and `arg` as user_data; the bytes stay in the stream's
- * buffer until evl_stream_consume, and while 64 KiB lie there nothing more is read.
- * Errors: EVL_EBUSY (a read is pending), EVL_EBADF (not open for reading), EVL_ENOMEM. @since 0.1 */
+ * buffer until evl_stream_consume, and while 64 KiB lie there nothing more is read. The handle's own argument
+ * (evl_arg), which a drop gets, is another and stays as it is.
+ * Errors: EVL_EBUSY (a read is pending, or evl_stream_shutdown is discarding), EVL_EBADF (not open for
+ * reading), EVL_ENOMEM. @since 0.1 */
 EVL_API int32_t evl_stream_on_data(evl_stream *stream, evl_done_fn *fn, void *arg);
 
 /* Pauses and resumes pushing: while it is paused nothing is read, a push that was due is taken back, and
- * operations may read. Calling them twice is no error. Resuming needs evl_stream_on_data: EVL_EINVAL.
- * @since 0.1 */
+ * operations may read. What lies unread in the stream's buffer is reported again after a pause, by a callback
+ * or a record with all of it. Calling them twice is no error. Resuming needs evl_stream_on_data: EVL_EINVAL,
+ * and returns EVL_EBUSY as that does. @since 0.1 */
 EVL_API int32_t evl_stream_pause(evl_stream *stream);
 EVL_API int32_t evl_stream_resume(evl_stream *stream);
 
@@ -215,13 +242,19 @@ EVL_API int32_t evl_stream_shutdown(evl_stream *stream, evl_op *op);
 /* Closes and discards what was not sent; a TCP peer sees a reset. The handle is dead. NULL: 0. @since 0.1 */
 EVL_API int32_t evl_stream_abort(evl_stream *stream);
 
-/* How long a closed stream may go on, in ns; 10 seconds unless set. 0: closing is aborting. EVL_NEVER: as
- * long as it takes. EVL_ENOMEM. @since 0.1 */
+/* How long the stream may linger once it is closed, in ns; unless set it is that of the server that accepted
+ * it, of the connect, or of the loop (linger_ns in their options), and 10 seconds if none says anything. 0
+ * and less: closing is aborting if something is owed. EVL_NEVER: as long as it takes. Errors: EVL_ENOMEM.
+ * @since 0.1 */
 EVL_API int32_t evl_stream_set_linger(evl_stream *stream, int64_t ns);
 
 /* Takes the fd out of the stream, and closes the handle: for another loop, or another library. Up to cap
  * unread bytes are copied to buf and *len is how many there were (EVL_ENOBUFS, and nothing happened, if there
- * are more). Answers the fd. Errors: EVL_EBUSY (something is queued or pending), EVL_EBADF. @since 0.1 */
+ * are more). Returns the fd. A server that accepted the stream no longer counts it: neither max_connections
+ * nor evl_server_on_idle nor evl_server_close_clients know of it any more, also not when a stream is opened
+ * on the fd. Errors: EVL_EBUSY (something is queued or pending), EVL_ENOTSUP (a transport of the program's),
+ * EVL_EBADF.
+ * @since 0.1 */
 EVL_API evl_fd evl_stream_detach(evl_stream *stream, void *buf, size_t cap, size_t *len);
 
 /* --- looking at it ----------------------------------------------------------------------------- */
@@ -250,10 +283,10 @@ EVL_API int32_t evl_stream_get_info(const evl_stream *stream, evl_stream_info *o
 EVL_API int32_t evl_stream_local(const evl_stream *stream, void *address, size_t cap);
 EVL_API int32_t evl_stream_peer(const evl_stream *stream, void *address, size_t cap);
 
-/* evl_stream_set_option names. */
+/* Names for evl_stream_set_option. */
 enum {
-    EVL_STREAM_NODELAY = 1,  /* small writes are not collected; 1 for every TCP stream evloop makes */
-    EVL_STREAM_KEEPALIVE = 2 /* seconds of silence before the other end is asked; 0: never */
+    EVL_STREAM_OPT_NODELAY = 1,  /* small writes are not collected; 1 for every TCP stream evloop makes */
+    EVL_STREAM_OPT_KEEPALIVE = 2 /* seconds of silence before the other end is asked; 0: never */
 };
 
 /* EVL_ENOTSUP (not TCP), EVL_EINVAL. @since 0.1 */

@@ -162,6 +162,8 @@ EVL_API int32_t evl_udp_try_receive_many(evl_udp *udp, evl_udp_in *rows, int32_t
  * fn NULL produces a record of EVL_KIND_UDP with `arg` as user_data when datagrams have arrived: result
  * EVL_READ, or an error. Receive them with evl_udp_try_receive_many or evl_udp_try_receive; the next
  * record comes only after that.
+ *
+ * The handle's own argument (evl_arg), which a drop gets, is another and stays as it is.
  * Errors:
  * - EVL_EBUSY: a receive is pending.
  * - EVL_ENOMEM: out of memory.

@@ -80,7 +80,7 @@ TEST(Connect, ToAUnixSocket) {
         pump(w, [&] { return op.done(); });
         EXPECT_EQ(op.result, 0);
         EXPECT_EQ(info(s).family, AF_UNIX);
-        EXPECT_EQ(evl_stream_set_option(s, EVL_STREAM_NODELAY, 1), EVL_ENOTSUP);
+        EXPECT_EQ(evl_stream_set_option(s, EVL_STREAM_OPT_NODELAY, 1), EVL_ENOTSUP);
     }
 }
 

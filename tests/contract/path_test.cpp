@@ -130,6 +130,91 @@ TEST(Path, Moved) {
     EXPECT_NE(t.told().find("deleted+moved"), std::string::npos) << "several in one mask";
 }
 
+// A link whose target lies in another directory, as configurations are mounted and edited.
+TEST(Path, TheTargetOfASymbolicLink) {
+    for (bool relative : {false, true}) {
+        Scene t;
+        fs::create_directory(t.at("real"));
+        fs::create_directory(t.at("links"));
+        t.write("real/file");
+        fs::create_symlink(relative ? "../real/file" : t.at("real/file"), t.at("links/link"));
+        t.watch(t.at("links/link"));
+        t.write("real/file");
+        EXPECT_EQ(t.told(), "changed");
+        t.write("real/new");
+        fs::rename(t.at("real/new"), t.at("real/file"));
+        EXPECT_EQ(t.told(), t.compares() ? "created+deleted" : "created+moved");
+        t.write("real/file");
+        EXPECT_EQ(t.told(), "changed") << "the new one";
+        fs::remove(t.at("real/file"));
+        EXPECT_EQ(t.told(), "deleted");
+        t.write("real/file");
+        EXPECT_EQ(t.told().substr(0, 7), "created");
+        t.write("real/beside");
+        EXPECT_EQ(t.told(), "");
+        t.write("real/file");
+        EXPECT_EQ(t.told(), "changed");
+    }
+}
+
+TEST(Path, ASymbolicLinkThatLeadsElsewhere) {
+    Scene t;
+    for (const char *name : {"a", "b", "c"})
+        fs::create_directory(t.at(name));
+    t.write("a/file");
+    t.write("b/file");
+    fs::create_symlink("a/file", t.at("link"));
+    t.watch(t.at("link"));
+    fs::create_symlink("b/file", t.at("other"));
+    fs::rename(t.at("other"), t.at("link"));
+    EXPECT_EQ(t.told().substr(0, 7), "created");
+    t.write("a/file");
+    EXPECT_EQ(t.told(), "") << "it does not lead there any more";
+    t.write("b/file");
+    EXPECT_EQ(t.told(), "changed");
+    fs::remove(t.at("link"));
+    EXPECT_EQ(t.told(), "deleted");
+    fs::create_symlink("c/file", t.at("link"));
+    (void)t.told();
+    t.write("c/file");
+    EXPECT_EQ(t.told().substr(0, 7), "created") << "nothing was where it leads";
+}
+
+// A link in the middle leads to the newest directory, and the old one is removed.
+TEST(Path, TheDirectoryOfTheTargetIsReplaced) {
+    Scene t;
+    fs::create_directory(t.at("1"));
+    fs::create_directory(t.at("2"));
+    t.write("1/file");
+    t.write("2/file");
+    fs::create_directory_symlink("1", t.at("newest"));
+    fs::create_symlink("newest/file", t.at("link"));
+    t.watch(t.at("link"));
+    fs::create_directory_symlink("2", t.at("next"));
+    fs::rename(t.at("next"), t.at("newest"));
+    fs::remove_all(t.at("1"));
+    std::string told = t.told();
+    EXPECT_NE(told.find("created"), std::string::npos) << told;
+    t.write("2/file");
+    EXPECT_EQ(t.told(), "changed");
+}
+
+TEST(Path, ManyAndTheEndsOfSome) {
+    Scene t;
+    std::vector<evl_path *> all;
+    for (int i = 0; i < 100; i++)
+        all.push_back(t.watch(t.at("f" + std::to_string(i)), std::to_string(i) + ":"));
+    for (size_t i = 0; i < 100; i += 3)
+        EXPECT_EQ(evl_close(all[i]), 0);
+    for (int i : {1, 50, 98}) {
+        std::string number = std::to_string(i);
+        t.write("f" + number);
+        EXPECT_EQ(t.told().rfind(number + ":created", 0), 0u) << number;
+    }
+    t.write("f99");
+    EXPECT_EQ(t.told(), "") << "closed";
+}
+
 TEST(Path, WhatHappensBesideItIsNotTold) {
     Scene t;
     t.write("file");

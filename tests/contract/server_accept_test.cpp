@@ -324,6 +324,47 @@ TEST(Accept, TheLimitHoldsForOperations) {
     EXPECT_EQ(second.result, 0);
 }
 
+// Clients that never close must not keep others out.
+TEST(Accept, WhoLingersDoesNotCountForTheLimit) {
+    World w;
+    evl_server_options options = with();
+    options.max_connections = 2;
+    Server server(w, &options);
+    server.take();
+    std::vector<Fd> peers = server.connect_all(6);
+    for (size_t i = 0; i < 6; i++) {
+        pump(w, [&] { return server.streams.size() > i; });
+        passes(w);
+        EXPECT_LE(server.streams.size(), i + 2) << "two are open";
+        EXPECT_EQ(write(server.streams[i], "408"), 3);
+        EXPECT_EQ(evl_close(server.streams[i]), 0);
+    }
+    EXPECT_EQ(evl_server_connections(server.s), 6) << "they live";
+}
+
+TEST(Accept, TheServerSaysHowLongItsStreamsLinger) {
+    World w({.clock = EVL_CLOCK_MANUAL});
+    evl_server_options options = with();
+    options.linger_ns = 2 * sec;
+    Server server(w, &options);
+    server.take();
+    std::vector<Fd> peers = server.connect_all(2);
+    server.take(2);
+    EXPECT_EQ(evl_stream_set_linger(server.streams[1], 3 * sec), 0);
+    for (evl_stream *stream : server.streams) {
+        EXPECT_EQ(write(stream, "x"), 1);
+        EXPECT_EQ(evl_close(stream), 0);
+    }
+    for (int left : {2, 1, 0}) {
+        EXPECT_EQ(evl_clock_advance(w.loop, left == 2 ? 2 * sec - 1 : left == 1 ? 1 : sec), 0);
+        passes(w);
+        EXPECT_EQ(evl_server_connections(server.s), left);
+    }
+    options.reserved = 1;
+    evl_server *refused = nullptr;
+    EXPECT_EQ(evl_server_listen(w.loop, "127.0.0.1", "0", &options, &refused), EVL_EINVAL);
+}
+
 // A connection that lingers is one that lives; one that was detached is nobody's.
 TEST(Accept, WhatCountsAsAConnection) {
     World w;
@@ -771,7 +812,8 @@ TEST(Accept, Contract_12_TheLoopGoesWithEverythingOnIt) {
         named |= std::strcmp(blocker.name, "front") == 0;
     EXPECT_TRUE(named);
     EXPECT_EQ(w.destroy(), 0);
-    for (Wait *op : {static_cast<Wait *>(&behind), static_cast<Wait *>(&first), &idle}) {
+    EXPECT_TRUE(behind.done()) << "who lingers makes room";
+    for (Wait *op : {static_cast<Wait *>(&first), &idle}) {
         EXPECT_FALSE(op->done());
         EXPECT_EQ(evl_op_active(op->op), 0);
     }

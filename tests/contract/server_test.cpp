@@ -281,6 +281,20 @@ TEST(Server, AnAddressThatIsListedTwice) {
     evl_addresses_free(list);
 }
 
+// A relative path names something else once the program is in another directory.
+TEST(Server, ARelativePathIsRemovedFromElsewhere) {
+    Folder folder;
+    char before[4096];
+    ASSERT_NE(::getcwd(before, sizeof before), nullptr);
+    World w;
+    ASSERT_EQ(::chdir(folder.path.c_str()), 0);
+    evl_server *server = listen_unix(w, "./s");
+    ASSERT_EQ(::chdir(before), 0);
+    EXPECT_TRUE(exists(folder / "s"));
+    EXPECT_EQ(evl_close(server), 0);
+    EXPECT_FALSE(exists(folder / "s"));
+}
+
 TEST(Server, Contract_13_OutOfMemoryLeavesNothing) {
     Folder folder;
     std::string path = folder / "s";

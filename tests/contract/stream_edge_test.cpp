@@ -307,12 +307,12 @@ TEST(StreamInfo, AddressesAndOptionsAndCounts) {
     Pipe pipe;
     evl_stream *p = open(w, pipe.r);
     EXPECT_EQ(evl_stream_local(p, address, sizeof address), EVL_ENOTSOCK);
-    EXPECT_EQ(evl_stream_set_option(tcp.s, EVL_STREAM_NODELAY, 1), 0);
-    EXPECT_EQ(evl_stream_set_option(tcp.s, EVL_STREAM_KEEPALIVE, 30), 0);
-    EXPECT_EQ(evl_stream_set_option(tcp.s, EVL_STREAM_KEEPALIVE, 0), 0);
+    EXPECT_EQ(evl_stream_set_option(tcp.s, EVL_STREAM_OPT_NODELAY, 1), 0);
+    EXPECT_EQ(evl_stream_set_option(tcp.s, EVL_STREAM_OPT_KEEPALIVE, 30), 0);
+    EXPECT_EQ(evl_stream_set_option(tcp.s, EVL_STREAM_OPT_KEEPALIVE, 0), 0);
     EXPECT_EQ(evl_stream_set_option(tcp.s, 99, 1), EVL_EINVAL);
-    EXPECT_EQ(evl_stream_set_option(tcp.s, EVL_STREAM_NODELAY, -1), EVL_EINVAL);
-    EXPECT_EQ(evl_stream_set_option(local.s, EVL_STREAM_NODELAY, 1), EVL_ENOTSUP);
+    EXPECT_EQ(evl_stream_set_option(tcp.s, EVL_STREAM_OPT_NODELAY, -1), EVL_EINVAL);
+    EXPECT_EQ(evl_stream_set_option(local.s, EVL_STREAM_OPT_NODELAY, 1), EVL_ENOTSUP);
     evl_stream_info i{};
     EXPECT_EQ(evl_stream_get_info(tcp.s, &i), EVL_EINVAL) << "struct_size 0";
     EXPECT_EQ(evl_stream_get_info(tcp.s, nullptr), EVL_EINVAL);

@@ -130,7 +130,7 @@ TEST(StreamClose, TheLingerDeadlineHolds) {
             int64_t begin = evl_time(w.loop);
             EXPECT_EQ(evl_close(link.s), 0);
             EXPECT_EQ(w.run(), EVL_RUN_DONE);
-            EXPECT_EQ(evl_time(w.loop) - begin, 3 * sec);
+            EXPECT_EQ(evl_time(w.loop) - begin, queued ? 3 * sec : 250 * ms);
             EXPECT_EQ(released, queued ? 1 : 0);
             got(link.peer);
             if (kind == Kind::tcp && queued) {
@@ -165,6 +165,126 @@ TEST(StreamClose, TenSecondsUnlessSaidAndEachItsOwn) {
         EXPECT_LT(::send(link->peer, &byte, 1, MSG_NOSIGNAL), 0) << "gone";
     }
     EXPECT_EQ(evl_loop_alive(w.loop), 0);
+}
+
+// A peer that stays silent does not hold up a program that has nothing else to do.
+TEST(StreamClose, ASilentPeerKeepsTheLoopForAQuarterSecond) {
+    for (Kind kind : kinds) {
+        World w;
+        Link link(w, kind);
+        write(link.s, "bye");
+        int64_t begin = evl_time(w.loop);
+        EXPECT_EQ(evl_close(link.s), 0);
+        EXPECT_EQ(evl_loop_close(w.loop), EVL_EBUSY);
+        EXPECT_EQ(w.run(), EVL_RUN_DONE);
+        EXPECT_EQ(evl_time(w.loop) - begin, 250 * ms);
+        EXPECT_EQ(evl_loop_alive(w.loop), 0);
+        EXPECT_EQ(w.metrics().handles, 1u) << "it is still there";
+        EXPECT_EQ(evl_loop_blockers(w.loop, nullptr, 0), 0);
+        EXPECT_EQ(::send(link.peer, "x", 1, MSG_NOSIGNAL), 1);
+        EXPECT_EQ(w.close(), 0) << "and goes with the loop";
+        got(link.peer);
+        EXPECT_TRUE(at_end(link.peer));
+    }
+}
+
+TEST(StreamClose, WhoStillSendsKeepsTheLoopAndHasAQuarterSecondAfterwards) {
+    World w;
+    Link link(w, Kind::local);
+    int64_t begin = evl_time(w.loop);
+    write(link.s, std::string(3000000, 'x'));
+    EXPECT_EQ(evl_close(link.s), 0);
+    bool late = false;
+    w.timer_at(begin + 2 * sec, [&] { late = true; });
+    while (!late)
+        w.once();
+    passes(w);
+    EXPECT_EQ(evl_loop_alive(w.loop), 1) << "the peer reads nothing, and there is more to send";
+    size_t total = 0;
+    pump(w, [&] { return (total += got(link.peer).size()) == 3000000; });
+    passes(w);
+    EXPECT_EQ(evl_loop_alive(w.loop), 1);
+    EXPECT_EQ(w.run(), EVL_RUN_DONE);
+    EXPECT_EQ(evl_time(w.loop) - begin, 2 * sec + 250 * ms);
+}
+
+TEST(StreamClose, WhoLingersIsSeen) {
+    World w;
+    Link link(w);
+    int dropped = 0;
+    EXPECT_EQ(evl_set_name(link.s, "my connection"), 0);
+    EXPECT_EQ(evl_set_arg(link.s, &dropped), 0);
+    EXPECT_EQ(evl_set_drop(link.s, [](void *arg) { ++*static_cast<int *>(arg); }), 0);
+    uint64_t id = evl_id(link.s), walked = 0;
+    write(link.s, "bye");
+    EXPECT_EQ(evl_close(link.s), 0);
+    passes(w);
+    EXPECT_EQ(dropped, 1) << "for its user it is closed";
+    EXPECT_EQ(evl_lookup(w.loop, id), nullptr);
+    EXPECT_EQ(evl_id(link.s), 0u);
+    evl_blocker blocker{};
+    EXPECT_EQ(evl_loop_blockers(w.loop, &blocker, 1), 1);
+    EXPECT_EQ(blocker.kind, EVL_KIND_LINGERING);
+    EXPECT_EQ(blocker.id, id);
+    EXPECT_STREQ(blocker.name, "my connection");
+    EXPECT_EQ(evl_loop_walk(w.loop, &walked, 1), 1);
+    EXPECT_EQ(walked, id);
+    EXPECT_EQ(w.metrics().handles, 1u);
+    char text[500];
+    EXPECT_GT(evl_loop_dump(w.loop, text, sizeof text), 0);
+    std::string dump = text;
+    EXPECT_NE(dump.find("stream id=" + std::to_string(id)), std::string::npos) << dump;
+    EXPECT_NE(dump.find("lingering"), std::string::npos) << dump;
+    EXPECT_NE(dump.find("name=\"my connection\""), std::string::npos) << dump;
+    link.peer.close();
+    pump(w, [&] { return w.metrics().handles == 0; });
+}
+
+TEST(StreamClose, Contract_16_LingeringAllocatesNothing) {
+    World w;
+    uint64_t before = 0;
+    for (int i = 0; i < 12; i++) {
+        Link link(w, Kind::local);
+        EXPECT_EQ(evl_set_name(link.s, "x"), 0);
+        EXPECT_EQ(evl_set_arg(link.s, nullptr), 0);
+        EXPECT_EQ(evl_set_drop(link.s, [](void *) {}), 0);
+        EXPECT_EQ(evl_stream_set_linger(link.s, sec), 0);
+        write(link.s, "bye");
+        passes(w);
+        before = w.memory.calls();
+        EXPECT_EQ(evl_close(link.s), 0);
+        passes(w);
+        link.peer.close();
+        pump(w, [&] { return w.metrics().handles == 0; });
+        if (i > 0) { // the buffer that is discarded into
+            EXPECT_EQ(w.memory.calls(), before);
+        }
+    }
+}
+
+TEST(StreamClose, TheLoopSaysHowLong) {
+    for (int64_t ns : {2 * sec, int64_t{-1}}) {
+        Memory memory;
+        evl_options options{};
+        options.struct_size = sizeof options;
+        options.linger_ns = ns;
+        options.clock = EVL_CLOCK_MANUAL;
+        evl_loop *loop = nullptr;
+        ASSERT_EQ(evl_loop_new(&loop, &options), 0);
+        Pair pair;
+        evl_stream *s = nullptr;
+        ASSERT_EQ(evl_stream_open(loop, give(pair.a), 0, &s), 0);
+        EXPECT_EQ(write(s, "bye"), 3);
+        EXPECT_EQ(evl_close(s), 0);
+        EXPECT_EQ(evl_loop_walk(loop, nullptr, 0), ns > 0 ? 1 : 0);
+        EXPECT_EQ(evl_clock_advance(loop, sec), 0);
+        EXPECT_GE(evl_loop_run(loop, EVL_RUN_NOWAIT), 0);
+        EXPECT_EQ(evl_loop_walk(loop, nullptr, 0), ns > 0 ? 1 : 0);
+        EXPECT_EQ(evl_clock_advance(loop, sec), 0);
+        EXPECT_GE(evl_loop_run(loop, EVL_RUN_NOWAIT), 0);
+        EXPECT_EQ(evl_loop_walk(loop, nullptr, 0), 0);
+        EXPECT_EQ(evl_loop_close(loop), 0);
+    }
 }
 
 TEST(StreamClose, LateAfterALongTimeOutsideRun) {

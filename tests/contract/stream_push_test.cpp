@@ -60,6 +60,133 @@ TEST(StreamPush, WhateverComesAndTheEndOnce) {
     }
 }
 
+// Another stream's callback looks at what it is lent while one that is being shut down is resumed.
+TEST(StreamPush, ResumingAStreamThatIsBeingShutDown) {
+    World w;
+    Link a(w, Kind::local), b(w, Kind::local);
+    Wait shut(w);
+    Pushed of_b(w, b.s);
+    EXPECT_EQ(evl_stream_pause(b.s), 0);
+    write(b.s, std::string(1 << 20, 'x')); // so that the shutdown waits
+    EXPECT_EQ(evl_stream_shutdown(b.s, shut.op), 0);
+    ::shutdown(b.peer, SHUT_WR);
+    passes(w);
+    std::string lent = pattern(100000);
+    EXPECT_EQ(evl_stream_unread(a.s, lent.data(), lent.size()), 0);
+    Pushed of_a(w, a.s);
+    int32_t rc = 0;
+    std::string after;
+    of_a.then = [&] {
+        rc = evl_stream_resume(b.s);
+        after = peek(a.s);
+    };
+    pump(w, [&] { return of_a.calls > 0; });
+    EXPECT_EQ(rc, EVL_EBUSY);
+    EXPECT_TRUE(of_a.text == lent);
+    EXPECT_TRUE(after == (records() ? "" : lent)) << after.size();
+    EXPECT_EQ(of_b.calls, 0);
+    EXPECT_EQ(evl_stream_abort(b.s), 0);
+}
+
+// What a callback puts back is the stream's, and what it looks at from then on.
+TEST(StreamPush, PutBackInsideTheCallback) {
+    World w;
+    Link link(w, Kind::local);
+    std::string first, second, third;
+    std::function<void()> inside = [&] {
+        first = peek(link.s);
+        EXPECT_EQ(evl_stream_consume(link.s, 6), EVL_EINVAL) << "there are not so many";
+        EXPECT_EQ(evl_stream_consume(link.s, 2), 0);
+        second = peek(link.s);
+        EXPECT_EQ(evl_stream_pause(link.s), 0);
+        EXPECT_EQ(evl_stream_unread(link.s, "PUTBACK", 7), 0);
+        third = peek(link.s);
+        EXPECT_EQ(evl_stream_consume(link.s, 3), 0);
+    };
+    auto call = [](void *arg, int64_t) { (*static_cast<std::function<void()> *>(arg))(); };
+    EXPECT_EQ(evl_stream_on_data(link.s, call, &inside), 0);
+    link.say("hello");
+    pump(w, [&] { return !first.empty(); });
+    EXPECT_EQ(first, "hello");
+    EXPECT_EQ(second, "llo");
+    EXPECT_EQ(third, "PUTBACK");
+    EXPECT_EQ(peek(link.s), "BACK") << "what was lent is taken";
+    char rest[10];
+    EXPECT_EQ(evl_stream_try_read(link.s, rest, sizeof rest), 4);
+}
+
+// Pulls records of streams until there are none; what each said.
+std::vector<int> stream_records(evl_loop *loop) {
+    std::vector<int> results;
+    evl_record rows[8];
+    for (int i = 0; i < 6; i++) {
+        int32_t n = evl_loop_records(loop, rows, 8, 0);
+        for (int32_t k = 0; k < n; k++)
+            if (rows[k].kind == EVL_KIND_STREAM)
+                results.push_back(rows[k].result);
+    }
+    return results;
+}
+
+using Results = std::vector<int>;
+
+TEST(StreamPush, ARecordReportsWhatWasPutBackAlone) {
+    World w;
+    Link link(w, Kind::local);
+    EXPECT_EQ(evl_stream_on_data(link.s, nullptr, nullptr), 0);
+    link.say("0123456789");
+    EXPECT_EQ(stream_records(w.loop), Results{10});
+    EXPECT_EQ(evl_stream_unread(link.s, "xy", 2), 0);
+    EXPECT_EQ(stream_records(w.loop), Results{2});
+    EXPECT_EQ(peek(link.s), "xy0123456789");
+}
+
+// A record that was fetched before the stream was paused may not have been acted on.
+TEST(StreamPush, AfterAPauseARecordReportsWhatIsUnread) {
+    World w;
+    Link link(w, Kind::local);
+    EXPECT_EQ(evl_stream_on_data(link.s, nullptr, nullptr), 0);
+    link.say("hello");
+    EXPECT_EQ(stream_records(w.loop), Results{5});
+    EXPECT_EQ(evl_stream_pause(link.s), 0);
+    EXPECT_EQ(evl_stream_resume(link.s), 0);
+    EXPECT_EQ(stream_records(w.loop), Results{5});
+    EXPECT_EQ(evl_stream_resume(link.s), 0) << "it was not paused";
+    EXPECT_EQ(stream_records(w.loop), Results{});
+    EXPECT_EQ(evl_stream_pause(link.s), 0);
+    EXPECT_EQ(evl_stream_consume(link.s, 3), 0);
+    EXPECT_EQ(evl_stream_resume(link.s), 0);
+    EXPECT_EQ(stream_records(w.loop), Results{2});
+}
+
+// Many streams that are ready in one batch: none of them allocates once they all have been.
+TEST(StreamPush, Contract_16_ABatchOfRecordsAllocatesNothing) {
+    World w;
+    std::vector<std::unique_ptr<Link>> links;
+    for (int i = 0; i < 150; i++) {
+        links.push_back(std::make_unique<Link>(w, Kind::local));
+        EXPECT_EQ(evl_stream_on_data(links.back()->s, nullptr, links.back()->s), 0);
+    }
+    auto round = [&] {
+        evl_record rows[256];
+        for (auto &link : links)
+            link->say("ping");
+        int32_t n = 0;
+        while (n < 150) {
+            int32_t more = evl_loop_records(w.loop, rows + n, 256 - n, -1);
+            ASSERT_GT(more, 0);
+            n += more;
+        }
+        for (int32_t i = 0; i < n; i++)
+            EXPECT_EQ(evl_stream_consume(reinterpret_cast<evl_stream *>(rows[i].user_data), 4), 0);
+    };
+    round();
+    uint64_t before = w.memory.calls();
+    for (int i = 0; i < 5; i++)
+        round();
+    EXPECT_EQ(w.memory.calls(), before);
+}
+
 TEST(StreamPush, AMegabyteAndTheEndBehindIt) {
     for (Kind kind : kinds) {
         World w;

@@ -55,6 +55,31 @@ TEST(StreamRead, OneAtATime) {
     EXPECT_EQ(b.some(link.s), 0) << "then the next";
 }
 
+TEST(StreamRead, SeparatorsAreCopied) {
+    World w;
+    Link link(w);
+    Read r(w);
+    uint64_t before = 0;
+    for (int i = 0; i < 3; i++) {
+        {
+            std::string first = "\r\n", second = "\n";
+            std::vector<evl_buf> both = {{first.data(), first.size()}, {second.data(), second.size()}};
+            EXPECT_EQ(r.until(link.s, both), 0);
+            first = second = "zz";
+            both.assign(2, evl_buf{nullptr, 99});
+        }
+        link.say("abc\nrest\r\n");
+        pump(w, [&] { return r.done(); });
+        EXPECT_EQ(r.text(), "abc\n");
+        EXPECT_EQ(r.until(link.s, crlf), 0);
+        pump(w, [&] { return r.done(); });
+        EXPECT_EQ(r.text(), "rest\r\n");
+        if (i == 1)
+            before = w.memory.calls();
+    }
+    EXPECT_EQ(w.memory.calls(), before);
+}
+
 TEST(StreamRead, AsSoonAsThereIsAnyAndAtMostTheCap) {
     for (Kind kind : kinds) {
         World w;

@@ -63,8 +63,11 @@
 #define EVL_ERRNOS_getpeername  ENOBUFS, ENOTCONN
 #define EVL_ERRNOS_set_fd_flags EBADF
 #define EVL_ERRNOS_reopen       EACCES, EMFILE, ENFILE, ENOENT, ENOMEM, ENXIO
+#define EVL_ERRNOS_unconfirmed  EINVAL, ENOSYS
 #define EVL_ERRNOS_stat         EACCES, ENOENT
 #define EVL_ERRNOS_lstat        EACCES, ENOENT
+#define EVL_ERRNOS_readlink     EACCES, EINVAL, ENOENT
+#define EVL_ERRNOS_getcwd       ENOENT, ERANGE
 #define EVL_ERRNOS_unlink       EACCES, EBUSY, ENOENT
 
 /* The resolver's own errors are -EVL_EAI_*. It runs where all signals are blocked. */

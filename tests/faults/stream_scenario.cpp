@@ -125,7 +125,7 @@ void connections(Stage &s) {
         });
         for (evl_stream *stream : {ends.near, ends.far})
             if (stream)
-                s.attempt([&] { return evl_stream_set_option(stream, EVL_STREAM_KEEPALIVE, 60); });
+                s.attempt([&] { return evl_stream_set_option(stream, EVL_STREAM_OPT_KEEPALIVE, 60); });
         converse(s, ends);
     }
     EXPECT_EQ(evl_close(server), 0);
