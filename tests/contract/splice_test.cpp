@@ -132,12 +132,16 @@ TEST(Splice, WhatIsInThePipeIsCopiedWhereItCannotLeave) {
 
 // A splice of the kernel's ends in front of an urgent mark, and looks as if nothing more came.
 TEST(Splice, BeyondUrgentData) {
-    for (size_t size : {size_t{3}, size_t{300000}}) {
+    for (size_t size :
+         {size_t{3}, size_t{150000}}) { // all of it is there before it is moved, if the kernel has room
         for (bool ends : {false, true}) {
             World w;
             Tcp source;
             Pair sink;
             evl_stream *from = nullptr, *to = nullptr;
+            int room = 4 << 20;
+            ::setsockopt(source.a, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+            ::setsockopt(source.b, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
             int mine = ::dup(source.a);
             ASSERT_EQ(evl_stream_open(w.loop, mine, 0, &from), 0);
             mine = ::dup(sink.a);
