@@ -164,7 +164,7 @@ static void run_then(void *arg, int64_t state) {
         int64_t value = 0;
         int32_t error = evl_future_value(self.subject, &value);
         fn(self.arg, error != 0 ? error : value);
-        if (!evl_is_closed(out->loop) && !evl_future_is_done(out) && !out->maker)
+        if (evl_still(out->loop) == 0 && !evl_future_is_done(out) && !out->maker)
             evl_future_finish(out, EVL_FUTURE_VALUE, error != 0 ? 0 : value);
     }
     evl_future_unref(self.subject);
@@ -218,7 +218,7 @@ static void cross_back(evl_watch *watch, evl_future *subject) {
     evl_future_unref(out);
 }
 
-static void attach(evl_loop *loop, const evl_post_item *item) {
+static bool attach(evl_loop *loop, const evl_post_item *item) {
     evl_future *other = item->arg, *out = item->pointer;
     bridge *self = evl_is_closed(loop) ? NULL : evl_mem_zalloc(&loop->mem, sizeof *self);
     if (self) {
@@ -229,6 +229,7 @@ static void attach(evl_loop *loop, const evl_post_item *item) {
         evl_future_unref(out);
     }
     evl_future_unref(other);
+    return true;
 }
 
 typedef struct far {

@@ -22,10 +22,16 @@ static bool notify_one(evl_condition *condition) {
     return true;
 }
 
-static void told(evl_operation *op) {
+/* A notified one leaves the line of the lock, or has been told. */
+static void let_go(evl_operation *op) {
     evl_condition *condition = op->owner;
     evl_lock_let_go(condition->lock);
-    evl_waiters_told(&condition->waiters);
+    evl_sync_handed(&condition->waiters);
+}
+
+static void deliver(evl_operation *op) {
+    evl_lock_granted(((evl_condition *)op->owner)->lock);
+    let_go(op);
 }
 
 /* Who was notified and leaves passes the notification on. */
@@ -37,17 +43,18 @@ static void leave(evl_operation *op) {
     }
     evl_lock_leave(condition->lock, op);
     (void)notify_one(condition);
-    told(op);
+    let_go(op);
 }
 
 static void refuse(evl_operation *op) {
     evl_condition *condition = op->owner;
     (void)notify_one(condition);
-    (void)evl_lock_release(condition->lock);
-    told(op);
+    evl_lock_refuse(condition->lock);
+    let_go(op);
 }
 
-static const evl_op_type waiting = {.name = "condition", .leave = leave, .deliver = told, .refuse = refuse};
+static const evl_op_type waiting = {
+    .name = "condition", .leave = leave, .deliver = deliver, .refuse = refuse};
 
 int32_t evl_condition_new(evl_lock *lock, evl_condition **out) {
     if (!lock)

@@ -16,7 +16,8 @@
 enum { JOB_QUEUED, JOB_RUNNING, JOB_DONE };
 
 typedef struct evl_job {
-    evl_link link; /* in the pool's queue, or through `next` in evl_loop.jobs_done */
+    evl_link link; /* in the pool's queue, or through `next` in evl_jobs.done */
+    evl_node node; /* of its drop: EVL_NODE_JOB */
     evl_executor *pool;
     evl_loop *loop;    /* a reference */
     evl_operation *op; /* NULL: nobody waits for it any more */
@@ -28,6 +29,15 @@ typedef struct evl_job {
     bool given_up; /* done without having begun */
     bool internal; /* its drop is no user's, and need not wait */
 } evl_job;
+
+/* What a loop has of them. */
+typedef struct evl_jobs {
+    evl_link *
+        done; /* evl_job.link, through `next`, the last one first: under the loop's lock, counted in posted */
+    evl_executor *pools[EVL_POOLS];
+} evl_jobs;
+
+static evl_jobs *jobs_of(const evl_loop *loop) { return evl_part_at(loop, EVL_PART_JOBS); }
 
 typedef struct worker {
     evl_link link; /* in evl_executor.workers */
@@ -98,18 +108,27 @@ static void free_job(evl_job *job) {
     unlock_and_unref(pool);
 }
 
+static void drop_now(evl_job *job) {
+    evl_fn *drop = job->drop;
+    void *arg = job->arg;
+    free_job(job);
+    if (drop)
+        drop(arg);
+}
+
 /* --- on the pool's threads -------------------------------------------------------------------- */
 
 /* The loop hears of the job, or it is gone and this thread is the one to give the argument up. */
 static void hand_back(evl_job *job) {
     evl_loop *loop = job->loop;
     (void)pthread_mutex_lock(&loop->lock);
-    bool closed = evl_is_closed(loop);
+    bool closed = evl_is_shut(loop);
     if (!closed) {
-        job->link.next = loop->jobs_done;
+        evl_jobs *jobs = jobs_of(loop);
+        job->link.next = jobs->done;
         atomic_thread_fence(
             memory_order_release); /* one store, for a child of a fork in between: see post.c */
-        loop->jobs_done = &job->link;
+        jobs->done = &job->link;
         atomic_fetch_add(&loop->posted, 1);
     }
     (void)pthread_mutex_unlock(&loop->lock);
@@ -117,9 +136,7 @@ static void hand_back(evl_job *job) {
         evl_notify(loop);
         return;
     }
-    if (job->drop)
-        job->drop(job->arg);
-    free_job(job);
+    drop_now(job);
 }
 
 static void run_job(worker *self, evl_job *job) {
@@ -199,18 +216,34 @@ static int start_thread(evl_executor *pool) {
 
 /* --- on the loop's thread --------------------------------------------------------------------- */
 
-static void give_up_arg(evl_loop *loop, const evl_job *job) {
-    if (!evl_is_closed(loop) && !job->internal)
-        evl_drop_later(loop, job->drop, job->arg);
-    else if (job->drop)
-        job->drop(job->arg);
+/* The argument is dropped, and the block goes with it. A user's drop runs later, and the block carries it:
+ * there is always memory for that. */
+static void give_up(evl_job *job) {
+    evl_loop *loop = job->loop;
+    if (!job->drop || job->internal || evl_is_shut(loop)) {
+        drop_now(job);
+        return;
+    }
+    job->node = (evl_node){.sink = EVL_SINK_CALL, .type = EVL_NODE_JOB, .kind = EVL_KIND_DROP};
+    evl_ready(loop, &job->node);
+    evl_touch(loop);
+}
+
+static void run_drop(evl_loop *loop, evl_node *node) {
+    (void)loop;
+    drop_now(EVL_OWNER(node, evl_job, node));
+}
+
+static void forget_drop(evl_loop *loop, evl_node *node, evl_link *drops) {
+    (void)loop;
+    evl_list_append(drops, &node->link);
 }
 
 /* In a child, whose parent's threads bring nothing back any more. */
 static bool came_back(const evl_job *job) {
     if (job->back)
         return true;
-    for (const evl_link *link = job->loop->jobs_done; link; link = link->next)
+    for (const evl_link *link = jobs_of(job->loop)->done; link; link = link->next)
         if (link == &job->link)
             return true;
     return false;
@@ -236,56 +269,58 @@ static bool withdraw(evl_job *job) {
 void evl_job_leave(evl_operation *op) {
     evl_job *job = op->owner;
     evl_executor *pool = job->pool;
-    op->loop->jobs--;
+    op->loop->awaited--;
     lock(pool);
     bool never = withdraw(job);
     unlock(pool);
-    if (!never)
-        return;
-    give_up_arg(op->loop, job);
-    free_job(job);
+    if (never)
+        give_up(job);
 }
 
-/* Returned, but the operation was closed before anybody was told. */
-static void refuse_job(evl_operation *op) {
-    evl_drop_later(op->loop, (evl_fn *)(uintptr_t)op->until, op->value);
-}
+/* The block stays until then, in case the argument has to be given up after all. */
+static void deliver(evl_operation *op) { free_job(op->owner); }
+
+static void refuse(evl_operation *op) { give_up(op->owner); }
 
 static const evl_op_type running = {
-    .name = "job", .leave = evl_job_leave, .refuse = refuse_job, .threaded = true};
+    .name = "job", .leave = evl_job_leave, .deliver = deliver, .refuse = refuse, .threaded = true};
 
+/* Who gets the argument: the operation, if one waits and the job has run. */
 static void take_back(evl_loop *loop, evl_job *job) {
-    if (job->op) {
-        loop->jobs--;
-        job->op->value = job->arg;
-        job->op->until = (int64_t)(uintptr_t)job->drop;
-        evl_op_complete(job->op, job->given_up ? EVL_ECANCELED : 0);
+    evl_operation *op = job->op;
+    bool is_taken = op && !job->given_up, stays = is_taken && !job->internal;
+    if (op) {
+        loop->awaited--;
+        op->value = job->arg;
     }
-    if (!job->op || job->given_up)
-        give_up_arg(loop, job);
-    free_job(job);
+    if (op)
+        evl_op_complete(op, is_taken ? 0 : EVL_ECANCELED);
+    if (!is_taken)
+        give_up(job);
+    else if (!stays)
+        free_job(job);
 }
 
 static evl_job *job_at(evl_link *link) { return EVL_OWNER(link, evl_job, link); }
 
-/* What the threads have handed back, the first one first. */
-static uint32_t collect_done(evl_loop *loop, evl_link *done) {
+/* Under the lock: what the threads have handed back, the first one first. */
+static uint32_t take_done(evl_jobs *jobs, evl_link *done) {
     uint32_t count = 0;
-    for (evl_link *link = loop->jobs_done, *next; link; link = next, count++) {
+    for (evl_link *link = jobs->done, *next; link; link = next, count++) {
         next = link->next;
         job_at(link)->back = true;
         evl_list_prepend(done, link);
     }
-    loop->jobs_done = NULL;
+    jobs->done = NULL;
     return count;
 }
 
-void evl_jobs_take(evl_loop *loop) {
+static uint32_t collect_done(evl_loop *loop, void *state) {
     evl_link done;
     evl_list_init(&done);
     if (!evl_is_forked(loop))
         (void)pthread_mutex_lock(&loop->lock);
-    atomic_fetch_sub(&loop->posted, collect_done(loop, &done));
+    uint32_t count = take_done(state, &done);
     if (!evl_is_forked(loop))
         (void)pthread_mutex_unlock(&loop->lock);
     while (!evl_list_empty(&done)) {
@@ -293,12 +328,6 @@ void evl_jobs_take(evl_loop *loop) {
         evl_list_remove(&job->link);
         take_back(loop, job);
     }
-}
-
-uint32_t evl_jobs_back(const evl_loop *loop) {
-    uint32_t count = 0;
-    for (const evl_link *link = loop->jobs_done; link; link = link->next)
-        count++;
     return count;
 }
 
@@ -355,16 +384,49 @@ int32_t evl_executor_new(evl_loop *loop, uint32_t threads, uint32_t limit, const
     return 0;
 }
 
-static int default_pool(evl_loop *loop, evl_executor **out) {
-    if (!loop->default_pool) {
-        long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        uint32_t threads = cores > 0 && cores < 28 ? (uint32_t)cores + 4 : 32;
-        int rc = evl_executor_new(loop, threads, EVL_UNBOUNDED, "evloop", &loop->default_pool);
-        if (rc != 0)
-            return rc;
+/* --- what a loop has of them ------------------------------------------------------------------ */
+
+static bool open_jobs(evl_loop *loop, void *state) {
+    static const evl_node_type dropping = {.run = run_drop, .forget = forget_drop};
+    (void)state;
+    evl_node_know(loop, EVL_NODE_JOB, &dropping);
+    return true;
+}
+
+/* What their threads have not begun comes back; those that are busy are left behind. In a child the pools are
+ * the parent's: new ones are made when they are needed. */
+static void close_pools(evl_loop *loop, void *state) {
+    evl_jobs *jobs = state;
+    (void)loop;
+    for (int i = 0; i < EVL_POOLS; i++) {
+        evl_executor *pool = jobs->pools[i];
+        jobs->pools[i] = NULL;
+        (void)evl_executor_close(pool, EVL_CLOSE_ABANDON, 0);
     }
-    *out = loop->default_pool;
-    return 0;
+}
+
+static const evl_part jobs_part = {.place = EVL_PART_JOBS,
+                                   .size = sizeof(evl_jobs),
+                                   .open = open_jobs,
+                                   .stop = close_pools,
+                                   .fork = close_pools,
+                                   .collect = collect_done};
+
+int evl_jobs_pool(evl_loop *loop, int which, uint32_t threads, const char *name, evl_executor **out) {
+    evl_jobs *jobs = evl_part_need(loop, &jobs_part);
+    if (!jobs)
+        return EVL_ENOMEM;
+    int rc = 0;
+    if (!jobs->pools[which])
+        rc = evl_executor_new(loop, threads, EVL_UNBOUNDED, name, &jobs->pools[which]);
+    *out = jobs->pools[which];
+    return rc;
+}
+
+static int default_pool(evl_loop *loop, evl_executor **out) {
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    uint32_t threads = cores > 0 && cores < 28 ? (uint32_t)cores + 4 : 32;
+    return evl_jobs_pool(loop, EVL_POOL_DEFAULT, threads, "evloop", out);
 }
 
 /* Under the lock: whether one more job may come in. Starts a thread if none is free for it. */
@@ -383,7 +445,7 @@ static int admit(evl_executor *pool, uint32_t flags) {
 
 static int start_job(evl_executor *pool, evl_loop *loop, evl_op *op, const evl_op_type *type, evl_job plan,
                      uint32_t flags) {
-    evl_job *job = evl_mem_zalloc(&loop->mem, sizeof *job);
+    evl_job *job = evl_part_need(loop, &jobs_part) ? evl_mem_zalloc(&loop->mem, sizeof *job) : NULL;
     if (!job)
         return EVL_ENOMEM;
     *job = plan;
@@ -399,7 +461,7 @@ static int start_job(evl_executor *pool, evl_loop *loop, evl_op *op, const evl_o
     (void)evl_loop_ref(loop);
     pool->refs++;
     job->op = evl_op_park(loop, op, type, job);
-    loop->jobs++;
+    loop->awaited++;
     evl_list_append(&pool->queue, &job->link);
     pool->info.queued++;
     pool->info.accepted++;
@@ -516,12 +578,6 @@ int32_t evl_executor_close(evl_executor *pool, int32_t how, int64_t timeout_ns) 
     end_threads(pool);
     unlock_and_unref(pool);
     return quiet ? 0 : EVL_ETIMEDOUT;
-}
-
-void evl_default_pool_close(evl_loop *loop) {
-    evl_executor *pool = loop->default_pool;
-    loop->default_pool = NULL;
-    (void)evl_executor_close(pool, EVL_CLOSE_ABANDON, 0);
 }
 
 int32_t evl_executor_stats(evl_executor *pool, evl_executor_info *out) {

@@ -13,6 +13,8 @@ uint64_t evl_future_id(const evl_future *future) {
                   : 0;
 }
 
+static const evl_part futures_part;
+
 /* The loop's memory stays while there is a future: finalizers of other languages come late. */
 int evl_future_make(evl_loop *loop, const evl_combinator *kind, evl_future **out) {
     evl_combinator *maker = NULL;
@@ -22,22 +24,23 @@ int evl_future_make(evl_loop *loop, const evl_combinator *kind, evl_future **out
             return EVL_ENOMEM;
         *maker = *kind;
     }
-    evl_node *node = evl_slab_take(&loop->futures, &loop->mem);
+    evl_futures *all = evl_part_need(loop, &futures_part);
+    evl_node *node = all ? evl_slab_take(&all->slab, &loop->mem) : NULL;
     if (!node) {
         evl_mem_free(&loop->mem, maker, kind ? kind->size : 0);
         return EVL_ENOMEM;
     }
-    if (loop->futures.live == 1)
+    if (all->slab.live == 1)
         (void)evl_loop_ref(loop);
     evl_future *future = EVL_OWNER(node, evl_future, op.node);
     (void)evl_op_init((evl_op *)(void *)&future->op, NULL, NULL, 0);
-    future->op.flags = EVL_OP_IN_FUTURE;
+    future->op.node.type = EVL_NODE_OP_FUTURE;
     future->loop = loop;
     evl_list_init(&future->line);
     evl_list_init(&future->dones);
     evl_list_init(&future->watches);
-    future->settled.next = NULL;
-    future->above = NULL;
+    future->turn.next = NULL;
+    future->cancelled_for = NULL;
     future->maker = maker;
     future->source = NULL;
     future->drop = NULL;
@@ -76,114 +79,167 @@ static void release_maker(evl_future *future) {
 }
 
 /* On a closed loop no thread owns the slab. */
-void evl_future_give(evl_loop *loop, evl_node *node) {
-    bool closed = evl_is_closed(loop) && !evl_is_forked(loop);
+static void give_slot(evl_loop *loop, evl_node *node) {
+    evl_futures *all = evl_futures_of(loop);
+    bool closed = evl_is_shut(loop) && !evl_is_forked(loop);
     if (closed)
         (void)pthread_mutex_lock(&loop->lock);
-    evl_slab_give(&loop->futures, node);
-    bool last = loop->futures.live == 0;
+    evl_slab_give(&all->slab, node);
+    bool last = all->slab.live == 0;
     if (closed)
         (void)pthread_mutex_unlock(&loop->lock);
     if (last)
         evl_loop_unref(loop);
 }
 
-/* The drop of a value is user code: it runs later, carried by the node of the future's own operation. Where
- * the loop is gone it runs here. */
-static void bury(evl_future *future) {
-    evl_loop *loop = future->loop;
-    evl_fn *drop = future->taken ? NULL : future->drop;
-    void *value = future->value.pointer;
-    release_maker(future);
-    evl_future_unref(future->source);
-    if (future->state == EVL_FUTURE_ERROR && !future->looked_at && !evl_is_closed(loop)) {
+/* What user code has to be run for is queued, carried by the node of the future's own operation, which has
+ * nothing else to do any more: the drop of a value, or an error that nobody has looked at. Once the loop is
+ * gone there is no later: then this is the last act of whoever gave up the last reference. */
+static void run_end(evl_loop *loop, evl_node *node) {
+    const evl_future *future = EVL_OWNER(node, evl_future, op.node);
+    evl_fn *drop = node->fn.plain;
+    void *value = node->arg;
+    int32_t error = future->error;
+    if (!drop)
         evl_copy_name(loop->metrics.error_name, future->name);
-        evl_unhandled(loop, future->error);
-    }
-    if (!drop || evl_is_closed(loop)) {
-        evl_future_give(loop, &future->op.node);
-        if (drop)
-            drop(value);
-        return;
-    }
+    give_slot(loop, node);
+    if (drop)
+        drop(value);
+    else
+        evl_unhandled(loop, error);
+}
+
+static void forget_end(evl_loop *loop, evl_node *node, evl_link *drops) {
+    if (node->fn.plain)
+        evl_list_append(drops, &node->link);
+    else
+        give_slot(loop, node);
+}
+
+static void leave_end(evl_future *future) {
+    evl_loop *loop = future->loop;
     evl_node *node = &future->op.node;
-    node->fn.plain = drop;
-    node->arg = value;
-    node->u.drop = NULL;
+    bool failed = future->state == EVL_FUTURE_ERROR && !future->looked_at && !evl_is_closed(loop);
+    node->fn.plain = future->taken ? NULL : future->drop;
+    node->arg = future->value.pointer;
+    node->type = EVL_NODE_FUTURE_END;
     node->kind = EVL_KIND_FUTURE;
     node->sink = EVL_SINK_CALL;
-    node->call = EVL_CALL_ONCE;
-    evl_ready(loop, node);
-    evl_touch(loop);
+    if (evl_takes_more(loop) ? failed && !evl_has_error_hook(loop) : node->fn.plain != NULL)
+        run_end(loop, node); /* which stores the error: there is no hook to call */
+    else if (node->fn.plain || failed) {
+        evl_ready(loop, node);
+        evl_touch(loop);
+    } else
+        give_slot(loop, node);
 }
 
-/* It lets go of those it looked at, which may be the end of them too: one after another, since a chain of
- * futures may be long. */
-static void bury_chain(evl_loop *loop, evl_future *future) {
-    evl_list_append(&loop->dying, &future->settled);
-    if (loop->burying)
+/* It gives up its references to those it looked at, which may be the last ones. */
+static void free_one(evl_future *future) {
+    release_maker(future);
+    evl_future_unref(future->source);
+    leave_end(future);
+}
+
+static void free_chain(evl_futures *all, evl_future *future) {
+    evl_list_append(&all->to_free, &future->turn);
+    if (all->freeing)
         return;
-    loop->burying = true;
-    while (!evl_list_empty(&loop->dying)) {
-        evl_future *first = EVL_OWNER(loop->dying.next, evl_future, settled);
-        evl_list_remove(&first->settled);
-        bury(first);
-    }
-    loop->burying = false;
+    all->freeing = true;
+    while (!evl_list_empty(&all->to_free))
+        free_one(EVL_OWNER(evl_list_shift(&all->to_free), evl_future, turn));
+    all->freeing = false;
 }
 
-static void take_unref(evl_loop *loop, const evl_post_item *item) {
+/* --- released by another thread --------------------------------------------------------------- */
+
+/* Whoever takes the list has it alone. Each has one reference left, which is the list's. */
+static uint32_t take_left(evl_loop *loop, void *state) {
+    evl_future *future = atomic_exchange(&((evl_futures *)state)->left, NULL);
+    uint32_t count = 0;
+    (void)loop;
+    for (; future; count++) {
+        evl_future *next = future->next_left;
+        evl_future_unref(future);
+        future = next;
+    }
+    return count;
+}
+
+/* Without memory: the future is the list's element. The loop may be shut meanwhile, and then nobody looks
+ * there any more but us. */
+static void leave_on_list(evl_loop *loop, evl_future *future) {
+    evl_futures *all = evl_futures_of(evl_loop_ref(loop));
+    atomic_fetch_add(&loop->posted, 1);
+    future->next_left = atomic_load(&all->left);
+    while (!atomic_compare_exchange_weak(&all->left, &future->next_left, future))
+        ;
+    if (evl_is_shut(loop))
+        (void)take_left(loop, all);
+    else
+        evl_notify(loop);
+    evl_loop_unref(loop);
+}
+
+static bool take_unref(evl_loop *loop, const evl_post_item *item) {
     (void)loop;
     evl_future_unref(item->arg);
+    return true;
+}
+
+/* The loop's thread gives up what is the last reference again. */
+static void send_home(evl_loop *loop, evl_future *future) {
+    atomic_store(&future->refs, 1);
+    int rc = evl_post_internal(loop, (evl_post_item){.act = take_unref, .arg = future});
+    if (rc != 0)
+        leave_on_list(loop, future);
 }
 
 void evl_future_unref(evl_future *future) {
     if (!future || atomic_fetch_sub_explicit(&future->refs, 1, memory_order_acq_rel) != 1)
         return;
     evl_loop *loop = future->loop;
-    if (EVL_UNLIKELY(!evl_is_closed(loop) && !evl_is_home(loop))) {
-        /* Back to the loop's thread; what cannot be posted stays until the loop is destroyed. */
-        atomic_store(&future->refs, 1);
-        (void)evl_post_internal(loop, (evl_post_item){.act = take_unref, .arg = future});
-        return;
-    }
-    if (future->maker && !evl_is_closed(loop))
-        bury_chain(loop, future);
+    if (EVL_UNLIKELY(!evl_is_shut(loop) && !evl_is_home(loop)))
+        send_home(loop, future);
+    else if (future->maker && !evl_is_shut(loop))
+        free_chain(evl_futures_of(loop), future);
     else
-        bury(future);
+        free_one(future);
 }
 
 /* --- completing ------------------------------------------------------------------------------- */
 
-/* Queues whoever waits: operations complete, callbacks become due. */
-static void wake_line(evl_future *future) {
+/* Those that wait, in the order in which they came: operations complete, callbacks are queued. Then those
+ * that watch from inside. */
+static void tell_one(evl_future *future) {
     while (!evl_list_empty(&future->line)) {
-        evl_node *node = evl_node_of(future->line.next);
-        evl_list_remove(&node->link);
-        if (node->call == EVL_CALL_OP) {
-            evl_op_complete(EVL_OWNER(node, evl_operation, node), future->state);
-            continue;
-        }
+        evl_node *node = evl_node_of(evl_list_shift(&future->line));
         node->u.result = future->state;
-        evl_ready(future->loop, node);
+        if (node->type == EVL_NODE_FUTURE)
+            evl_ready(future->loop, node);
+        else
+            evl_op_complete(EVL_OWNER(node, evl_operation, node), future->state);
+    }
+    while (!evl_list_empty(&future->watches)) {
+        evl_watch *watch = EVL_OWNER(evl_list_shift(&future->watches), evl_watch, link);
+        watch->done(watch, future);
     }
 }
 
-/* Tells those inside. A list instead of calls within calls: a chain of futures may be long. */
-static void settle(evl_future *future) {
-    evl_loop *loop = future->loop;
-    bool outermost = evl_list_empty(&loop->settled);
-    evl_list_append(&loop->settled, &evl_future_ref(future)->settled);
-    while (outermost && !evl_list_empty(&loop->settled)) {
-        evl_future *first = EVL_OWNER(loop->settled.next, evl_future, settled);
-        while (!evl_list_empty(&first->watches)) {
-            evl_watch *watch = EVL_OWNER(first->watches.next, evl_watch, link);
-            evl_list_remove(&watch->link);
-            watch->done(watch, first);
-        }
-        evl_list_remove(&first->settled);
+static void tell(evl_future *future) {
+    evl_futures *all = evl_futures_of(future->loop);
+    if (all->telling) {
+        evl_list_append(&all->to_tell, &evl_future_ref(future)->turn);
+        return;
+    }
+    all->telling = true;
+    tell_one(future);
+    while (!evl_list_empty(&all->to_tell)) {
+        evl_future *first = EVL_OWNER(evl_list_shift(&all->to_tell), evl_future, turn);
+        tell_one(first);
         evl_future_unref(first);
     }
+    all->telling = false;
 }
 
 void evl_future_finish(evl_future *future, int state, int64_t value) {
@@ -195,10 +251,9 @@ void evl_future_finish(evl_future *future, int state, int64_t value) {
         future->error = state == EVL_FUTURE_ERROR ? (int32_t)value : EVL_ECANCELED;
     if (future->op.state != EVL_OP_IDLE)
         evl_op_forget(&future->op);
-    wake_line(future);
     release_maker(future);
-    if (!evl_list_empty(&future->watches))
-        settle(future);
+    if (!evl_list_empty(&future->line) || !evl_list_empty(&future->watches))
+        tell(future);
     evl_touch(future->loop);
     evl_future_unref(future);
 }
@@ -264,14 +319,14 @@ static evl_future *cancel_step(evl_future *future) {
  * that is being cancelled already, further up or by who called us, is left to them. */
 static void cancel_inside(evl_future *future) {
     evl_future *top = evl_future_ref(future);
-    for (top->above = top; top;) {
+    for (top->cancelled_for = top; top;) {
         evl_future *inner = cancel_step(top);
-        if (inner && !inner->above) {
-            inner->above = top;
+        if (inner && !inner->cancelled_for) {
+            inner->cancelled_for = top;
             top = evl_future_ref(inner);
         } else if (!inner) {
-            evl_future *above = top->above == top ? NULL : top->above;
-            top->above = NULL;
+            evl_future *above = top->cancelled_for == top ? NULL : top->cancelled_for;
+            top->cancelled_for = NULL;
             evl_future_unref(top);
             top = above;
         }
@@ -284,14 +339,14 @@ int32_t evl_future_cancel(evl_future *future) {
         return rc;
     if (evl_future_is_done(future))
         return 0;
-    if (!future->above)
+    if (!future->cancelled_for)
         cancel_inside(future);
     return 1;
 }
 
 /* --- from other threads ----------------------------------------------------------------------- */
 
-static void take_result(evl_loop *loop, const evl_post_item *item) {
+static bool take_result(evl_loop *loop, const evl_post_item *item) {
     evl_future *future = item->arg;
     (void)loop;
     if (item->number == EVL_ECANCELED)
@@ -301,20 +356,33 @@ static void take_result(evl_loop *loop, const evl_post_item *item) {
     else
         (void)evl_future_resolve(future, item->number);
     evl_future_unref(future);
+    return true;
 }
 
-static void take_value(evl_loop *loop, const evl_post_item *item) {
+static bool take_value(evl_loop *loop, const evl_post_item *item) {
     evl_future *future = item->arg;
     (void)loop;
     (void)evl_future_resolve(future, item->number);
     evl_future_unref(future);
+    return true;
 }
 
-static void take_pointer(evl_loop *loop, const evl_post_item *item) {
+/* Too late for the value: it is dropped later, and at once only where the loop is gone. */
+static bool refuse_pointer(evl_loop *loop, const evl_post_item *item) {
+    if (!evl_is_shut(loop))
+        return evl_drop_later(loop, item->drop, item->pointer);
+    if (item->drop)
+        item->drop(item->pointer);
+    return true;
+}
+
+static bool take_pointer(evl_loop *loop, const evl_post_item *item) {
     evl_future *future = item->arg;
-    if (evl_future_resolve_owned(future, item->pointer, item->drop) != 0)
-        evl_drop_later(loop, item->drop, item->pointer);
+    int rc = evl_future_resolve_owned(future, item->pointer, item->drop);
+    if (rc != 0 && !refuse_pointer(loop, item))
+        return false;
     evl_future_unref(future);
+    return true;
 }
 
 static int32_t post(evl_future *future, evl_post_item item) {
@@ -389,12 +457,12 @@ int32_t evl_future_on_done(evl_future *future, evl_done_fn *fn, void *arg) {
     if (rc != 0)
         return rc;
     evl_loop *loop = future->loop;
-    evl_node *node = evl_slab_take(&loop->dones, &loop->mem);
+    evl_node *node = evl_slab_take(&evl_futures_of(loop)->dones, &loop->mem);
     if (!node)
         return EVL_ENOMEM;
     evl_done *done = EVL_OWNER(node, evl_done, node);
     evl_node_set(node, EVL_KIND_FUTURE, fn, arg);
-    node->call = EVL_CALL_FUTURE;
+    node->type = EVL_NODE_FUTURE;
     done->future = evl_future_ref(future);
     evl_list_append(&future->dones, &done->peers);
     if (!evl_future_is_done(future)) {
@@ -412,7 +480,7 @@ static evl_future *detach_done(evl_loop *loop, evl_done *done) {
     evl_future *future = done->future;
     evl_list_unlink(&done->node.link);
     evl_list_remove(&done->peers);
-    evl_slab_give(&loop->dones, &done->node);
+    evl_slab_give(&evl_futures_of(loop)->dones, &done->node);
     return future;
 }
 
@@ -434,7 +502,8 @@ int32_t evl_future_off_done(evl_future *future, evl_done_fn *fn, void *arg) {
     return count;
 }
 
-void evl_done_run(evl_loop *loop, evl_node *node) {
+/* The reference goes last: it may be the future's last, and its loop's. */
+static void run_done(evl_loop *loop, evl_node *node) {
     evl_done_fn *fn = node->fn.done;
     void *arg = node->arg;
     int64_t state = node->u.result;
@@ -443,7 +512,15 @@ void evl_done_run(evl_loop *loop, evl_node *node) {
     evl_future_unref(future);
 }
 
-void evl_done_forget(evl_loop *loop, evl_node *node) {
+static bool record_done(evl_loop *loop, evl_node *node, evl_record *out) {
+    out->id = evl_future_id(EVL_OWNER(node, evl_done, node)->future);
+    out->extra = out->result = (int32_t)node->u.result;
+    evl_future_unref(detach_done(loop, EVL_OWNER(node, evl_done, node)));
+    return true;
+}
+
+static void forget_done(evl_loop *loop, evl_node *node, evl_link *drops) {
+    (void)drops;
     evl_future_unref(detach_done(loop, EVL_OWNER(node, evl_done, node)));
 }
 
@@ -474,11 +551,11 @@ evl_op *evl_future_op(evl_future *future) {
 }
 
 /* An operation has been started in the future: the loop keeps it until the operation is done. */
-void evl_future_op_started(evl_operation *op) { (void)evl_future_ref(of_op(op)); }
+static void op_started(evl_operation *op) { (void)evl_future_ref(of_op(op)); }
 
-void evl_future_op_forgotten(evl_operation *op) { evl_future_unref(of_op(op)); }
+static void op_forgotten(evl_operation *op) { evl_future_unref(of_op(op)); }
 
-void evl_future_op_done(evl_operation *op, int64_t result) {
+static void op_finished(evl_operation *op, int64_t result) {
     evl_future *future = of_op(op);
     if (!evl_future_is_done(future)) {
         if (future->maker && future->maker->expired)
@@ -490,6 +567,14 @@ void evl_future_op_done(evl_operation *op, int64_t result) {
                               result);
     }
     evl_future_unref(future);
+}
+
+static void run_op(evl_loop *loop, evl_node *node) {
+    evl_operation *op = EVL_OWNER(node, evl_operation, node);
+    int64_t result;
+    (void)loop;
+    if (evl_op_settle(op, &result))
+        op_finished(op, result);
 }
 
 /* --- watching from inside --------------------------------------------------------------------- */
@@ -554,12 +639,32 @@ int32_t evl_loop_run_until(evl_loop *loop, evl_future *future, int64_t *value) {
     return rc;
 }
 
-/* --- the loop goes down ----------------------------------------------------------------------- */
+/* --- what a loop has of them ------------------------------------------------------------------ */
 
-/* Nobody is called any more, and what is pending is cancelled, so that nothing holds on to anything. */
-void evl_futures_cancel_all(evl_loop *loop) {
-    for (uint32_t slot = 0; slot < evl_slab_slots(&loop->futures); slot++) {
-        evl_future *future = evl_slab_at(&loop->futures, slot);
+static bool open(evl_loop *loop, void *state) {
+    static const evl_node_type done = {run_done, record_done, forget_done};
+    static const evl_node_type end = {.run = run_end, .forget = forget_end};
+    static const evl_op_target target = {.node = {.run = run_op, .forget = evl_op_node_forget},
+                                         .started = op_started,
+                                         .finished = op_finished,
+                                         .forgotten = op_forgotten,
+                                         .counts = true};
+    evl_futures *all = state;
+    all->slab.size = sizeof(evl_future);
+    all->dones.size = sizeof(evl_done);
+    evl_list_init(&all->to_tell);
+    evl_list_init(&all->to_free);
+    evl_node_know(loop, EVL_NODE_FUTURE, &done);
+    evl_node_know(loop, EVL_NODE_FUTURE_END, &end);
+    evl_node_know(loop, EVL_NODE_OP_FUTURE, &target.node);
+    return true;
+}
+
+/* No callback is called any more, and what is pending is cancelled, so that nothing holds on to anything. */
+static void cancel_all(evl_loop *loop, void *state) {
+    const evl_slab *slab = &((evl_futures *)state)->slab;
+    for (uint32_t slot = 0; slot < evl_slab_slots(slab); slot++) {
+        evl_future *future = evl_slab_at(slab, slot);
         if (future->op.node.kind != EVL_KIND_OP)
             continue;
         (void)evl_future_ref(future);
@@ -570,3 +675,15 @@ void evl_futures_cancel_all(evl_loop *loop) {
         evl_future_unref(future);
     }
 }
+
+static void free_slabs(evl_loop *loop, void *state) {
+    evl_slab_free(&((evl_futures *)state)->slab, &loop->mem);
+    evl_slab_free(&((evl_futures *)state)->dones, &loop->mem);
+}
+
+static const evl_part futures_part = {.place = EVL_PART_FUTURES,
+                                      .size = sizeof(evl_futures),
+                                      .open = open,
+                                      .stop = cancel_all,
+                                      .free = free_slabs,
+                                      .collect = take_left};

@@ -5,8 +5,7 @@
 #include "../op/op.h"
 
 /* Somebody inside evloop who looks at a future: combinators, then, follow. Unlike done callbacks it runs no
- * user code and hears of the outcome at once, in evl_future_settle's turn. Part of the combinator's memory.
- */
+ * user code, and so it need not wait for the next pass. Part of the combinator's memory. */
 typedef struct evl_watch {
     evl_link link;              /* in evl_future.watches; next NULL: watches nothing */
     struct evl_future *subject; /* a reference is held while it is not NULL */
@@ -31,13 +30,14 @@ typedef struct evl_combinator {
 struct evl_future {
     evl_operation op;
     evl_loop *loop;
-    evl_link line;         /* evl_node: waiting operations and done callbacks, oldest first */
-    evl_link dones;        /* evl_done.peers: callbacks that have not run, due ones included */
-    evl_link watches;      /* evl_watch.link */
-    evl_link settled;      /* in evl_loop.settled while its watches have not heard yet */
-    evl_future *above;     /* being cancelled: the one on whose behalf, itself if nobody's; else NULL */
-    evl_combinator *maker; /* NULL: made by evl_future_new, or done */
-    evl_future *source;    /* of a borrowed pointer */
+    evl_link line;             /* evl_node: waiting operations and done callbacks, oldest first */
+    evl_link dones;            /* evl_done.peers: callbacks that have not run, due ones included */
+    evl_link watches;          /* evl_watch.link */
+    evl_link turn;             /* in evl_futures.to_tell or to_free */
+    evl_future *next_left;     /* in evl_futures.left */
+    evl_future *cancelled_for; /* being cancelled: for which one, itself if for none; else NULL */
+    evl_combinator *maker;     /* NULL: made by evl_future_new, or done */
+    evl_future *source;        /* of a borrowed pointer */
     evl_fn *drop;
     union {
         int64_t number;
@@ -52,6 +52,27 @@ struct evl_future {
     bool taken;
     char name[EVL_NAME_SIZE];
 };
+
+/* What a loop has of them. Telling and freeing are lists instead of calls within calls, since a chain of
+ * futures may be long: whoever comes while the list is worked off appends.
+ *
+ *   finish -> to_tell -> operations in line complete, done callbacks are queued, watches are told
+ *                        (each of which may finish another future)
+ *   unref  -> to_free -> the references it holds are given up (each of which may be the last)
+ *                     -> EVL_NODE_FUTURE_END, if user code has to be run for it
+ */
+typedef struct evl_futures {
+    evl_slab slab;
+    evl_slab dones;            /* evl_done */
+    evl_link to_tell, to_free; /* evl_future.turn */
+    bool telling, freeing;     /* the list is being worked off */
+    _Atomic(evl_future *)
+        left; /* released by other threads that found no memory to post it; counted in posted */
+} evl_futures;
+
+static inline evl_futures *evl_futures_of(const evl_loop *loop) {
+    return evl_part_at(loop, EVL_PART_FUTURES);
+}
 
 /* A done callback. It holds a reference to its future until it has run. */
 typedef struct evl_done {
@@ -69,8 +90,7 @@ void evl_future_finish(evl_future *future, int state, int64_t value);
 /* As another future has: value, error or cancelled. */
 void evl_future_copy(evl_future *future, evl_future *from);
 
-/* Watching: `done` is called once, from evl_future_settle, or never after unwatch. A future that is done
- * calls it at once. */
+/* Watching: `done` is called once, or never after evl_watch_stop. A future that is done calls it at once. */
 void evl_watch_start(evl_watch *watch, evl_future *subject,
                      void (*done)(evl_watch *watch, evl_future *subject));
 void evl_watch_stop(evl_watch *watch);
@@ -78,14 +98,5 @@ void evl_watch_stop(evl_watch *watch);
 static inline bool evl_future_is_done(const evl_future *future) {
     return future->state != EVL_FUTURE_PENDING;
 }
-
-/* What the rest of the loop needs: EVL_OP_IN_FUTURE, EVL_CALL_FUTURE, and the end. */
-void evl_future_op_started(evl_operation *op);
-void evl_future_op_done(evl_operation *op, int64_t result);
-void evl_future_op_forgotten(evl_operation *op);
-void evl_future_give(evl_loop *loop, evl_node *node);
-void evl_done_run(evl_loop *loop, evl_node *node);
-void evl_done_forget(evl_loop *loop, evl_node *node); /* instead of running it, or after handing it out */
-void evl_futures_cancel_all(evl_loop *loop);
 
 #endif

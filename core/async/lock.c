@@ -8,14 +8,20 @@ struct evl_lock {
 };
 
 static void hand_over(evl_lock *lock) {
-    if (!evl_waiters_wake(&lock->waiters, 0))
+    if (!evl_sync_hand(&lock->waiters))
         lock->held = false;
 }
 
-static void refuse(evl_operation *op) { hand_over(op->owner); }
+void evl_lock_refuse(evl_lock *lock) {
+    if (!evl_sync_is_freed(&lock->waiters))
+        hand_over(lock);
+    evl_sync_handed(&lock->waiters);
+}
+
+static void refuse(evl_operation *op) { evl_lock_refuse(op->owner); }
 
 static const evl_op_type acquiring = {
-    .name = "lock", .leave = evl_sync_leave, .refuse = refuse, .counted = true};
+    .name = "lock", .leave = evl_sync_leave, .deliver = evl_sync_deliver, .refuse = refuse};
 
 int32_t evl_lock_new(evl_loop *loop, evl_lock **out) {
     return evl_sync_new(loop, sizeof **out, (void **)out);
@@ -46,7 +52,7 @@ int32_t evl_lock_acquire(evl_lock *lock, evl_op *op) {
         return rc;
     if (!lock->held) {
         lock->held = true;
-        return evl_op_start_done(lock->waiters.loop, op, &acquiring, lock, 0);
+        return evl_sync_start_done(&lock->waiters, op, &acquiring);
     }
     evl_waiters_add(&lock->waiters, evl_op_park(lock->waiters.loop, op, &acquiring, lock));
     return 0;
@@ -86,11 +92,14 @@ void evl_lock_grant(evl_lock *lock, evl_operation *op) {
         return;
     }
     lock->held = true;
+    lock->waiters.handed++;
     evl_op_complete(op, 0);
 }
 
 void evl_lock_keep(evl_lock *lock) { lock->waiters.handed++; }
 
-void evl_lock_let_go(evl_lock *lock) { evl_waiters_told(&lock->waiters); }
+void evl_lock_let_go(evl_lock *lock) { evl_sync_handed(&lock->waiters); }
+
+void evl_lock_granted(evl_lock *lock) { evl_sync_handed(&lock->waiters); }
 
 void evl_lock_leave(evl_lock *lock, evl_operation *op) { evl_waiters_remove(&lock->waiters, op); }

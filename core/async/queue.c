@@ -11,15 +11,19 @@ typedef struct item {
     uint64_t order;
 } item;
 
+typedef struct store {
+    item *items; /* FIFO, LIFO: a ring; PRIORITY: a binary heap from head 0 */
+    uint32_t head, size, cap;
+    int32_t order;
+} store;
+
 struct evl_queue {
     evl_waiters getters; /* first: see evl_sync_leave */
     evl_waiters putters; /* op->value is the item, op->until its priority */
     evl_waiters joiners;
-    item *items; /* FIFO, LIFO: a ring; PRIORITY: a binary heap from head 0 */
-    uint32_t head, size, cap;
+    store store;
     uint32_t promised; /* items that woken getters will take */
     uint32_t maxsize;
-    int32_t order;
     uint64_t next_order;
     uint32_t unfinished;
     bool closed;
@@ -28,22 +32,21 @@ struct evl_queue {
 
 /* --- storage ---------------------------------------------------------------------------------- */
 
-static item *at(const evl_queue *q, uint32_t i) { return &q->items[(q->head + i) % q->cap]; }
+static item *at(const store *s, uint32_t i) { return &s->items[(s->head + i) % s->cap]; }
 
-static int reserve(evl_queue *q) {
-    if (q->size < q->cap)
+static int reserve(store *s, evl_mem *mem) {
+    if (s->size < s->cap)
         return 0;
-    uint32_t cap = q->cap ? q->cap * 2 : 16;
-    evl_mem *mem = &q->getters.loop->mem;
+    uint32_t cap = s->cap ? s->cap * 2 : 16;
     item *fresh = evl_mem_resize(mem, NULL, 0, (size_t)cap * sizeof *fresh);
     if (!fresh)
         return EVL_ENOMEM;
-    for (uint32_t i = 0; i < q->size; i++)
-        fresh[i] = *at(q, i);
-    evl_mem_free(mem, q->items, (size_t)q->cap * sizeof *q->items);
-    q->items = fresh;
-    q->head = 0;
-    q->cap = cap;
+    for (uint32_t i = 0; i < s->size; i++)
+        fresh[i] = *at(s, i);
+    evl_mem_free(mem, s->items, (size_t)s->cap * sizeof *s->items);
+    s->items = fresh;
+    s->head = 0;
+    s->cap = cap;
     return 0;
 }
 
@@ -73,45 +76,46 @@ static void sift_down(item *heap, uint32_t size) {
 
 /* There is room. */
 static void insert(evl_queue *q, void *value, int64_t priority) {
-    *at(q, q->size) = (item){value, priority, q->next_order++};
-    q->size++;
+    store *s = &q->store;
+    *at(s, s->size) = (item){value, priority, q->next_order++};
+    s->size++;
     q->unfinished++;
-    if (q->order == EVL_QUEUE_PRIORITY)
-        sift_up(q->items, q->size - 1);
+    if (s->order == EVL_QUEUE_PRIORITY)
+        sift_up(s->items, s->size - 1);
 }
 
-static void *take(evl_queue *q) {
+static void *take(store *s) {
     void *value;
-    q->size--;
-    if (q->order == EVL_QUEUE_LIFO)
-        return at(q, q->size)->value;
-    value = at(q, 0)->value;
-    if (q->order == EVL_QUEUE_FIFO) {
-        q->head = (q->head + 1) % q->cap;
+    s->size--;
+    if (s->order == EVL_QUEUE_LIFO)
+        return at(s, s->size)->value;
+    value = at(s, 0)->value;
+    if (s->order == EVL_QUEUE_FIFO) {
+        s->head = (s->head + 1) % s->cap;
         return value;
     }
-    q->items[0] = q->items[q->size];
-    if (q->size > 0)
-        sift_down(q->items, q->size);
+    s->items[0] = s->items[s->size];
+    if (s->size > 0)
+        sift_down(s->items, s->size);
     return value;
 }
 
-static bool has_room(const evl_queue *q) { return q->maxsize == 0 || q->size < q->maxsize; }
+static bool has_room(const evl_queue *q) { return q->maxsize == 0 || q->store.size < q->maxsize; }
 
 /* --- waking ----------------------------------------------------------------------------------- */
 
 /* Promised first: a getter in a future takes its item inside the wake. */
 static void wake_getters(evl_queue *q) {
-    while (q->promised < q->size && evl_waiters_first(&q->getters)) {
+    while (q->promised < q->store.size && evl_waiters_first(&q->getters)) {
         q->promised++;
-        (void)evl_waiters_wake(&q->getters, 0);
+        (void)evl_sync_hand(&q->getters);
     }
 }
 
 /* The items of waiting putters go in as room appears. */
 static void admit_putters(evl_queue *q) {
     for (evl_operation *op; has_room(q) && (op = evl_waiters_first(&q->putters));) {
-        if (reserve(q) != 0)
+        if (reserve(&q->store, &q->getters.loop->mem) != 0)
             return; /* tried again with the next get */
         insert(q, op->value, op->until);
         (void)evl_waiters_wake(&q->putters, 0);
@@ -129,7 +133,7 @@ static void finish(evl_queue *q, uint32_t count) {
 /* --- the operations --------------------------------------------------------------------------- */
 
 static void *get_one(evl_queue *q) {
-    void *value = take(q);
+    void *value = take(&q->store);
     admit_putters(q);
     return value;
 }
@@ -137,27 +141,29 @@ static void *get_one(evl_queue *q) {
 static void deliver_get(evl_operation *op) {
     evl_queue *q = op->owner;
     q->promised--;
-    if (q->size == 0)
+    if (evl_sync_is_freed(&q->getters))
+        op->node.u.result = EVL_ECLOSED;
+    else if (q->store.size == 0)
         op->node.u.result = EVL_ESHUTDOWN; /* shut down at once after the wake */
     else
         *(void **)op->value = get_one(q);
+    evl_sync_handed(&q->getters);
 }
 
 static void refuse_get(evl_operation *op) {
     evl_queue *q = op->owner;
     q->promised--;
-    wake_getters(q);
+    if (!evl_sync_is_freed(&q->getters))
+        wake_getters(q);
+    evl_sync_handed(&q->getters);
 }
 
 static void leave_put(evl_operation *op) { evl_waiters_remove(&((evl_queue *)op->owner)->putters, op); }
 
 static void leave_join(evl_operation *op) { evl_waiters_remove(&((evl_queue *)op->owner)->joiners, op); }
 
-static const evl_op_type getting = {.name = "queue get",
-                                    .leave = evl_sync_leave,
-                                    .deliver = deliver_get,
-                                    .refuse = refuse_get,
-                                    .counted = true};
+static const evl_op_type getting = {
+    .name = "queue get", .leave = evl_sync_leave, .deliver = deliver_get, .refuse = refuse_get};
 static const evl_op_type putting = {.name = "queue put", .leave = leave_put, .stands = true};
 static const evl_op_type joining = {.name = "queue join", .leave = leave_join};
 
@@ -173,32 +179,41 @@ int32_t evl_queue_new(evl_loop *loop, uint32_t maxsize, int32_t order, evl_fn *d
     evl_waiters_init(&q->putters, loop);
     evl_waiters_init(&q->joiners, loop);
     q->maxsize = maxsize;
-    q->order = order;
+    q->store.order = order;
     q->drop = drop;
     return 0;
 }
 
-static uint32_t drop_items(evl_queue *q) {
-    uint32_t dropped = 0;
-    for (; q->size > 0; dropped++) {
-        void *value = take(q);
-        if (q->drop)
-            q->drop(value);
-    }
-    return dropped;
+/* Takes all items out at once. */
+static store empty(evl_queue *q) {
+    store all = q->store;
+    q->store = (store){.order = all.order};
+    return all;
+}
+
+/* The drop is user code, which may free the queue and destroy the loop: the items are no queue's any more. */
+static void drop_all(evl_loop *loop, store *all, evl_fn *drop) {
+    (void)evl_loop_ref(loop);
+    while (drop && all->size > 0)
+        drop(take(all));
+    evl_mem_free(&loop->mem, all->items, (size_t)all->cap * sizeof *all->items);
+    evl_loop_unref(loop);
 }
 
 void evl_queue_free(evl_queue *q) {
     if (!q)
         return;
     evl_loop *loop = q->getters.loop;
+    evl_fn *drop = q->drop;
     if (!evl_is_closed(loop)) {
         (void)evl_waiters_wake_all(&q->putters, EVL_ECLOSED);
         (void)evl_waiters_wake_all(&q->joiners, EVL_ECLOSED);
     }
-    (void)drop_items(q);
-    evl_mem_free(&loop->mem, q->items, (size_t)q->cap * sizeof *q->items);
+    store all = empty(q);
+    (void)evl_loop_ref(loop); /* until the items are gone */
     evl_sync_free(loop, q, sizeof *q);
+    drop_all(loop, &all, drop);
+    evl_loop_unref(loop);
 }
 
 int32_t evl_queue_try_put(evl_queue *q, void *value, int64_t priority) {
@@ -209,7 +224,7 @@ int32_t evl_queue_try_put(evl_queue *q, void *value, int64_t priority) {
         return EVL_ESHUTDOWN;
     if (!has_room(q) || evl_waiters_first(&q->putters))
         return EVL_EAGAIN;
-    rc = reserve(q);
+    rc = reserve(&q->store, &q->getters.loop->mem);
     if (rc != 0)
         return rc;
     insert(q, value, priority);
@@ -241,8 +256,8 @@ int32_t evl_queue_try_get(evl_queue *q, void **value) {
         return rc;
     if (!value)
         return EVL_EINVAL;
-    if (q->size <= q->promised)
-        return q->closed && q->size == 0 ? EVL_ESHUTDOWN : EVL_EAGAIN;
+    if (q->store.size <= q->promised)
+        return q->closed && q->store.size == 0 ? EVL_ESHUTDOWN : EVL_EAGAIN;
     *value = get_one(q);
     return 0;
 }
@@ -254,11 +269,11 @@ int32_t evl_queue_get(evl_queue *q, evl_op *op, void **value) {
     int rc = evl_op_check_start(loop, op);
     if (rc != 0)
         return rc;
-    if (q->size > q->promised) { /* nobody waits then */
+    if (q->store.size > q->promised) { /* nobody waits then */
         q->promised++;
         evl_operation *self = evl_operation_of(op);
         self->value = value;
-        rc = evl_op_start_done(loop, op, &getting, q, 0);
+        rc = evl_sync_start_done(&q->getters, op, &getting);
         if (rc == 1) {
             q->promised--;
             *value = get_one(q);
@@ -300,13 +315,20 @@ int32_t evl_queue_shutdown(evl_queue *q, int32_t immediate) {
     int rc = enter(q);
     if (rc != 0)
         return rc;
+    store all = {0};
+    evl_loop *loop = q->getters.loop;
+    evl_fn *drop = q->drop;
     q->closed = true;
     (void)evl_waiters_wake_all(&q->putters, EVL_ESHUTDOWN);
-    if (immediate)
-        finish(q, drop_items(q));
-    if (q->size == q->promised || immediate)
+    if (immediate) {
+        all = empty(q);
+        finish(q, all.size);
+    }
+    if (q->store.size == q->promised || immediate)
         (void)evl_waiters_wake_all(&q->getters, EVL_ESHUTDOWN);
+    if (immediate)
+        drop_all(loop, &all, drop);
     return 0;
 }
 
-int32_t evl_queue_size(const evl_queue *q) { return q ? (int32_t)q->size : EVL_EINVAL; }
+int32_t evl_queue_size(const evl_queue *q) { return q ? (int32_t)q->store.size : EVL_EINVAL; }

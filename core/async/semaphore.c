@@ -8,14 +8,19 @@ struct evl_semaphore {
 };
 
 static void give(evl_semaphore *semaphore) {
-    if (!evl_waiters_wake(&semaphore->waiters, 0))
+    if (!evl_sync_hand(&semaphore->waiters))
         semaphore->value++;
 }
 
-static void refuse(evl_operation *op) { give(op->owner); }
+static void refuse(evl_operation *op) {
+    evl_semaphore *semaphore = op->owner;
+    if (!evl_sync_is_freed(&semaphore->waiters))
+        give(semaphore);
+    evl_sync_handed(&semaphore->waiters);
+}
 
 static const evl_op_type acquiring = {
-    .name = "semaphore", .leave = evl_sync_leave, .refuse = refuse, .counted = true};
+    .name = "semaphore", .leave = evl_sync_leave, .deliver = evl_sync_deliver, .refuse = refuse};
 
 int32_t evl_semaphore_new(evl_loop *loop, uint32_t value, uint32_t limit, evl_semaphore **out) {
     if (value > INT32_MAX || (limit != 0 && value > limit))
@@ -42,7 +47,7 @@ int32_t evl_semaphore_acquire(evl_semaphore *semaphore, evl_op *op) {
         return rc;
     if (semaphore->value > 0) { /* nobody waits then: permits are handed over */
         semaphore->value--;
-        return evl_op_start_done(loop, op, &acquiring, semaphore, 0);
+        return evl_sync_start_done(&semaphore->waiters, op, &acquiring);
     }
     evl_waiters_add(&semaphore->waiters, evl_op_park(loop, op, &acquiring, semaphore));
     return 0;

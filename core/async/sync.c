@@ -1,3 +1,4 @@
+/* sync.c - what events, locks, semaphores, conditions, barriers and queues share: their memory. */
 #include "sync.h"
 
 int evl_sync_new(evl_loop *loop, size_t size, void **out) {
@@ -20,10 +21,32 @@ void evl_sync_free(evl_loop *loop, void *object, size_t size) {
     evl_waiters *waiters = object;
     waiters->handed++;
     waiters->freed_size = (uint32_t)size;
-    evl_waiters_told(waiters);
+    evl_sync_handed(waiters);
 }
 
-void evl_waiters_told(evl_waiters *waiters) {
+bool evl_sync_hand(evl_waiters *waiters) {
+    if (!evl_waiters_first(waiters))
+        return false;
+    waiters->handed++;
+    return evl_waiters_wake(waiters, 0);
+}
+
+int evl_sync_start_done(evl_waiters *waiters, evl_op *op, const evl_op_type *type) {
+    waiters->handed++;
+    int rc = evl_op_start_done(waiters->loop, op, type, waiters, 0);
+    if (rc == 1) /* it has been delivered */
+        waiters->handed--;
+    return rc;
+}
+
+void evl_sync_deliver(evl_operation *op) {
+    evl_waiters *waiters = op->owner;
+    if (evl_sync_is_freed(waiters))
+        op->node.u.result = EVL_ECLOSED;
+    evl_sync_handed(waiters);
+}
+
+void evl_sync_handed(evl_waiters *waiters) {
     if (--waiters->handed != 0 || waiters->freed_size == 0)
         return;
     evl_loop *loop = waiters->loop;

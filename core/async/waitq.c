@@ -13,17 +13,25 @@ static waitq *of(const evl_waitq *q) { return (waitq *)(void *)(uintptr_t)q; }
 
 static void leave(evl_operation *op) { evl_waiters_remove(&((waitq *)op->owner)->waiters, op); }
 
-/* Only what was handed over is handed on: a wake of all was meant for those who waited then. */
+/* To the first in line. `until` is what refuse hands on. */
+static void hand(waitq *q, bool counts, int64_t result) {
+    evl_operation *op = evl_waiters_first(&q->waiters);
+    op->count = counts;
+    op->until = result;
+    (void)evl_waiters_wake(&q->waiters, result);
+}
+
+/* Only what was handed over is handed on: a wake of all was meant for those who waited then. Whose loop goes
+ * down has nobody to hand it to. */
 static void refuse(evl_operation *op) {
     waitq *q = op->owner;
-    if (op->count == 0)
+    if (op->count == 0 || evl_is_closed(op->loop))
         return;
+    int64_t result = op->until;
     if (q->refused)
-        q->refused(q->arg, op->node.u.result);
-    else if (evl_waiters_first(&q->waiters)) {
-        evl_waiters_first(&q->waiters)->count = 1;
-        (void)evl_waiters_wake(&q->waiters, op->node.u.result);
-    }
+        q->refused(q->arg, result);
+    else if (evl_waiters_first(&q->waiters))
+        hand(q, 1, result);
 }
 
 static const evl_op_type parked = {.name = "waitq", .leave = leave, .refuse = refuse};
@@ -62,10 +70,8 @@ int32_t evl_waitq_wake(evl_waitq *public, int32_t n, int64_t result) {
     if (rc != 0)
         return rc;
     int32_t woken = 0;
-    for (evl_operation *op; (n < 0 || woken < n) && (op = evl_waiters_first(&q->waiters)); woken++) {
-        op->count = n >= 0;
-        (void)evl_waiters_wake(&q->waiters, result);
-    }
+    for (; (n < 0 || woken < n) && evl_waiters_first(&q->waiters); woken++)
+        hand(q, n >= 0, result);
     return woken;
 }
 

@@ -8,8 +8,8 @@ typedef struct evl_waiters {
     evl_link line; /* evl_operation.node */
     evl_loop *loop;
     uint32_t count;
-    uint32_t handed;     /* operations that were served and not told yet; see evl_op_type.counted */
-    uint32_t freed_size; /* not 0: the object is to go when they have been told */
+    uint32_t handed; /* how often evl_waiters_handed is still to come: it keeps the memory of the object */
+    uint32_t freed_size; /* not 0: the object is freed, and its memory goes when `handed` is 0 */
 } evl_waiters;
 
 static inline void evl_waiters_init(evl_waiters *w, evl_loop *loop) {
@@ -17,9 +17,6 @@ static inline void evl_waiters_init(evl_waiters *w, evl_loop *loop) {
     w->loop = loop;
     w->count = w->handed = w->freed_size = 0;
 }
-
-/* sync.c: one of those has been told. */
-void evl_waiters_told(evl_waiters *w);
 
 /* The operation that has waited longest, or NULL. */
 static inline evl_operation *evl_waiters_first(const evl_waiters *w) {

@@ -15,13 +15,19 @@ enum {
     EVL_SINK_RECORD = 1 /* it has none: evl_loop_records hands it out */
 };
 
-/* How a node is called. Anything but EVL_CALL_DONE has work to do around the call. */
+/* What a queued node is. All but the first two are dealt with by evl_loop.node_types. */
 enum {
-    EVL_CALL_DONE = 0,   /* fn.done(arg, u.result) and nothing else */
-    EVL_CALL_ONCE = 1,   /* fn.plain(arg), then u.drop(arg); the node goes back to its slab first */
-    EVL_CALL_OP = 2,     /* fn.done, after the operation around it has become inactive */
-    EVL_CALL_FUTURE = 3, /* fn.done, after the done callback has left its future */
-    EVL_CALL_TAKE = 4    /* fn.done with what evl_handle_type.take takes, if it takes anything */
+    EVL_NODE_DONE = 0, /* a handle or a notice: fn.done(arg, u.result) and nothing else */
+    EVL_NODE_TAKE = 1, /* a handle: fn.done with what evl_handle_type.take takes, if it takes anything */
+    EVL_NODE_ONCE = 2, /* fn.plain(arg), then u.drop(arg); the node goes back to its slab first */
+    EVL_NODE_OP = 3,   /* an operation that the caller is told of */
+    EVL_NODE_OP_INTERNAL = 4, /* an operation of the library's own, see evl_op_target */
+    EVL_NODE_OP_FUTURE = 5,   /* an operation that lies in a future */
+    EVL_NODE_FUTURE = 6,      /* a done callback of a future */
+    EVL_NODE_FUTURE_END = 7,  /* what a future leaves: a value to drop, or an error nobody has looked at */
+    EVL_NODE_JOB = 8,         /* the argument that a job leaves, to drop */
+    EVL_NODE_REPORT = 9,      /* an error of the loop's own, for the hook */
+    EVL_NODE_TYPES = 10
 };
 
 /* evl_node.flags; the meaning of the upper ones is the kind's. */
@@ -43,7 +49,7 @@ typedef struct evl_node {
         evl_fn *drop;
     } u;
     uint8_t sink;  /* EVL_SINK_* */
-    uint8_t call;  /* EVL_CALL_* */
+    uint8_t type;  /* EVL_NODE_* */
     uint8_t kind;  /* EVL_KIND_*, 0 while free */
     uint8_t flags; /* EVL_F_* */
     uint32_t slot; /* its place in the slab it comes from */

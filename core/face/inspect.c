@@ -102,11 +102,9 @@ static void print_handle(text *t, const evl_loop *loop, const evl_handle *handle
 }
 
 int32_t evl_loop_dump(const evl_loop *loop, char *buf, size_t cap) {
-    static const char *const names[] = {[EVL_KIND_CALL] = "calls",
-                                        [EVL_KIND_POST] = "posts",
-                                        [EVL_KIND_OP] = "ops",
-                                        [EVL_KIND_HOLD] = "holds",
-                                        [EVL_KIND_DROP] = "drops"};
+    static const char *const names[] = {
+        [EVL_KIND_FUTURE] = "futures", [EVL_KIND_CALL] = "calls", [EVL_KIND_POST] = "posts",
+        [EVL_KIND_OP] = "ops",         [EVL_KIND_HOLD] = "holds", [EVL_KIND_DROP] = "drops"};
     int rc = evl_enter(loop);
     if (rc != 0)
         return rc;

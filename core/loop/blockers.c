@@ -37,25 +37,31 @@ static void add_handles(const evl_loop *loop, list *l) {
 }
 
 /* What waits in a ready list, by kind; handles were listed already and posts are counted by their queues. */
-static void count_nodes(const evl_link *head, uint32_t *calls, uint32_t *drops) {
+typedef struct counts {
+    uint32_t calls, futures, drops;
+} counts;
+
+static void count_nodes(const evl_link *head, counts *c) {
     for (const evl_link *link = head->next; link != head; link = link->next) {
         const evl_node *node = EVL_OWNER(link, evl_node, link);
-        *calls += node->kind == EVL_KIND_CALL;
-        *drops += node->kind == EVL_KIND_DROP;
+        c->calls += node->kind == EVL_KIND_CALL;
+        c->futures += node->kind == EVL_KIND_FUTURE;
+        c->drops += node->kind == EVL_KIND_DROP;
     }
 }
 
 /* What is queued or held, one row per kind. */
 static void add_counts(const evl_loop *loop, list *l) {
-    uint32_t calls = 0, drops = 0;
+    counts c = {0};
     for (int sink = 0; sink < 2; sink++)
-        count_nodes(&loop->sinks[sink], &calls, &drops);
-    count_nodes(&loop->running, &calls, &drops);
-    add_count(l, EVL_KIND_CALL, calls);
+        count_nodes(&loop->sinks[sink], &c);
+    count_nodes(&loop->running, &c);
+    add_count(l, EVL_KIND_CALL, c.calls);
+    add_count(l, EVL_KIND_FUTURE, c.futures);
     add_count(l, EVL_KIND_POST, evl_posts_left((evl_loop *)(uintptr_t)loop));
     add_count(l, EVL_KIND_OP, (uint32_t)loop->ops);
     add_count(l, EVL_KIND_HOLD, (uint32_t)atomic_load(&loop->holds));
-    add_count(l, EVL_KIND_DROP, drops);
+    add_count(l, EVL_KIND_DROP, c.drops);
 }
 
 static int32_t list_all(const evl_loop *loop, evl_blocker *out, int32_t cap) {

@@ -1,11 +1,8 @@
 /* deferred.c - deferred calls. Their nodes come from a slab and go back to it before the function runs, so
  * that a chain of calls uses one node. */
-#include "../async/future.h"
+#include "loop.h"
 
-static int call(evl_loop *loop, evl_fn *fn, void *arg, evl_fn *drop) {
-    int rc = evl_enter(loop);
-    if (EVL_UNLIKELY(rc != 0))
-        return rc;
+static int call_later(evl_loop *loop, evl_fn *fn, void *arg, evl_fn *drop) {
     evl_node *node = evl_slab_take(&loop->calls, &loop->mem);
     if (EVL_UNLIKELY(!node))
         return EVL_ENOMEM;
@@ -14,45 +11,66 @@ static int call(evl_loop *loop, evl_fn *fn, void *arg, evl_fn *drop) {
     node->u.drop = drop;
     node->kind = EVL_KIND_CALL;
     node->sink = fn ? EVL_SINK_CALL : EVL_SINK_RECORD;
-    node->call = EVL_CALL_ONCE;
+    node->type = EVL_NODE_ONCE;
     evl_posts_before(loop);
     evl_ready(loop, node);
     evl_touch(loop);
     return 0;
 }
 
-int32_t evl_call_soon(evl_loop *loop, evl_fn *fn, void *arg) { return call(loop, fn, arg, NULL); }
-
-int32_t evl_call_soon_owned(evl_loop *loop, evl_fn *fn, void *arg, evl_fn *drop) {
-    return call(loop, fn, arg, drop);
+int32_t evl_call_soon(evl_loop *loop, evl_fn *fn, void *arg) {
+    return evl_call_soon_owned(loop, fn, arg, NULL);
 }
 
-static void go_home(evl_loop *loop, evl_node *node) {
-    if (node->kind == EVL_KIND_FUTURE)
-        evl_future_give(loop, node);
-    else
-        evl_slab_give(node->kind == EVL_KIND_DROP ? &loop->extras : &loop->calls, node);
+int32_t evl_call_soon_owned(evl_loop *loop, evl_fn *fn, void *arg, evl_fn *drop) {
+    int rc = evl_enter(loop);
+    return EVL_UNLIKELY(rc != 0) ? rc : call_later(loop, fn, arg, drop);
+}
+
+static void give_node(evl_loop *loop, evl_node *node) {
+    evl_slab_give(node->kind == EVL_KIND_DROP ? &loop->extras : &loop->calls, node);
 }
 
 /* The loop may be gone after fn, so nothing of it is needed then. */
-void evl_call_run(evl_loop *loop, evl_node *node) {
+static void call_run(evl_loop *loop, evl_node *node) {
     evl_fn *fn = node->fn.plain, *drop = node->u.drop;
     void *arg = node->arg;
-    go_home(loop, node);
+    give_node(loop, node);
     fn(arg);
     if (drop)
         drop(arg);
 }
 
-void evl_call_drop(evl_loop *loop, evl_node *node) {
-    evl_fn *drop = node->kind == EVL_KIND_CALL ? node->u.drop : node->fn.plain;
-    void *arg = node->arg;
-    go_home(loop, node);
-    if (drop)
-        drop(arg);
+static void nothing(void *arg) { (void)arg; }
+
+/* What is left of a deferred call that was not run is its drop: a call of nothing with that drop. False: it
+ * has none. */
+static bool leave_the_drop(evl_loop *loop, evl_node *node) {
+    if (node->kind == EVL_KIND_DROP)
+        return true;
+    if (node->u.drop) {
+        node->fn.plain = nothing;
+        node->sink = EVL_SINK_CALL;
+        return true;
+    }
+    evl_slab_give(&loop->calls, node);
+    return false;
 }
 
-static void nothing(void *arg) { (void)arg; }
+/* Its argument was handed out, which is in the record already. */
+static bool call_record(evl_loop *loop, evl_node *node, evl_record *out) {
+    (void)out;
+    if (leave_the_drop(loop, node))
+        evl_ready(loop, node);
+    return true;
+}
+
+static void call_forget(evl_loop *loop, evl_node *node, evl_link *drops) {
+    if (leave_the_drop(loop, node))
+        evl_list_append(drops, &node->link);
+}
+
+const evl_node_type evl_call_node = {call_run, call_record, call_forget};
 
 evl_node *evl_drop_reserve(evl_loop *loop, evl_fn *drop, void *value) {
     evl_node *node = evl_slab_take(&loop->calls, &loop->mem);
@@ -63,7 +81,7 @@ evl_node *evl_drop_reserve(evl_loop *loop, evl_fn *drop, void *value) {
     node->u.drop = drop;
     node->kind = EVL_KIND_CALL;
     node->sink = EVL_SINK_CALL;
-    node->call = EVL_CALL_ONCE;
+    node->type = EVL_NODE_ONCE;
     return node;
 }
 
@@ -74,9 +92,8 @@ void evl_drop_reserved(evl_loop *loop, evl_node *node) {
 
 void evl_drop_unreserve(evl_loop *loop, evl_node *node) { evl_slab_give(&loop->calls, node); }
 
-/* For a value that nobody took: a deferred call that is all drop, so that a loop which is destroyed first
- * drops it too. Without room for one it is dropped here: better early than never. */
-void evl_drop_later(evl_loop *loop, evl_fn *drop, void *value) {
-    if (drop && call(loop, nothing, value, drop) != 0)
-        drop(value);
+/* For a value that is not taken: a deferred call that is all drop, so that a loop which is destroyed first
+ * drops it too. */
+bool evl_drop_later(evl_loop *loop, evl_fn *drop, void *value) {
+    return !drop || call_later(loop, nothing, value, drop) == 0;
 }

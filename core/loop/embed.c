@@ -22,7 +22,7 @@ static int64_t host_timeout(evl_loop *loop) {
     int64_t wait = evl_wait_time(loop, evl_clock_read(&loop->clock), -1);
     if (loop->clock.mode != EVL_CLOCK_JUMP || wait == 0)
         return evl_rests_wait(loop, wait);
-    bool may_jump = atomic_load(&loop->holds) == 0 && loop->jobs == 0 &&
+    bool may_jump = atomic_load(&loop->holds) == 0 && loop->awaited == 0 &&
                     evl_time_left(loop, loop->clock.virtual_) != EVL_NEVER;
     return may_jump ? 0 : evl_rests_wait(loop, -1);
 }
@@ -42,7 +42,7 @@ void evl_embed_update(evl_loop *loop) {
     int rc = loop->backend->arm(loop->state, next_alarm(loop));
     if (rc == 0)
         return;
-    evl_unhandled(loop, rc);
+    evl_report_later(loop, rc);
     evl_notify(loop); /* better too often than never */
 }
 

@@ -22,7 +22,8 @@ evl_handle *evl_handle_find(const evl_loop *loop, uint64_t id) {
     if (kind == 0 || kind >= EVL_HANDLES || slot >= evl_slab_slots(&loop->handles[kind]))
         return NULL;
     evl_handle *handle = evl_slab_at(&loop->handles[kind], slot);
-    bool found = handle->node.kind == kind && handle->gen == id >> 32 && !(handle->node.flags & EVL_F_OP);
+    bool found =
+        handle->node.kind == kind && handle->gen == id >> 32 && !(handle->node.flags & EVL_F_INTERNAL);
     return found ? handle : NULL;
 }
 
@@ -39,11 +40,11 @@ evl_handle *evl_handle_take(evl_loop *loop, int kind, evl_done_fn *fn, void *arg
     return handle;
 }
 
-evl_handle *evl_handle_take_internal(evl_loop *loop, int kind, void *op) {
-    evl_handle *handle = evl_handle_take(loop, kind, NULL, op);
+evl_handle *evl_handle_take_internal(evl_loop *loop, int kind, evl_done_fn *fn, void *arg) {
+    evl_handle *handle = evl_handle_take(loop, kind, fn, arg);
     if (!handle)
         return NULL;
-    handle->node.flags = EVL_F_OP;
+    handle->node.flags = EVL_F_INTERNAL;
     loop->internal++;
     return handle;
 }
@@ -67,7 +68,7 @@ static void give_extra(evl_loop *loop, evl_extra *extra, void *arg) {
     extra->node.fn.plain = extra->drop;
     extra->node.u.drop = NULL;
     extra->node.sink = EVL_SINK_CALL;
-    extra->node.call = EVL_CALL_ONCE;
+    extra->node.type = EVL_NODE_ONCE;
     evl_ready(loop, &extra->node);
 }
 
@@ -76,7 +77,7 @@ void evl_handle_give(evl_handle *handle) {
     evl_slab *slab = &loop->handles[handle->node.kind];
     evl_handle_set_active(handle, false);
     evl_list_unlink(&handle->node.link);
-    if (EVL_UNLIKELY(handle->node.flags & EVL_F_OP))
+    if (EVL_UNLIKELY(handle->node.flags & EVL_F_INTERNAL))
         loop->internal--;
     if (handle->extra)
         give_extra(loop, handle->extra, own_arg(handle));
@@ -87,7 +88,7 @@ void evl_handle_give(evl_handle *handle) {
         again = handle->gen != 0; /* else its next id would be an old one: the slot is retired */
     }
 #if defined(EVLOOP_CHECKS)
-    again = (handle->node.flags & EVL_F_OP) != 0; /* a stale pointer of a caller's is always told */
+    again = (handle->node.flags & EVL_F_INTERNAL) != 0; /* a stale pointer of a caller's is always told */
 #endif
     if (again)
         evl_slab_give(slab, &handle->node);
@@ -126,7 +127,7 @@ void evl_handle_flip_active(evl_handle *handle) {
     int change = evl_handle_is_active(handle) ? 1 : -1;
     if (node->flags & EVL_F_KEEP)
         handle->loop->alive += change;
-    bool counts = (node->flags & (EVL_F_KEEP | EVL_F_OP)) != 0;
+    bool counts = (node->flags & (EVL_F_KEEP | EVL_F_INTERNAL)) != 0;
     bool by_time = node->kind == EVL_KIND_TIMER || node->kind == EVL_KIND_WALL || node->kind == EVL_KIND_HOOK;
     if (counts && !by_time)
         handle->loop->outside += change;

@@ -32,17 +32,20 @@ const evl_handle_type evl_hook_type = {.size = sizeof(evl_hook_handle), .detach 
 
 /* In the order in which they were made, and any may close itself or any other. Those made meanwhile stand
  * behind the mark and run from the next poll on. */
-void evl_hooks_run(evl_loop *loop, int when) {
+int evl_hooks_run(evl_loop *loop, int when) {
+    int rc = 0;
     if (loop->pulling)
-        return;
+        return 0;
     evl_link mark;
     evl_list_append(&loop->hooks[when], &mark);
     loop->next_hook = loop->hooks[when].next;
-    while (loop->next_hook != &mark) {
+    while (rc == 0 && loop->next_hook != &mark) {
         evl_node *node = evl_node_of(loop->next_hook);
         loop->next_hook = loop->next_hook->next;
         node->fn.plain(node->arg);
+        rc = evl_still(loop);
     }
     loop->next_hook = NULL;
     evl_list_remove(&mark);
+    return rc;
 }

@@ -1,6 +1,6 @@
 /* io.c - fd watchers. The watchers of an fd form a chain; the first stands for the fd in the kernel: its
  * address and generation are the tag, and it remembers what the kernel was last told. */
-#include "../op/op.h"
+#include "loop.h"
 
 #define MASK_WANTED  (EVL_READ | EVL_PRI | EVL_WRITE)
 #define MASK_TROUBLE (EVL_ERR | EVL_HUP)
@@ -147,14 +147,12 @@ static inline void report(evl_loop *loop, evl_watcher *io, uint32_t mask) {
     evl_ready(loop, node);
 }
 
-/* A watcher that serves evl_wait_fd: its operation completes, and it stays with the fd, without interest, for
- * the next wait. */
-static void complete_wait(evl_loop *loop, evl_watcher *io, int64_t result) {
-    evl_operation *op = io->base.node.arg;
+/* A waiter's: who waits is told, and the watcher stays with the fd, without interest, for the next wait. */
+static void complete_wait(evl_watcher *io, int64_t result) {
+    void *arg = io->base.node.arg;
     io->base.node.arg = NULL;
-    (void)loop;
-    if (op)
-        evl_op_complete(op, result);
+    if (arg)
+        io->base.node.fn.done(arg, result);
 }
 
 static void lose(evl_loop *loop, evl_watcher *owner, int error) {
@@ -165,7 +163,9 @@ static void lose(evl_loop *loop, evl_watcher *owner, int error) {
     loop->types[owner->base.node.kind]->event(&owner->base, fd, error);
 }
 
-static bool is_idle_waiter(const evl_watcher *io) { return has_flag(io, EVL_F_OP) && !io->base.node.arg; }
+static bool is_idle_waiter(const evl_watcher *io) {
+    return has_flag(io, EVL_F_INTERNAL) && !io->base.node.arg;
+}
 
 /* Ends every watcher of an fd: each is notified of `error`, and of nothing more. Returns how many there were;
  * what a wait left behind is no user's. */
@@ -187,8 +187,8 @@ static int end_watchers(evl_loop *loop, int fd, int error) {
         io->next = 0;
         set_mask(io, 0);
         set_flag(io, EVL_F_DIRTY | EVL_F_SHARED, false);
-        if (has_flag(io, EVL_F_OP)) {
-            complete_wait(loop, io, error);
+        if (has_flag(io, EVL_F_INTERNAL)) {
+            complete_wait(io, error);
             evl_handle_give(&io->base);
             continue;
         }
@@ -494,33 +494,33 @@ int32_t evl_io_mask(const evl_io *handle) {
     return rc != 0 ? rc : ((const evl_watcher *)handle)->mask;
 }
 
-int32_t evl_fd_closing(evl_loop *loop, evl_fd fd) {
-    int rc = evl_enter(loop);
-    if (rc != 0)
-        return rc;
-    if (fd < 0)
-        return EVL_EBADF;
+int evl_io_closing(evl_loop *loop, int fd) {
     evl_watcher *first = first_of(loop, fd);
     if (!first)
         return 0;
-    if (first->armed != 0)
+    if (first->armed != 0 && !evl_is_forked(loop))
         remove_fd(loop, fd, told(first));
     int count = end_watchers(loop, fd, EVL_ECLOSED);
     evl_touch(loop);
     return count;
 }
 
-/* --- waiting for an fd once ------------------------------------------------------------------- */
-
-static void leave_fd(evl_operation *op) {
-    evl_watcher *io = op->owner;
-    io->base.node.arg = NULL;
-    set_mask(io, 0);
-    mark_dirty(io->base.loop, first_of(io->base.loop, io->fd));
-    evl_touch(io->base.loop);
+int32_t evl_fd_closing(evl_loop *loop, evl_fd fd) {
+    int rc = evl_enter(loop);
+    if (rc != 0)
+        return rc;
+    return fd < 0 ? EVL_EBADF : evl_io_closing(loop, fd);
 }
 
-static const evl_op_type waiting_for_fd = {.name = "wait_fd", .leave = leave_fd};
+/* --- waiting for an fd once ------------------------------------------------------------------- */
+
+void evl_io_stop_waiting(evl_watcher *io) {
+    evl_loop *loop = io->base.loop;
+    io->base.node.arg = NULL;
+    set_mask(io, 0);
+    mark_dirty(loop, first_of(loop, io->fd));
+    evl_touch(loop);
+}
 
 static evl_watcher *find_idle_waiter(evl_loop *loop, int fd) {
     evl_watcher *io = first_of(loop, fd);
@@ -546,7 +546,7 @@ static int wait_again(evl_loop *loop, evl_watcher *io, uint32_t mask) {
 }
 
 static int new_waiter(evl_loop *loop, int fd, uint32_t mask, evl_watcher **out) {
-    evl_watcher *io = (evl_watcher *)evl_handle_take_internal(loop, EVL_KIND_IO, NULL);
+    evl_watcher *io = (evl_watcher *)evl_handle_take_internal(loop, EVL_KIND_IO, NULL, NULL);
     if (!io)
         return EVL_ENOMEM;
     io->fd = fd;
@@ -569,17 +569,14 @@ static int arm_waiter(evl_loop *loop, int fd, uint32_t mask, evl_watcher **out) 
     return new_waiter(loop, fd, mask, out);
 }
 
-int32_t evl_wait_fd(evl_loop *loop, evl_op *op, evl_fd fd, uint32_t mask) {
-    int rc = evl_op_check_start(loop, op);
+int evl_io_wait(evl_loop *loop, int fd, uint32_t mask, evl_done_fn *fn, void *arg, evl_watcher **out) {
+    int rc = fd < 0 ? EVL_EBADF : mask == 0 ? EVL_EINVAL : check_wishes(loop, mask, 0);
     if (rc == 0)
-        rc = fd < 0 ? EVL_EBADF : mask == 0 ? EVL_EINVAL : check_wishes(loop, mask, 0);
+        rc = arm_waiter(loop, fd, mask, out);
     if (rc != 0)
         return rc;
-    evl_watcher *io;
-    rc = arm_waiter(loop, fd, mask, &io);
-    if (rc != 0)
-        return rc;
-    io->base.node.arg = evl_op_park(loop, op, &waiting_for_fd, io);
+    (*out)->base.node.fn.done = fn;
+    (*out)->base.node.arg = arg;
     evl_touch(loop);
     return 0;
 }
@@ -598,8 +595,8 @@ static uint32_t share_of(const evl_watcher *io, uint32_t mask) {
 }
 
 static void report_share(evl_loop *loop, evl_watcher *io, uint32_t share) {
-    if (has_flag(io, EVL_F_OP))
-        complete_wait(loop, io, share);
+    if (has_flag(io, EVL_F_INTERNAL))
+        complete_wait(io, share);
     else
         report(loop, io, share);
     if (has_flag(io, EVL_F_ONESHOT)) {

@@ -2,7 +2,7 @@
 #if defined(__linux__) && !defined(_GNU_SOURCE)
 #    define _GNU_SOURCE /* secure_getenv */
 #endif
-#include "../async/future.h"
+#include "loop.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -59,8 +59,6 @@ static void init_slabs(evl_loop *loop) {
     evl_handle_know(loop, EVL_KIND_WALL, &evl_wall_type);
     loop->calls.size = sizeof(evl_node);
     loop->extras.size = sizeof(evl_extra);
-    loop->futures.size = sizeof(evl_future);
-    loop->dones.size = sizeof(evl_done);
 }
 
 static void init_internal(evl_watcher *io) {
@@ -73,7 +71,7 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
     for (int i = 0; i < 2; i++)
         evl_list_init(&loop->sinks[i]);
     evl_list_init(&loop->running);
-    evl_list_init(&loop->chores);
+    evl_list_init(&loop->at_collect);
     for (int i = 0; i < 3; i++)
         evl_list_init(&loop->hooks[i]);
     evl_list_init(&loop->signals);
@@ -81,10 +79,10 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
     evl_node_set(&loop->stop_notice, EVL_KIND_STOP, NULL, NULL);
     evl_node_set(&loop->call_notice, EVL_KIND_CALLBACKS, NULL, NULL);
     evl_list_init(&loop->pending);
-    evl_list_init(&loop->settled);
-    evl_list_init(&loop->dying);
-    evl_list_init(&loop->children);
     init_slabs(loop);
+    evl_node_know(loop, EVL_NODE_ONCE, &evl_call_node);
+    evl_node_know(loop, EVL_NODE_REPORT, &evl_report_node);
+    loop->report = (evl_node){.sink = EVL_SINK_CALL, .type = EVL_NODE_REPORT, .kind = EVL_KIND_CALL};
     evl_tq_init(&loop->timers, evl_timer_key_of, loop);
     evl_tq_init(&loop->walls, evl_wall_key_of, loop);
     loop->flags = options->flags;
@@ -117,11 +115,9 @@ static int init_state(evl_loop *loop) {
     return rc;
 }
 
-int32_t evl_loop_new(evl_loop **out, const evl_options *given) {
+int evl_loop_make(const evl_options *given, evl_loop **out) {
     evl_options options;
     uint32_t generation;
-    if (!out)
-        return EVL_EINVAL;
     int rc = read_options(given, &options);
     if (rc == 0)
         rc = evl_fork_generation(&generation);
@@ -155,8 +151,7 @@ int32_t evl_loop_new(evl_loop **out, const evl_options *given) {
 
 static void free_loop(evl_loop *loop) {
     evl_wall_close(loop);
-    if (loop->net)
-        loop->net_free(loop);
+    evl_parts_free(loop);
     loop->backend->close(loop->state, evl_is_forked(loop));
     evl_mem_free(&loop->mem, loop->state, loop->backend->state_size);
     evl_posts_free(loop);
@@ -164,8 +159,6 @@ static void free_loop(evl_loop *loop) {
         evl_slab_free(&loop->handles[kind], &loop->mem);
     evl_slab_free(&loop->calls, &loop->mem);
     evl_slab_free(&loop->extras, &loop->mem);
-    evl_slab_free(&loop->futures, &loop->mem);
-    evl_slab_free(&loop->dones, &loop->mem);
     evl_mem_free(&loop->mem, loop->fds, loop->fds_cap * sizeof *loop->fds);
     evl_tq_free(&loop->timers, &loop->mem);
     evl_tq_free(&loop->walls, &loop->mem);
@@ -240,11 +233,9 @@ int evl_own(evl_loop *loop) {
     return 0;
 }
 
-static void bury(evl_loop *loop);
-
 void evl_disown(evl_loop *loop) {
     if (evl_is_closed(loop)) { /* destroyed from inside */
-        bury(loop);
+        evl_finish_close(loop);
         return;
     }
     atomic_store(&loop->owner, 0);
@@ -254,109 +245,6 @@ void evl_disown(evl_loop *loop) {
     if (!loop->embedded || evl_is_forked(loop))
         return;
     evl_embed_begin(loop);
-}
-
-/* --- the end ---------------------------------------------------------------------------------- */
-
-/* Under the lock of the posts, unless a fork may have left it locked by a thread that is not here. */
-static void shut(evl_loop *loop) {
-    bool locked = !evl_is_forked(loop);
-    if (locked)
-        (void)pthread_mutex_lock(&loop->lock);
-    atomic_store(&loop->gate, EVL_GATE_SHUT);
-    if (locked)
-        (void)pthread_mutex_unlock(&loop->lock);
-}
-
-/* Nothing of what was queued runs: operations become inactive, and what has a drop keeps its node until bury.
- */
-static void empty_queues(evl_loop *loop) {
-    evl_link queued, *drops = &loop->sinks[EVL_SINK_CALL];
-    evl_list_init(&queued);
-    evl_list_splice(&queued, &loop->running);
-    evl_list_splice(&queued, &loop->chores);
-    evl_list_splice(&queued, drops);
-    evl_list_splice(&queued, &loop->sinks[EVL_SINK_RECORD]);
-    while (!evl_list_empty(&queued)) {
-        evl_node *node = evl_node_of(queued.next);
-        evl_list_remove(&node->link);
-        if (node->call == EVL_CALL_OP)
-            evl_op_forget(EVL_OWNER(node, evl_operation, node));
-        else if (node->call == EVL_CALL_FUTURE)
-            evl_done_forget(loop, node);
-        else if (node->call == EVL_CALL_ONCE)
-            evl_list_append(drops, &node->link);
-    }
-}
-
-static void close_handles(evl_loop *loop) {
-    for (int kind = EVL_KIND_IO; kind < EVL_HANDLES; kind++)
-        for (uint32_t slot = 0; slot < evl_slab_slots(&loop->handles[kind]); slot++) {
-            evl_handle *handle = evl_slab_at(&loop->handles[kind], slot);
-            if (handle->node.kind == 0)
-                continue;
-            evl_handle_detach(handle);
-            evl_handle_give(handle);
-        }
-}
-
-/* The drops, and the creator's reference. */
-static void bury(evl_loop *loop) {
-    evl_link *drops = &loop->sinks[EVL_SINK_CALL];
-    while (!evl_list_empty(drops)) {
-        evl_node *node = evl_node_of(drops->next);
-        evl_list_remove(&node->link);
-        evl_call_drop(loop, node);
-    }
-    evl_posts_drop(loop);
-    atomic_store(&loop->owner, 0);
-    evl_loop_unref(loop);
-}
-
-static void forget_ops(evl_loop *loop) {
-    while (!evl_list_empty(&loop->pending))
-        evl_op_forget(EVL_OWNER(loop->pending.next, evl_operation, peers));
-}
-
-int32_t evl_loop_close(evl_loop *loop) {
-    if (!loop)
-        return 0;
-    int rc = evl_enter_child(loop);
-    if (rc != 0)
-        return rc;
-    if (atomic_load(&loop->owner) != 0)
-        return EVL_ERUNNING;
-    if (evl_count_blockers(loop) != 0)
-        return EVL_EBUSY;
-    forget_ops(loop); /* the library's own */
-    evl_default_pool_close(loop);
-    evl_names_close(loop);
-    evl_processes_close(loop);
-    evl_futures_cancel_all(loop);
-    close_handles(loop); /* closed streams that wait for their peers */
-    shut(loop);
-    empty_queues(loop);
-    bury(loop);
-    return 0;
-}
-
-int32_t evl_loop_destroy(evl_loop *loop) {
-    if (!loop)
-        return 0;
-    int rc = evl_enter_child(loop);
-    if (rc != 0)
-        return rc;
-    forget_ops(loop);
-    evl_default_pool_close(loop);
-    evl_names_close(loop);
-    evl_futures_cancel_all(loop);
-    close_handles(loop);
-    evl_processes_close(loop);
-    shut(loop);
-    empty_queues(loop);
-    if (atomic_load(&loop->owner) == 0)
-        bury(loop); /* else the run around us does it on its way out */
-    return 0;
 }
 
 /* --- after a fork ----------------------------------------------------------------------------- */
@@ -378,15 +266,10 @@ int32_t evl_loop_fork(evl_loop *loop) {
     atomic_store(&loop->gate, generation);
     atomic_store(&loop->sleeping, false);
     atomic_store(&loop->signal_seen, true); /* a handler may have counted, and not come to say so */
+    (void)evl_parts_collect(loop);
     evl_posts_fork(loop);
-    evl_jobs_take(loop);
-    evl_ops_fork(loop);
-    evl_default_pool_close(loop); /* the parent's, which has no threads here: new ones are made when needed */
-    evl_names_close(loop);
-    evl_processes_fork(loop);
-    evl_paths_fork(loop);
-    if (loop->embedded)
-        evl_embed_begin(
-            loop); /* by the child's own wake: one that the parent's was used for is not known to it */
+    evl_parts_fork(loop);
+    if (loop->embedded) /* by the child's own wake: one that the parent's was used for is not known to it */
+        evl_embed_begin(loop);
     return 0;
 }

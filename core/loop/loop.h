@@ -11,6 +11,8 @@
 #include "../base/node.h"
 #include "../base/slab.h"
 #include "../base/timer_queue.h"
+#include "node_type.h"
+#include "part.h"
 #include <evloop.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,6 +24,10 @@
 #define EVL_DUE_MAX   256 /* due timers queued per pass */
 #define EVL_DIRTY_MAX 128 /* fds whose change waits for the next poll; one more sends them all at once */
 #define EVL_HANDLES   16  /* kinds of handles, all below this, index loop->handles */
+
+/* What stands in evl_loop.gate instead of a generation. */
+#define EVL_GATE_CLOSING                                                                                     \
+    (UINT32_MAX - 1) /* goes down: calls are refused, posts of other threads are not yet */
 #define EVL_GATE_SHUT UINT32_MAX
 
 typedef struct evl_operation evl_operation; /* op.h */
@@ -43,7 +49,7 @@ typedef struct evl_handle_type {
     /* The node's argument is that of a push function, and the handle's own lies in its extra. */
     bool pushes;
 
-    /* EVL_CALL_TAKE: right before the callback, takes what there is; false if it was nothing. */
+    /* EVL_NODE_TAKE: right before the callback, takes what there is; false if it was nothing. */
     bool (*take)(evl_handle *handle, int64_t *result);
 
     void (*describe)(const evl_handle *handle, char *buf,
@@ -68,14 +74,14 @@ struct evl_handle {
 /* --- the kinds of handles --------------------------------------------------------------------- */
 
 enum {
-    EVL_F_ONESHOT = EVL_F_OWN,     /* watcher: EVL_IO_ONESHOT */
-    EVL_F_EDGE = EVL_F_OWN << 1,   /* watcher: EVL_IO_EDGE */
-    EVL_F_EXCLUSIVE = EVL_F_OWN,   /* a listener: of those who wait for its socket the kernel wakes one */
-    EVL_F_SHARED = EVL_F_OWN << 2, /* first watcher of an fd: there are others */
-    EVL_F_DIRTY = EVL_F_OWN << 3,  /* first watcher of an fd: the kernel has to be told something */
-    EVL_F_WAKE = EVL_F_OWN << 4,   /* not a user's watcher: the backend's wake, or the changed wall clock */
-    EVL_F_OP = EVL_F_OWN << 5 /* part of an operation, and not shown: its argument is the evl_operation, which
-                                 a watcher may be without while nobody waits for its fd */
+    EVL_F_ONESHOT = EVL_F_OWN,      /* watcher: EVL_IO_ONESHOT */
+    EVL_F_EDGE = EVL_F_OWN << 1,    /* watcher: EVL_IO_EDGE */
+    EVL_F_EXCLUSIVE = EVL_F_OWN,    /* a listener: of those who wait for its socket the kernel wakes one */
+    EVL_F_SHARED = EVL_F_OWN << 2,  /* first watcher of an fd: there are others */
+    EVL_F_DIRTY = EVL_F_OWN << 3,   /* first watcher of an fd: the kernel has to be told something */
+    EVL_F_WAKE = EVL_F_OWN << 4,    /* not a user's watcher: the backend's wake, or the changed wall clock */
+    EVL_F_INTERNAL = EVL_F_OWN << 5 /* part of an operation, and not shown: fn.done(arg, result) runs no user
+                                       code and is called at once; arg is NULL while no operation waits */
 };
 
 /* The watchers of an fd form a chain, and the first one stands for the fd in the kernel. */
@@ -121,8 +127,8 @@ typedef struct evl_hook_handle {
 typedef struct evl_post_item {
     union {
         evl_fn *fn;
-        void (*act)(evl_loop *loop,
-                    const struct evl_post_item *item); /* EVL_POST_INTERNAL; runs no user code */
+        /* EVL_POST_INTERNAL; runs no user code. False: out of memory, and it is to be tried again. */
+        bool (*act)(evl_loop *loop, const struct evl_post_item *item);
     };
     void *arg;
     evl_fn *drop;
@@ -150,6 +156,7 @@ typedef struct evl_post_queue {
     evl_link taken;     /* not worked off yet */
     evl_link spares;
     uint32_t spare_count;
+    bool again; /* internal posts: one of those taken is to be tried again */
 } evl_post_queue;
 
 /* Who takes a post in. */
@@ -162,9 +169,10 @@ enum {
 
 struct evl_loop {
     /* The pass. */
-    evl_link sinks[2]; /* EVL_SINK_*: what is ready */
-    evl_link running;  /* the snapshot that is being run */
-    evl_link chores;   /* what the library has to do itself, for either sink: operations, see EVL_OP_CHORE */
+    evl_link sinks[2];   /* EVL_SINK_*: what is ready */
+    evl_link running;    /* the snapshot that is being run */
+    evl_link at_collect; /* what is run while a pass collects, whichever sink is asked for, and runs no user
+                            code */
     const evl_backend *backend;
     void *state;
     int64_t now; /* cached per poll */
@@ -184,10 +192,12 @@ struct evl_loop {
     /* Who may. */
     atomic_uintptr_t owner; /* the thread inside run, or 0 */
     atomic_uintptr_t home;  /* the last owner, at first the thread that made the loop */
-    atomic_uint gate;       /* generation of the fork word, or EVL_GATE_SHUT: closed */
+    atomic_uint gate;       /* generation of the fork word, or EVL_GATE_* */
     uint32_t origin;        /* the generation the kernel queue belongs to */
     uint32_t flags;         /* EVL_LOOP_* */
     int64_t linger_ns;      /* of streams that say nothing else; negative: closing is aborting */
+
+    const evl_node_type *node_types[EVL_NODE_TYPES];
 
     evl_clock clock;
     evl_mem mem;
@@ -196,8 +206,10 @@ struct evl_loop {
     const evl_handle_type *types[EVL_HANDLES];
     evl_slab calls;  /* evl_node */
     evl_slab extras; /* evl_extra */
-    evl_slab futures;
-    evl_slab dones; /* evl_done */
+
+    void *parts[EVL_PARTS]; /* the state of each, NULL: not used yet */
+    const evl_part *part_types[EVL_PARTS];
+    bool parts_collecting; /* one of them has a `collect` */
 
     /* fd watchers. */
     uint32_t *fds; /* slot + 1 of the first watcher of an fd, or 0 */
@@ -221,9 +233,6 @@ struct evl_loop {
     evl_node call_notice; /* and EVL_KIND_CALLBACKS */
     evl_link signals;     /* evl_signal_sub.link */
     evl_link pending;     /* evl_operation.peers */
-    evl_link settled;     /* evl_future.settled */
-    evl_link dying;       /* evl_future.settled of those that nobody holds any more */
-    bool burying;         /* somebody is taking them from there */
 
     /* Other threads. */
     atomic_int refs;
@@ -237,15 +246,8 @@ struct evl_loop {
     atomic_uint posted; /* in all three `in` */
     pthread_mutex_t lock;
     evl_post_queue posts[EVL_POSTS];
-    evl_link *jobs_done; /* evl_job.link, through `next`, the last one first; counted in posted */
-    int32_t jobs;        /* that an operation waits for; and running children */
-    evl_executor *default_pool;
-    struct evl_net *net; /* net.h: what the streams of a loop share, NULL until there is one */
-    void (*net_free)(evl_loop *loop);
+    int32_t awaited;           /* jobs that an operation waits for, and running children */
     const evl_handle *lent_to; /* the handle whose callback runs, if it was lent something */
-    evl_executor *names_pool;
-    struct evl_paths *paths; /* path.c: NULL until there is one */
-    evl_link children;       /* process.c: of this loop, those whose handle was closed included */
 
     /* A host waits on evl_loop_fd: what changes between dispatches must show there. */
     bool embedded;
@@ -256,12 +258,20 @@ struct evl_loop {
     int64_t slow_ns; /* negative: callbacks are not timed */
     evl_done_fn *slow_fn;
     void *slow_arg;
+    evl_node report; /* an error of the loop's own that the hook is to be called with */
     evl_done_fn *error_fn;
     void *error_arg;
     int32_t error; /* the first unhandled one */
     bool in_error_hook;
     char name[EVL_NAME_SIZE];
 };
+
+/* A ready node is queued with one address: of the list heads none is as often used. */
+_Static_assert(offsetof(evl_loop, sinks) == 0, "the sinks come first");
+
+static inline void evl_node_know(evl_loop *loop, int type, const evl_node_type *functions) {
+    loop->node_types[type] = functions;
+}
 
 /* --- who may ---------------------------------------------------------------------------------- */
 
@@ -288,18 +298,33 @@ static inline bool evl_is_home(const evl_loop *loop) {
     return atomic_load_explicit(&loop->home, memory_order_relaxed) == evl_self();
 }
 
-static inline bool evl_is_closed(const evl_loop *loop) { return evl_gate(loop) == EVL_GATE_SHUT; }
+static inline bool evl_is_closed(const evl_loop *loop) { return evl_gate(loop) >= EVL_GATE_CLOSING; }
+
+/* The end of that: no thread posts any more. */
+static inline bool evl_is_shut(const evl_loop *loop) { return evl_gate(loop) == EVL_GATE_SHUT; }
 
 /* The kernel queue belongs to another process, this one's parent. */
 static inline bool evl_is_forked(const evl_loop *loop) { return loop->origin != evl_fork_now(); }
+
+/* Asked after user code has run, before anything else of the loop is used: 0, EVL_ECLOSED if it was closed,
+ * EVL_EFORK if it forked and this is the child. */
+static inline int evl_still(const evl_loop *loop) {
+    if (EVL_LIKELY(evl_gate(loop) == evl_fork_now()))
+        return 0;
+    return evl_is_closed(loop) ? EVL_ECLOSED : EVL_EFORK;
+}
 
 /* 0, or why a call is refused: the first thing every call does. */
 static inline int evl_enter(const evl_loop *loop) {
     if (EVL_UNLIKELY(!loop))
         return EVL_EINVAL;
-    if (EVL_UNLIKELY(evl_gate(loop) != evl_fork_now()))
-        return evl_is_closed(loop) ? EVL_ECLOSED : EVL_EFORK;
-    return EVL_UNLIKELY(evl_is_foreign(loop)) ? EVL_ETHREAD : 0;
+    int rc = evl_still(loop);
+    return EVL_UNLIKELY(rc != 0) ? rc : EVL_UNLIKELY(evl_is_foreign(loop)) ? EVL_ETHREAD : 0;
+}
+
+/* What has to wait may still be queued: for a run, or for evl_finish_close on this thread. */
+static inline bool evl_takes_more(const evl_loop *loop) {
+    return !evl_is_shut(loop) || atomic_load_explicit(&loop->owner, memory_order_relaxed) == evl_self();
 }
 
 /* loop.c: another thread is inside, or was when this process was forked. */
@@ -344,7 +369,7 @@ static inline void evl_ready(evl_loop *loop, evl_node *node) {
 }
 
 static inline bool evl_is_ready(const evl_loop *loop) {
-    return !evl_list_empty(&loop->chores) || !evl_list_empty(&loop->sinks[EVL_SINK_CALL]) ||
+    return !evl_list_empty(&loop->at_collect) || !evl_list_empty(&loop->sinks[EVL_SINK_CALL]) ||
            !evl_list_empty(&loop->sinks[EVL_SINK_RECORD]);
 }
 
@@ -354,7 +379,7 @@ static inline void evl_node_set(evl_node *node, int kind, evl_done_fn *fn, void 
     node->arg = arg;
     node->kind = (uint8_t)kind;
     node->sink = fn ? EVL_SINK_CALL : EVL_SINK_RECORD;
-    node->call = EVL_CALL_DONE;
+    node->type = EVL_NODE_DONE;
 }
 
 /* Somebody outside wants something: a post, a wake, a stop, a signal. */
@@ -409,9 +434,10 @@ void evl_run_node(evl_loop *loop, evl_node *node);
 
 /* handle.c */
 evl_handle *evl_handle_take(evl_loop *loop, int kind, evl_done_fn *fn, void *arg);
-evl_handle *evl_handle_take_internal(evl_loop *loop, int kind, void *op); /* EVL_F_OP */
-void evl_handle_give(evl_handle *handle);   /* off the ready list, drop queued, slot free */
-void evl_handle_detach(evl_handle *handle); /* from whatever its kind is attached to */
+evl_handle *evl_handle_take_internal(evl_loop *loop, int kind, evl_done_fn *fn,
+                                     void *arg); /* EVL_F_INTERNAL */
+void evl_handle_give(evl_handle *handle);        /* off the ready list, drop queued, slot free */
+void evl_handle_detach(evl_handle *handle);      /* from whatever its kind is attached to */
 
 /* A closed stream that has something left to do, until its detach and evl_handle_give. It is of the kind
  * EVL_KIND_LINGERING, in the slot it had, so that no call accepts it; its argument is given up, and its id
@@ -434,7 +460,13 @@ void evl_io_want(evl_watcher *io, uint32_t mask); /* told to the kernel before t
 void evl_io_disown(evl_watcher *io);              /* before the fd is closed; it is -1 then */
 void evl_io_tags_repeat(evl_loop *loop);          /* a watcher has the tag of one that it had long ago */
 void evl_io_forget(evl_loop *loop, int fd);       /* the watchers that finished waits left with an fd */
+int evl_io_closing(evl_loop *loop, int fd);       /* evl_fd_closing, whoever asks */
 int evl_io_requeue(evl_loop *loop, bool forked);  /* a new kernel queue with everything in it */
+
+/* Calls fn(arg, mask) with the first report, or an error, once. The watcher is one that an earlier wait left
+ * with the fd, where there is one; it stays there, idle, for the next. The errors are those of evl_io_new. */
+int evl_io_wait(evl_loop *loop, int fd, uint32_t mask, evl_done_fn *fn, void *arg, evl_watcher **out);
+void evl_io_stop_waiting(evl_watcher *io);
 uint64_t evl_io_tag(const evl_watcher *io);
 bool evl_io_has_tag(const evl_watcher *io); /* its address fits into one */
 
@@ -442,7 +474,7 @@ bool evl_io_has_tag(const evl_watcher *io); /* its address fits into one */
 evl_timer_key *evl_timer_key_of(void *loop, uint32_t slot);
 extern const evl_handle_type evl_timer_type;
 void evl_timers_due(evl_loop *loop);
-evl_handle *evl_timer_for_op(evl_loop *loop, evl_operation *op); /* NULL: out of memory */
+evl_handle *evl_timer_internal(evl_loop *loop, evl_done_fn *expired, void *arg); /* NULL: out of memory */
 void evl_timer_set(evl_handle *handle, int64_t deadline);
 void evl_timer_first(evl_handle *handle, int64_t deadline); /* the same unless it comes earlier anyway */
 
@@ -478,40 +510,34 @@ int64_t evl_rests_wait(const evl_loop *loop,
 int64_t evl_rests_until(const evl_loop *loop); /* EVL_NEVER: there is none */
 void evl_rests_due(evl_loop *loop);
 
+/* records.c */
+int32_t evl_clamp_result(int64_t value); /* what a record has room for */
+
 /* signal.c */
 extern const evl_handle_type evl_signal_type;
 void evl_signals_due(evl_loop *loop);
 
+/* An internal handle that calls fn(arg, count) once and goes. EVL_EINVAL: there is no such signal. */
+int evl_signal_internal(evl_loop *loop, int signo, evl_done_fn *fn, void *arg, evl_handle **out);
+
 /* hook.c */
 extern const evl_handle_type evl_hook_type;
-void evl_hooks_run(evl_loop *loop, int when);
+int evl_hooks_run(evl_loop *loop, int when); /* 0, or what evl_still says behind one of them */
 
 /* call.c */
-void evl_call_run(evl_loop *loop, evl_node *node); /* EVL_CALL_ONCE */
-void evl_drop_later(evl_loop *loop, evl_fn *drop, void *value);
+extern const evl_node_type evl_call_node;                       /* EVL_NODE_ONCE */
+bool evl_drop_later(evl_loop *loop, evl_fn *drop, void *value); /* false: no memory, and nothing was done */
 evl_node *evl_drop_reserve(evl_loop *loop, evl_fn *drop, void *value); /* so that it cannot fail; or NULL */
 void evl_drop_reserved(evl_loop *loop, evl_node *node);                /* drops it later */
 void evl_drop_unreserve(evl_loop *loop, evl_node *node);               /* does not */
-void evl_call_drop(evl_loop *loop, evl_node *node); /* instead of running it, when the loop goes down */
 
-/* op.c; more of it in op.h */
-void evl_op_run(evl_loop *loop, evl_node *node); /* EVL_CALL_OP */
-void evl_chores_run(evl_loop *loop);
+/* loop.c */
+int evl_loop_make(const evl_options *options, evl_loop **out); /* without any part */
 
-/* executor.c */
-void evl_jobs_take(evl_loop *loop);
-uint32_t evl_jobs_back(const evl_loop *loop); /* in a child: how many there are to take */
-void evl_default_pool_close(evl_loop *loop);
+/* close.c: the last step of taking down a loop, once nobody runs it. */
+void evl_finish_close(evl_loop *loop);
 
-/* names.c */
-void evl_names_close(evl_loop *loop);
-
-/* process.c */
-void evl_processes_close(evl_loop *loop);
-void evl_processes_fork(evl_loop *loop); /* they are the parent's */
-
-/* path.c */
-void evl_paths_fork(evl_loop *loop);
+static inline void *evl_part_at(const evl_loop *loop, int place) { return loop->parts[place]; }
 
 /* post.c */
 int evl_posts_init(evl_loop *loop);
@@ -546,13 +572,17 @@ int32_t evl_blockers_queued(const evl_loop *loop, evl_blocker *out, int32_t cap)
 
 /* A handle that its user has made, a closed one that lingers included. */
 static inline bool evl_handle_is_shown(const evl_handle *handle) {
-    return handle->node.kind != 0 && !(handle->node.flags & EVL_F_OP);
+    return handle->node.kind != 0 && !(handle->node.flags & EVL_F_INTERNAL);
 }
 
 /* report.c */
-void evl_unhandled(evl_loop *loop, int32_t error);
+bool evl_has_error_hook(const evl_loop *loop);        /* an error is the hook's; else it is only stored */
+void evl_unhandled(evl_loop *loop, int32_t error);    /* which calls the hook, so that it has to come last */
+void evl_report_later(evl_loop *loop, int32_t error); /* from inside: the hook is queued */
+extern const evl_node_type evl_report_node;           /* EVL_NODE_REPORT */
 
-/* slow.c */
+/* slow.c: while callbacks are timed, these call them. */
 void evl_run_timed(evl_loop *loop, evl_node *node);
+void evl_call_timed(evl_loop *loop, evl_fn *fn, void *arg);
 
 #endif

@@ -1,21 +1,13 @@
 /* pass.c - one pass of the loop: ask the kernel, queue what is ready, run exactly that. */
-#include "../async/future.h"
+#include "loop.h"
 
 /* --- the wait --------------------------------------------------------------------------------- */
 
-/* An operation that takes what the kernel brings, without a handle that says so. */
-static bool awaits_kernel(const evl_loop *loop) {
-    for (const evl_link *link = loop->pending.next; link != &loop->pending; link = link->next)
-        if (EVL_OWNER(link, evl_operation, peers)->type->tries)
-            return true;
-    return false;
-}
-
 bool evl_time_is_up(const evl_loop *loop) {
-    return loop->clock.mode == EVL_CLOCK_MANUAL && loop->outside == 0 && loop->jobs == 0 &&
+    return loop->clock.mode == EVL_CLOCK_MANUAL && loop->outside == 0 && loop->awaited == 0 &&
            !evl_is_ready(loop) && !evl_is_asked(loop) && atomic_load(&loop->holds) == 0 &&
            evl_list_empty(&loop->rests) &&
-           evl_time_left((evl_loop *)(uintptr_t)loop, loop->clock.virtual_) != 0 && !awaits_kernel(loop);
+           evl_time_left((evl_loop *)(uintptr_t)loop, loop->clock.virtual_) != 0 && !evl_parts_await(loop);
 }
 
 /* From now to the next deadline of either clock; EVL_NEVER if there is none. */
@@ -95,7 +87,7 @@ int evl_glance(evl_loop *loop, evl_kernel_event *events) {
 /* A jumping clock passes idle time at once, unless something outside may still come in. */
 bool evl_jump(evl_loop *loop, int64_t limit) {
     if (loop->clock.mode != EVL_CLOCK_JUMP || evl_is_asked(loop) || atomic_load(&loop->holds) != 0 ||
-        loop->jobs != 0)
+        loop->awaited != 0)
         return false;
     int64_t left = evl_time_left(loop, loop->clock.virtual_);
     if (limit >= 0 && left > limit)
@@ -117,12 +109,28 @@ static int wait_for_events(evl_loop *loop, evl_kernel_event *events, int64_t tim
 
 /* --- collecting ------------------------------------------------------------------------------- */
 
+/* What is added meanwhile waits for the next pass, as everything does. */
+static EVL_COLD void run_at_collect(evl_loop *loop) {
+    evl_link now;
+    evl_list_init(&now);
+    evl_list_splice(&now, &loop->at_collect);
+    while (!evl_list_empty(&now)) {
+        evl_node *node = evl_node_of(evl_list_shift(&now));
+        loop->node_types[node->type]->run(loop, node);
+    }
+}
+
 /* What others have left. */
 static inline void take_in(evl_loop *loop) {
     if (EVL_UNLIKELY(atomic_load_explicit(&loop->posted, memory_order_relaxed) != 0))
         evl_posts_take(loop);
     if (EVL_UNLIKELY(atomic_load_explicit(&loop->signal_seen, memory_order_relaxed)))
         evl_signals_due(loop);
+}
+
+/* 0, or why this pass is over. */
+static inline int run_hooks(evl_loop *loop, int when) {
+    return EVL_LIKELY(evl_list_empty(&loop->hooks[when])) ? 0 : evl_hooks_run(loop, when);
 }
 
 int evl_after_poll(evl_loop *loop, const evl_kernel_event *events, int n) {
@@ -132,18 +140,17 @@ int evl_after_poll(evl_loop *loop, const evl_kernel_event *events, int n) {
     loop->metrics.empty_polls += n == 0;
     loop->woken = atomic_load_explicit(&loop->wake_asked, memory_order_relaxed) &&
                   atomic_exchange(&loop->wake_asked, false);
-    if (!evl_list_empty(&loop->hooks[EVL_HOOK_AFTER_POLL]))
-        evl_hooks_run(loop, EVL_HOOK_AFTER_POLL);
-    if (evl_is_closed(loop))
-        return EVL_ECLOSED;
+    int rc = run_hooks(loop, EVL_HOOK_AFTER_POLL);
+    if (EVL_UNLIKELY(rc != 0))
+        return rc;
     take_in(loop);
     evl_io_events(loop, events, n);
     if (evl_may_be_due(loop))
         evl_timers_due(loop);
     if (EVL_UNLIKELY(!evl_list_empty(&loop->rests)))
         evl_rests_due(loop);
-    if (!evl_list_empty(&loop->chores))
-        evl_chores_run(loop);
+    if (!evl_list_empty(&loop->at_collect))
+        run_at_collect(loop);
     return 0;
 }
 
@@ -152,18 +159,17 @@ static bool has_work(evl_loop *loop) {
            (evl_may_be_due(loop) && evl_wait_time(loop, loop->now, -1) == 0);
 }
 
-/* Hooks may close the loop, make something ready, or ask for a stop. */
+/* Hooks may close the loop, fork, make something ready, or ask for a stop. */
 int evl_before_poll(evl_loop *loop, bool may_wait) {
-    if (!evl_list_empty(&loop->hooks[EVL_HOOK_BEFORE_POLL]))
-        evl_hooks_run(loop, EVL_HOOK_BEFORE_POLL);
-    if (!evl_list_empty(&loop->hooks[EVL_HOOK_IDLE]) && may_wait && !has_work(loop))
-        evl_hooks_run(loop, EVL_HOOK_IDLE);
-    if (evl_is_closed(loop))
-        return EVL_ECLOSED;
+    int rc = run_hooks(loop, EVL_HOOK_BEFORE_POLL);
+    if (rc == 0 && may_wait && !has_work(loop))
+        rc = run_hooks(loop, EVL_HOOK_IDLE);
+    if (EVL_UNLIKELY(rc != 0))
+        return rc;
     if (EVL_UNLIKELY(loop->haunted)) {
-        int rc = evl_io_requeue(loop, false);
+        rc = evl_io_requeue(loop, false);
         if (rc != 0)
-            evl_unhandled(loop, rc);
+            evl_report_later(loop, rc);
     }
     evl_io_flush(loop);
     loop->forgot = false;
@@ -192,8 +198,8 @@ static inline int collect(evl_loop *loop, int64_t timeout_ns) {
     take_in(loop);
     if (EVL_UNLIKELY(evl_may_be_due(loop)))
         evl_timers_due(loop);
-    if (EVL_UNLIKELY(!evl_list_empty(&loop->chores)))
-        evl_chores_run(loop);
+    if (EVL_UNLIKELY(!evl_list_empty(&loop->at_collect)))
+        run_at_collect(loop);
     return 0;
 }
 
@@ -201,7 +207,7 @@ int evl_collect(evl_loop *loop, int64_t timeout_ns) { return collect(loop, timeo
 
 /* --- running ---------------------------------------------------------------------------------- */
 
-/* EVL_CALL_TAKE */
+/* EVL_NODE_TAKE */
 static inline void run_taker(evl_loop *loop, evl_node *node) {
     int64_t result;
     if (loop->types[node->kind]->take(EVL_OWNER(node, evl_handle, node), &result))
@@ -210,23 +216,19 @@ static inline void run_taker(evl_loop *loop, evl_node *node) {
 }
 
 static inline void run_node(evl_loop *loop, evl_node *node) {
-    if (EVL_LIKELY(node->call == EVL_CALL_DONE))
+    if (EVL_LIKELY(node->type == EVL_NODE_DONE))
         node->fn.done(node->arg, node->u.result);
-    else if (EVL_LIKELY(node->call == EVL_CALL_TAKE))
+    else if (EVL_LIKELY(node->type == EVL_NODE_TAKE))
         run_taker(loop, node);
-    else if (node->call == EVL_CALL_ONCE)
-        evl_call_run(loop, node);
-    else if (node->call == EVL_CALL_OP)
-        evl_op_run(loop, node);
     else
-        evl_done_run(loop, node);
+        loop->node_types[node->type]->run(loop, node);
 }
 
 void evl_run_node(evl_loop *loop, evl_node *node) { run_node(loop, node); }
 
 /* Unlinked before it is called and not touched afterwards: a callback may close, restart or free everything
- * around it. What it takes back disappears from `running`. Shifting writes to the next node, and so fetches
- * it while this one runs. */
+ * around it. What it takes back disappears from `running`; so does everything when it closes the loop.
+ * Shifting writes to the next node, and so fetches it while this one runs. */
 static inline uint32_t run_snapshot(evl_loop *loop, void (*run)(evl_loop *, evl_node *)) {
     evl_link *head = &loop->running;
     uint32_t count = 0;
@@ -234,8 +236,16 @@ static inline uint32_t run_snapshot(evl_loop *loop, void (*run)(evl_loop *, evl_
         evl_link *link = evl_list_shift(head);
         count++;
         run(loop, evl_node_of(link));
+        if (EVL_UNLIKELY(evl_still(loop) != 0))
+            break;
     }
     return count;
+}
+
+/* A callback forked, and this is the child: what it has not run waits for evl_loop_fork and the next run. */
+static EVL_COLD void put_back(evl_loop *loop) {
+    evl_list_splice(&loop->running, &loop->sinks[EVL_SINK_CALL]);
+    evl_list_splice(&loop->sinks[EVL_SINK_CALL], &loop->running);
 }
 
 static inline void run_ready(evl_loop *loop) {
@@ -245,6 +255,8 @@ static inline void run_ready(evl_loop *loop) {
         EVL_UNLIKELY(loop->slow_ns >= 0) ? run_snapshot(loop, evl_run_timed) : run_snapshot(loop, run_node);
     loop->since_poll += count;
     loop->metrics.callbacks += count;
+    if (EVL_UNLIKELY(!evl_list_empty(&loop->running)))
+        put_back(loop);
 }
 
 void evl_run_ready(evl_loop *loop) { run_ready(loop); }

@@ -116,11 +116,11 @@ void evl_notify(evl_loop *loop) {
 /* The refusal and the appending are one step under the lock: a post is either taken in or refused. */
 static int append(evl_loop *loop, int queue, evl_post_item item) {
     if (evl_is_forked(loop))
-        return evl_is_closed(loop) ? EVL_ECLOSED : EVL_EFORK;
+        return evl_is_shut(loop) ? EVL_ECLOSED : EVL_EFORK;
     if (loop->flags & EVL_LOOP_NOPOST)
         return EVL_ENOTSUP;
     (void)pthread_mutex_lock(&loop->lock);
-    int rc = evl_is_closed(loop) ? EVL_ECLOSED : 0;
+    int rc = evl_is_shut(loop) ? EVL_ECLOSED : 0;
     evl_post_batch *batch = rc == 0 ? with_room(loop, queue) : NULL;
     if (batch) {
         batch->items[batch->len] = item;
@@ -146,8 +146,9 @@ int32_t evl_post(evl_loop *loop, evl_fn *fn, void *arg) { return evl_post_owned(
 
 int evl_post_internal(evl_loop *loop, evl_post_item item) { return append(loop, EVL_POST_INTERNAL, item); }
 
-static void close_by_id(evl_loop *loop, const evl_post_item *item) {
+static bool close_by_id(evl_loop *loop, const evl_post_item *item) {
     (void)evl_close(evl_handle_find(loop, item->id));
+    return true;
 }
 
 int32_t evl_close_later(evl_loop *loop, uint64_t id) {
@@ -166,13 +167,22 @@ int32_t evl_wake(evl_loop *loop) {
 
 /* --- taking in -------------------------------------------------------------------------------- */
 
-/* This runs no user code, and so it waits for nobody's turn. */
-static void act_on_batch(evl_loop *loop, evl_post_batch *batch) {
-    while (batch->pos < batch->len) {
-        evl_post_item item = batch->items[batch->pos++];
-        item.act(loop, &item);
+/* This runs no user code, and so it waits for nobody's turn. What finds no memory stays where it is for the
+ * next pass, which is asked for by one more in `posted`. */
+static void act_on_taken(evl_loop *loop) {
+    evl_post_queue *q = &loop->posts[EVL_POST_INTERNAL];
+    while (!evl_list_empty(&q->taken)) {
+        evl_post_batch *batch = first_batch(&q->taken);
+        for (; batch->pos < batch->len; batch->pos++) {
+            evl_post_item item = batch->items[batch->pos];
+            if (!item.act(loop, &item)) {
+                q->again = true;
+                atomic_fetch_add(&loop->posted, 1);
+                return;
+            }
+        }
+        finish_batch(loop, EVL_POST_INTERNAL, batch);
     }
-    finish_batch(loop, EVL_POST_INTERNAL, batch);
 }
 
 /* Under the lock: takes a queue's batch off what is `posted`. */
@@ -202,30 +212,49 @@ void evl_posts_line_up(evl_loop *loop) {
 void evl_posts_take(evl_loop *loop) {
     if (atomic_load_explicit(&loop->posted, memory_order_relaxed) == 0)
         return;
+    evl_post_queue *internal = &loop->posts[EVL_POST_INTERNAL];
     (void)pthread_mutex_lock(&loop->lock);
     line_up(loop);
-    evl_post_batch *internal = take_in(loop, EVL_POST_INTERNAL);
+    (void)take_in(loop, EVL_POST_INTERNAL);
     (void)pthread_mutex_unlock(&loop->lock);
-    if (internal)
-        act_on_batch(loop, internal);
-    evl_jobs_take(loop);
+    if (EVL_UNLIKELY(internal->again)) {
+        internal->again = false;
+        atomic_fetch_sub(&loop->posted, 1);
+    }
+    act_on_taken(loop);
+    if (loop->parts_collecting)
+        atomic_fetch_sub(&loop->posted, evl_parts_collect(loop));
+}
+
+/* A user function of an item. What the loop is to it afterwards. */
+static inline int call_user(evl_loop *loop, evl_fn *fn, void *arg) {
+    if (EVL_UNLIKELY(loop->slow_ns >= 0))
+        evl_call_timed(loop, fn, arg);
+    else
+        fn(arg);
+    return evl_still(loop);
 }
 
 static void run_batch(void *arg, int64_t unused) {
     evl_post_batch *batch = arg;
     evl_loop *loop = batch->loop;
     (void)unused;
-    while (batch->pos < batch->len) {
+    uint32_t first = batch->pos;
+    int rc = 0;
+    while (rc == 0 && batch->pos < batch->len) {
         evl_post_item item = batch->items[batch->pos++];
-        item.fn(item.arg);
+        rc = call_user(loop, item.fn, item.arg);
         if (item.drop)
-            item.drop(item.arg);
-        if (evl_is_closed(loop))
-            return; /* what is left is dropped with the loop */
+            rc = call_user(loop, item.drop, item.arg);
     }
-    loop->since_poll += batch->len - 1; /* the batch itself is counted as one callback */
-    loop->metrics.callbacks += batch->len - 1;
-    finish_batch(loop, EVL_POST_CALL, batch);
+    if (rc == EVL_ECLOSED)
+        return;                                 /* what is left is dropped with the loop */
+    loop->since_poll += batch->pos - first - 1; /* the batch itself is counted as one callback */
+    loop->metrics.callbacks += batch->pos - first - 1;
+    if (batch->pos == batch->len)
+        finish_batch(loop, EVL_POST_CALL, batch);
+    else
+        evl_ready(loop, &batch->node); /* a child: it waits for evl_loop_fork */
 }
 
 /* The drops of records that were handed out are user code and wait for a run. The batch stays until then. */
@@ -233,14 +262,17 @@ static void drop_batch(void *arg, int64_t unused) {
     evl_post_batch *batch = arg;
     evl_loop *loop = batch->loop;
     (void)unused;
-    while (batch->dropped < batch->pos) {
+    int rc = 0;
+    while (rc == 0 && batch->dropped < batch->pos) {
         evl_post_item item = batch->items[batch->dropped++];
         if (item.drop)
-            item.drop(item.arg);
-        if (evl_is_closed(loop))
-            return;
+            rc = call_user(loop, item.drop, item.arg);
     }
-    if (batch->pos == batch->len)
+    if (rc == EVL_ECLOSED)
+        return;
+    if (batch->dropped < batch->pos)
+        evl_ready(loop, &batch->drops); /* a child */
+    else if (batch->pos == batch->len)
         finish_batch(loop, EVL_POST_RECORD, batch);
 }
 
@@ -304,17 +336,13 @@ void evl_posts_drop(evl_loop *loop) {
             free_batch(loop, batch);
         }
     }
-    evl_post_queue *internal = &loop->posts[EVL_POST_INTERNAL];
-    (void)take_batch(internal);
-    while (!evl_list_empty(&internal->taken))
-        act_on_batch(loop, first_batch(&internal->taken));
-    evl_jobs_take(loop);
-    atomic_store(&loop->posted, 0);
+    (void)take_batch(&loop->posts[EVL_POST_INTERNAL]);
+    act_on_taken(loop);
 }
 
 /* A thread of the parent may have been between an item and its count. */
 void evl_posts_fork(evl_loop *loop) {
-    uint32_t posted = evl_jobs_back(loop);
+    uint32_t posted = loop->posts[EVL_POST_INTERNAL].again;
     for (int i = 0; i < EVL_POSTS; i++)
         posted += loop->posts[i].in ? loop->posts[i].in->len : 0;
     atomic_store(&loop->posted, posted);

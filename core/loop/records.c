@@ -1,65 +1,35 @@
 /* records.c - the other sink: flat records in the caller's array. Nothing here runs user code. */
-#include "../async/future.h"
+#include "loop.h"
 
-static int32_t clamp(int64_t value) {
+int32_t evl_clamp_result(int64_t value) {
     return value > INT32_MAX ? INT32_MAX : value < INT32_MIN ? INT32_MIN : (int32_t)value;
 }
 
-static void nothing(void *arg) { (void)arg; }
-
-/* What was handed out of a deferred call is its argument, and its drop becomes due: a call of nothing with
- * that drop. */
-static void after_call(evl_loop *loop, evl_node *node) {
-    if (!node->u.drop) {
-        evl_slab_give(&loop->calls, node);
-        return;
+/* A handle, or a notice of the loop's own. False: there was nothing to take after all. */
+static bool settle(evl_loop *loop, evl_node *node, evl_record *out) {
+    int64_t result = node->u.result;
+    if (node->type == EVL_NODE_TAKE &&
+        !loop->types[node->kind]->take(EVL_OWNER(node, evl_handle, node), &result))
+        return false;
+    if (node->kind == EVL_KIND_STOP) {
+        atomic_store(&loop->stop_asked, false);
+        result = atomic_load(&loop->stop_result);
     }
-    node->fn.plain = nothing;
-    node->sink = EVL_SINK_CALL;
-    evl_ready(loop, node);
-}
-
-/* What a node that carries a result has come to. False: there was nothing to take after all. */
-static bool settle(evl_loop *loop, evl_node *node, int64_t *result) {
-    *result = node->u.result;
-    if (node->call == EVL_CALL_OP)
-        return evl_op_settle(EVL_OWNER(node, evl_operation, node), result);
-    if (node->call == EVL_CALL_TAKE)
-        return loop->types[node->kind]->take(EVL_OWNER(node, evl_handle, node), result);
+    out->result = evl_clamp_result(result);
+    out->extra = result;
+    if (node->kind < EVL_HANDLES)
+        out->id = evl_handle_id(EVL_OWNER(node, evl_handle, node));
+    if (node->kind == EVL_KIND_IO)
+        out->extra = EVL_OWNER(node, evl_watcher, base.node)->fd;
     return true;
 }
 
 /* False: it is no record after all. */
 static bool take(evl_loop *loop, evl_node *node, evl_record *out) {
-    evl_record record = {.user_data = (uintptr_t)node->arg, .kind = node->kind};
+    *out = (evl_record){.user_data = (uintptr_t)node->arg, .kind = node->kind};
     evl_list_remove(&node->link);
-    if (node->call == EVL_CALL_ONCE) {
-        after_call(loop, node);
-        *out = record;
-        return true;
-    }
-    if (node->kind == EVL_KIND_STOP) {
-        atomic_store(&loop->stop_asked, false);
-        node->u.result = atomic_load(&loop->stop_result);
-    }
-    if (node->call == EVL_CALL_FUTURE) {
-        record.id = evl_future_id(EVL_OWNER(node, evl_done, node)->future);
-        record.extra = record.result = (int32_t)node->u.result;
-        evl_done_forget(loop, node);
-        *out = record;
-        return true;
-    }
-    int64_t result;
-    if (!settle(loop, node, &result))
-        return false;
-    record.result = clamp(result);
-    record.extra = result;
-    if (node->kind < EVL_HANDLES)
-        record.id = evl_handle_id(EVL_OWNER(node, evl_handle, node));
-    if (node->kind == EVL_KIND_IO)
-        record.extra = EVL_OWNER(node, evl_watcher, base.node)->fd;
-    *out = record;
-    return true;
+    return node->type <= EVL_NODE_TAKE ? settle(loop, node, out)
+                                       : loop->node_types[node->type]->record(loop, node, out);
 }
 
 static int32_t hand_out(evl_loop *loop, evl_record *out, int32_t cap) {

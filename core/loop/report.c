@@ -2,9 +2,13 @@
 #include "loop.h"
 
 /* A hook that fails itself is not asked about that, and whoever pulls records wants no user code to run. */
+bool evl_has_error_hook(const evl_loop *loop) {
+    return loop->error_fn && !loop->in_error_hook && !loop->pulling;
+}
+
 void evl_unhandled(evl_loop *loop, int32_t error) {
     loop->metrics.errors++;
-    if (loop->error_fn && !loop->in_error_hook && !loop->pulling) {
+    if (evl_has_error_hook(loop)) {
         (void)evl_loop_ref(loop); /* the hook may destroy the loop */
         loop->in_error_hook = true;
         loop->error_fn(loop->error_arg, error);
@@ -12,6 +16,24 @@ void evl_unhandled(evl_loop *loop, int32_t error) {
         evl_loop_unref(loop);
     } else if (loop->error == 0)
         loop->error = error;
+}
+
+static void run(evl_loop *loop, evl_node *node) { evl_unhandled(loop, (int32_t)node->u.result); }
+
+static void forget(evl_loop *loop, evl_node *node, evl_link *drops) { (void)loop, (void)node, (void)drops; }
+
+const evl_node_type evl_report_node = {.run = run, .forget = forget};
+
+/* The first one, until the hook has been called. */
+void evl_report_later(evl_loop *loop, int32_t error) {
+    evl_node *node = &loop->report;
+    if (!evl_has_error_hook(loop))
+        evl_unhandled(loop, error);
+    else if (!evl_linked(&node->link)) {
+        node->u.result = error;
+        evl_ready(loop, node);
+        evl_touch(loop);
+    }
 }
 
 int32_t evl_set_error_hook(evl_loop *loop, evl_done_fn *fn, void *arg) {

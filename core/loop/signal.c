@@ -2,7 +2,7 @@
  *
  * What the handler reads is a table of singly linked lists that is edited under a lock and read without one:
  * an element is unlinked by one atomic store, and freed only when no handler is in flight. */
-#include "../op/op.h"
+#include "loop.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -33,15 +33,26 @@ typedef struct entry {
 static entry table[SIGNALS];
 static atomic_uint table_lock; /* 0: free; else the generation of the process whose thread holds it */
 
+/* For what takes other threads microseconds. A thread of real-time priority does not let them on by yielding.
+ */
+static void give_way(int *tries) {
+    const struct timespec brief = {.tv_sec = 0, .tv_nsec = 100000};
+    if ((*tries)++ < 64)
+        (void)sched_yield();
+    else
+        (void)nanosleep(&brief, NULL);
+}
+
 /* A thread that a fork left behind may hold the lock: then it is taken over. It is held for two system calls
  * when a process begins or ends to watch a signal, so that waiting for it need not be clever. */
 static void lock_table(void) {
+    int tries = 0;
     uint32_t mine = evl_fork_now(), held = 0;
     if (mine == 0)
         mine = UINT32_MAX; /* a child that has not repaired anything */
     while (!atomic_compare_exchange_strong(&table_lock, &held, mine))
         if (held == mine) {
-            (void)sched_yield();
+            give_way(&tries);
             held = 0;
         }
 }
@@ -185,8 +196,8 @@ static void unsubscribe(evl_signal_sub *sub) {
     if (!atomic_load(&e->first))
         restore(e, sub->signo);
     unlock_table();
-    while (atomic_load(evl_fork_handlers()) != 0)
-        (void)sched_yield(); /* a handler on another thread may still be looking at it; microseconds */
+    for (int tries = 0; atomic_load(evl_fork_handlers()) != 0;)
+        give_way(&tries); /* a handler on another thread may still be looking at it */
     evl_list_remove(&sub->link);
     evl_mem_free(&sub->loop->mem, sub, sizeof *sub);
 }
@@ -207,7 +218,7 @@ static void end_waits(evl_signal_sub *sub, uint32_t left) {
     for (evl_link *link = sub->watchers.next; left > 0;) {
         evl_signal_handle *handle = EVL_OWNER(link, evl_signal_handle, peers);
         link = link->next;
-        if (!(handle->base.node.flags & EVL_F_OP) || handle->base.node.arg)
+        if (!(handle->base.node.flags & EVL_F_INTERNAL) || handle->base.node.arg)
             continue;
         left--;
         detach(&handle->base);
@@ -219,9 +230,10 @@ static void deliver(evl_loop *loop, evl_signal_sub *sub, uint32_t count) {
     uint32_t waits = 0;
     for (evl_link *link = sub->watchers.next; link != &sub->watchers; link = link->next) {
         evl_node *node = &EVL_OWNER(link, evl_signal_handle, peers)->base.node;
-        if (node->flags & EVL_F_OP) {
-            evl_op_complete(node->arg, count);
+        if (node->flags & EVL_F_INTERNAL) {
+            void *arg = node->arg;
             node->arg = NULL;
+            node->fn.done(arg, count);
             waits++;
         } else
             evl_report_count(loop, node, count);
@@ -283,27 +295,16 @@ int32_t evl_signal_number(const evl_signal *handle) {
 
 /* --- waiting for a signal once ---------------------------------------------------------------- */
 
-static void leave_signal(evl_operation *op) {
-    evl_signal_handle *handle = op->owner;
-    detach(&handle->base);
-    evl_handle_give(&handle->base);
-}
-
-static const evl_op_type waiting = {.name = "wait_signal", .leave = leave_signal};
-
-int32_t evl_wait_signal(evl_loop *loop, evl_op *op, int32_t signo) {
-    int rc = evl_op_check_start(loop, op);
-    if (rc == 0 && (signo < 1 || signo >= SIGNALS))
-        rc = EVL_EINVAL;
-    if (rc != 0)
-        return rc;
-    evl_handle *handle = evl_handle_take_internal(loop, EVL_KIND_SIGNAL, NULL);
+int evl_signal_internal(evl_loop *loop, int signo, evl_done_fn *fn, void *arg, evl_handle **out) {
+    if (signo < 1 || signo >= SIGNALS)
+        return EVL_EINVAL;
+    evl_handle *handle = evl_handle_take_internal(loop, EVL_KIND_SIGNAL, fn, arg);
     if (!handle)
         return EVL_ENOMEM;
-    rc = attach(handle, signo);
+    int rc = attach(handle, signo);
     if (rc != 0)
         return rc;
-    handle->node.arg = evl_op_park(loop, op, &waiting, handle);
     evl_handle_set_active(handle, true);
+    *out = handle;
     return 0;
 }

@@ -13,28 +13,48 @@ int32_t evl_set_slow_callback(evl_loop *loop, int64_t threshold_ns, evl_done_fn 
     return 0;
 }
 
-/* The handle may be gone after the call: who it was is noted before. */
-void evl_run_timed(evl_loop *loop, evl_node *node) {
-    uint64_t id = 0;
-    char name[EVL_NAME_SIZE] = "";
-    if (node->kind < EVL_HANDLES) {
-        const evl_handle *handle = EVL_OWNER(node, evl_handle, node);
-        id = evl_handle_id(handle);
-        if (handle->extra)
-            evl_copy_name(name, handle->extra->name);
-    }
-    int64_t begin = evl_monotonic();
-    evl_run_node(loop, node);
-    int64_t took = evl_monotonic() - begin;
+/* What a callback belongs to is noted before it runs: the handle may be gone afterwards. The hook comes last.
+ */
+typedef struct timing {
+    int64_t begin;
+    uint64_t id;
+    char name[EVL_NAME_SIZE];
+} timing;
+
+static void note(evl_loop *loop, const timing *t) {
+    int64_t took = evl_monotonic() - t->begin;
     evl_metrics *m = &loop->metrics;
     if ((uint64_t)took >= m->longest_ns) {
         m->longest_ns = (uint64_t)took;
-        m->longest_id = id;
-        memcpy(m->longest_name, name, sizeof name);
+        m->longest_id = t->id;
+        memcpy(m->longest_name, t->name, sizeof t->name);
     }
-    if (loop->slow_ns < 0 || took < loop->slow_ns || evl_is_closed(loop))
+    if (loop->slow_ns < 0 || took < loop->slow_ns || evl_still(loop) != 0)
         return;
     m->slow_callbacks++;
     if (loop->slow_fn)
         loop->slow_fn(loop->slow_arg, took);
+}
+
+void evl_call_timed(evl_loop *loop, evl_fn *fn, void *arg) {
+    timing t = {.begin = evl_monotonic()};
+    fn(arg);
+    note(loop, &t);
+}
+
+void evl_run_timed(evl_loop *loop, evl_node *node) {
+    if (node->kind == EVL_KIND_POST) { /* many callbacks, which are timed one by one */
+        evl_run_node(loop, node);
+        return;
+    }
+    timing t = {0};
+    if (node->kind < EVL_HANDLES) {
+        const evl_handle *handle = EVL_OWNER(node, evl_handle, node);
+        t.id = evl_handle_id(handle);
+        if (handle->extra)
+            evl_copy_name(t.name, handle->extra->name);
+    }
+    t.begin = evl_monotonic();
+    evl_run_node(loop, node);
+    note(loop, &t);
 }

@@ -1,5 +1,5 @@
 /* timer.c - timers and the loop's time; the order in which timers fall due is timer_queue.c's. */
-#include "../op/op.h"
+#include "loop.h"
 
 evl_timer_key *evl_timer_key_of(void *loop, uint32_t slot) {
     evl_timer_handle *timer = evl_slab_at(&((evl_loop *)loop)->handles[EVL_KIND_TIMER], slot);
@@ -62,8 +62,8 @@ int32_t evl_timer_new(evl_loop *loop, evl_done_fn *fn, void *arg, evl_timer **ou
     return 0;
 }
 
-evl_handle *evl_timer_for_op(evl_loop *loop, evl_operation *op) {
-    return reserve(loop) == 0 ? set_up(evl_handle_take_internal(loop, EVL_KIND_TIMER, op)) : NULL;
+evl_handle *evl_timer_internal(evl_loop *loop, evl_done_fn *expired, void *arg) {
+    return reserve(loop) == 0 ? set_up(evl_handle_take_internal(loop, EVL_KIND_TIMER, expired, arg)) : NULL;
 }
 
 void evl_timer_set(evl_handle *handle, int64_t deadline) {
@@ -193,8 +193,8 @@ void evl_report_count(evl_loop *loop, evl_node *node, int64_t count) {
 }
 
 static void expire(evl_loop *loop, evl_timer_handle *timer) {
-    if (EVL_UNLIKELY(timer->base.node.flags & EVL_F_OP)) {
-        evl_op_expired(timer->base.node.arg);
+    if (EVL_UNLIKELY(timer->base.node.flags & EVL_F_INTERNAL)) {
+        timer->base.node.fn.done(timer->base.node.arg, 0);
         return;
     }
     evl_expiry next = evl_next_expiry(timer->exact, timer->repeat, loop->now);

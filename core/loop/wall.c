@@ -80,7 +80,7 @@ void evl_wall_requeue(evl_loop *loop, bool forked) {
     else
         (void)evl_sys.close(fd);
     if (rc != 0)
-        evl_unhandled(loop, rc); /* and the clock is looked at once a minute from now on */
+        evl_report_later(loop, rc); /* and the clock is looked at once a minute from now on */
 }
 
 /* The read takes the news; the timers are looked at in the pass that is going on. */
@@ -89,7 +89,7 @@ void evl_wall_changed(evl_loop *loop) {
     (void)!evl_sys.read(loop->wall_watcher.fd, &count, sizeof count);
     int rc = arm_alarm(loop->wall_watcher.fd);
     if (rc != 0)
-        evl_unhandled(loop, rc);
+        evl_report_later(loop, rc);
 }
 #else
 static int open_alarm(evl_loop *loop) {

@@ -41,7 +41,7 @@ typedef struct race {
 /* --- the end ---------------------------------------------------------------------------------- */
 
 static void close_attempt(attempt *a) {
-    (void)evl_op_close(&a->op);
+    evl_op_end(&a->op);
     if (a->fd < 0)
         return;
     evl_io_forget(a->race->loop, a->fd);
@@ -57,8 +57,8 @@ static void stop_attempts(race *r) {
 
 static void free_race(race *r) {
     evl_mem *mem = &r->loop->mem;
-    (void)evl_op_close(&r->lookup);
-    (void)evl_op_close(&r->stagger);
+    evl_op_end(&r->lookup);
+    evl_op_end(&r->stagger);
     evl_list_unlink(&r->retry.link);
     stop_attempts(r);
     evl_addresses_free(r->found);
@@ -101,7 +101,7 @@ static void win(race *r, attempt *a) {
     a->fd = -1;
     r->running--;
     stop_attempts(r);
-    (void)evl_op_close(&r->stagger);
+    evl_op_end(&r->stagger);
     evl_list_unlink(&r->retry.link);
     if (tcp)
         (void)evl_sys.setsockopt(r->winner, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -211,7 +211,7 @@ static bool begin_next(race *r) {
             return false;
         }
         if (rc == 0) {
-            (void)evl_op_close(&r->stagger);
+            evl_op_end(&r->stagger);
             if (r->next < r->n)
                 (void)evl_sleep(r->loop, &r->stagger, r->stagger_ns); /* without it: after a failure only */
             return true;
@@ -256,7 +256,7 @@ static int make_attempts(race *r, int n) {
         attempt *a = &r->attempts[i];
         a->race = r;
         a->fd = -1;
-        evl_op_init_chore(&a->op, answered, a);
+        evl_op_init_internal(&a->op, answered, a);
     }
     return 0;
 }
@@ -333,8 +333,8 @@ static int new_race(evl_loop *loop, evl_op *op, const evl_connect_options *optio
     r->out = out;
     r->winner = -1;
     r->retry_ns = RETRY;
-    evl_op_init_chore(&r->lookup, looked_up, r);
-    evl_op_init_chore(&r->stagger, staggered, r);
+    evl_op_init_internal(&r->lookup, looked_up, r);
+    evl_op_init_internal(&r->stagger, staggered, r);
     r->retry.fn = retry;
     r->retry.arg = r;
     rc = read_options(r, options, flags);

@@ -69,17 +69,7 @@ void evl_addresses_free(evl_addresses *list) {
 /* --- the pool --------------------------------------------------------------------------------- */
 
 static int pool_of(evl_loop *loop, evl_executor **out) {
-    int rc = 0;
-    if (!loop->names_pool)
-        rc = evl_executor_new(loop, THREADS, EVL_UNBOUNDED, "evloop names", &loop->names_pool);
-    *out = loop->names_pool;
-    return rc;
-}
-
-void evl_names_close(evl_loop *loop) {
-    evl_executor *pool = loop->names_pool;
-    loop->names_pool = NULL;
-    (void)evl_executor_close(pool, EVL_CLOSE_ABANDON, 0);
+    return evl_jobs_pool(loop, EVL_POOL_NAMES, THREADS, "evloop names", out);
 }
 
 /* What the resolver's row in the table left in errno: a code from -1100 down with its sign turned, or an

@@ -379,7 +379,7 @@ int32_t evl_server_on_connection(evl_server *handle, evl_done_fn *fn, void *arg)
     evl_node *node = &handle->node;
     evl_list_unlink(&node->link);
     evl_node_set(node, EVL_KIND_SERVER, fn, arg);
-    node->call = EVL_CALL_TAKE;
+    node->type = EVL_NODE_TAKE;
     sv->pushes = true;
     update(sv);
     if (may_find(sv))
@@ -660,12 +660,12 @@ static int new_server(evl_loop *loop, const evl_server_options *given, server **
 
 /* Takes an fd that listens into the server. On an error it is the caller's. */
 static int add(server *sv, int fd, bool tcp, listener **out) {
-    evl_handle *handle = sv->first ? evl_handle_take_internal(sv->loop, EVL_KIND_SERVER, NULL)
+    evl_handle *handle = sv->first ? evl_handle_take_internal(sv->loop, EVL_KIND_SERVER, NULL, NULL)
                                    : evl_handle_take(sv->loop, EVL_KIND_SERVER, NULL, NULL);
     if (!handle)
         return EVL_ENOMEM;
     listener *l = listener_of(handle);
-    handle->node.call = EVL_CALL_TAKE;
+    handle->node.type = EVL_NODE_TAKE;
     l->of = sv;
     l->next = NULL;
     l->tcp = tcp;

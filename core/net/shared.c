@@ -81,8 +81,8 @@ static void sweep(void *arg, int64_t result) {
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static void net_free(evl_loop *loop) {
-    evl_net *net = loop->net;
+static void free_net(evl_loop *loop, void *state) {
+    evl_net *net = state;
     if (net->lent_in)
         evl_inbuf_give(net, net->lent_in);
     empty_pool(net, &net->blocks);
@@ -90,15 +90,10 @@ static void net_free(evl_loop *loop) {
     empty_pool(net, &net->queues);
     empty_pool(net, &net->mores);
     evl_mem_free(&loop->mem, net->lent, EVL_READ_MAX);
-    evl_mem_free(&loop->mem, net, sizeof *net);
 }
 
-int evl_net_get(evl_loop *loop) {
-    if (EVL_LIKELY(loop->net != NULL))
-        return 0;
-    evl_net *net = evl_mem_zalloc(&loop->mem, sizeof *net);
-    if (!net)
-        return EVL_ENOMEM;
+static bool open_net(evl_loop *loop, void *state) {
+    evl_net *net = state;
     net->loop = loop;
     net->blocks.size = EVL_BLOCK;
     net->heads.size = sizeof(evl_chunk);
@@ -107,15 +102,16 @@ int evl_net_get(evl_loop *loop) {
     evl_list_init(&net->lingering);
     evl_list_init(&net->writing);
     evl_list_init(&net->reading);
-    evl_op_init_chore(&net->again, go_on, net);
-    evl_op_init_chore(&net->sweep, sweep, net);
-    net->sweep_timer = evl_timer_for_op(loop, evl_operation_of(&net->sweep));
-    if (!net->sweep_timer) {
-        evl_mem_free(&loop->mem, net, sizeof *net);
-        return EVL_ENOMEM;
-    }
+    evl_op_init_internal(&net->again, go_on, net);
+    evl_op_init_internal(&net->sweep, sweep, net);
+    net->sweep_timer = evl_timer_internal(loop, evl_op_expired, evl_operation_of(&net->sweep));
+    if (!net->sweep_timer)
+        return false;
     (void)evl_op_park(loop, &net->sweep, &sweeping, net);
-    loop->net = net;
-    loop->net_free = net_free;
-    return 0;
+    return true;
 }
+
+static const evl_part net_part = {
+    .place = EVL_PART_NET, .size = sizeof(evl_net), .open = open_net, .free = free_net};
+
+int evl_net_get(evl_loop *loop) { return evl_part_need(loop, &net_part) ? 0 : EVL_ENOMEM; }

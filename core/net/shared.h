@@ -43,6 +43,8 @@ typedef struct evl_net {
 /* Makes it when there is none. EVL_ENOMEM. */
 int evl_net_get(evl_loop *loop);
 
+static inline evl_net *evl_net_at(const evl_loop *loop) { return evl_part_at(loop, EVL_PART_NET); }
+
 /* NULL: out of memory. */
 void *evl_pool_grow(evl_net *net, evl_pool *pool);
 static inline void *evl_pool_take(evl_net *net, evl_pool *pool) {

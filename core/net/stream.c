@@ -170,7 +170,7 @@ int evl_stream_make(evl_loop *loop, int fd, uint32_t flags, int64_t linger, evl_
     evl_stream_handle *s = evl_s_of(evl_handle_take(loop, EVL_KIND_STREAM, NULL, NULL));
     if (!s)
         return EVL_ENOMEM;
-    s->io.base.node.call = EVL_CALL_TAKE;
+    s->io.base.node.type = EVL_NODE_TAKE;
     s->io.odd = UINT32_MAX;
     s->reader = NULL;
     s->in = NULL;
@@ -427,8 +427,8 @@ static bool lingers(evl_handle *handle) {
         evl_server_lingers(loop, s->server);
     s->last_out = evl_clock_read(&loop->clock);
     s->last_in = evl_saturated_add(s->last_out, linger);
-    evl_list_append(&loop->net->lingering, &s->peers);
-    evl_timer_first(loop->net->sweep_timer, evl_stream_linger_until(s));
+    evl_list_append(&evl_net_at(loop)->lingering, &s->peers);
+    evl_timer_first(evl_net_at(loop)->sweep_timer, evl_stream_linger_until(s));
     evl_stream_interest(s);
     if (evl_s_has(s, EVL_S_CAN_READ))
         evl_stream_discard_soon(s);

@@ -113,7 +113,7 @@ static inline int evl_stream_enter(const evl_stream *stream) {
 }
 
 static inline evl_loop *evl_s_loop(const evl_stream_handle *s) { return s->io.base.loop; }
-static inline evl_net *evl_s_net(const evl_stream_handle *s) { return s->io.base.loop->net; }
+static inline evl_net *evl_s_net(const evl_stream_handle *s) { return evl_net_at(s->io.base.loop); }
 static inline bool evl_s_lingers(const evl_stream_handle *s) {
     return s->io.base.node.kind == EVL_KIND_LINGERING;
 }

@@ -498,7 +498,7 @@ static EVL_APART int64_t peek_own(const evl_stream *stream, const void **data) {
 int64_t evl_stream_peek(evl_stream *stream, const void **data) {
     if (EVL_UNLIKELY(!stream || !data) || stream->loop->lent_to != stream)
         return peek_own(stream, data);
-    const evl_net *net = stream->loop->net;
+    const evl_net *net = evl_net_at(stream->loop);
     *data = net->lent_data;
     return (int64_t)net->lent_len;
 }
@@ -652,7 +652,7 @@ void evl_stream_unready(evl_stream_handle *s) {
 
 bool evl_stream_take(evl_handle *handle, int64_t *result) {
     evl_stream_handle *s = evl_s_of(handle);
-    evl_net *net = handle->loop->net;
+    evl_net *net = evl_net_at(handle->loop);
     (void)take_report(s);
     if (EVL_UNLIKELY(!is_plain(s)))
         return take_slowly(s, result);
@@ -709,7 +709,7 @@ int32_t evl_stream_on_data(evl_stream *stream, evl_done_fn *fn, void *arg) {
     evl_node *node = &stream->node;
     evl_stream_unready(s);
     evl_node_set(node, EVL_KIND_STREAM, fn, arg);
-    node->call = EVL_CALL_TAKE;
+    node->type = EVL_NODE_TAKE;
     s->flags |= EVL_S_PUSH;
     if (s->in)
         s->in->seen = 0;

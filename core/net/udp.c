@@ -115,7 +115,7 @@ static int make(evl_loop *loop, int fd, uint32_t flags, evl_udp **out) {
     evl_udp_socket *u = evl_u_of(evl_handle_take(loop, EVL_KIND_UDP, NULL, NULL));
     if (!u)
         return EVL_ENOMEM;
-    u->io.base.node.call = EVL_CALL_TAKE;
+    u->io.base.node.type = EVL_NODE_TAKE;
     u->fd = fd;
     u->flags = flags | (loop->backend->caps & EVL_CAP_EDGE ? EVL_U_EDGE : 0U);
     u->error = u->lost = 0;

@@ -102,7 +102,7 @@ static void push_on(evl_udp_socket *u, int64_t n) {
 }
 
 static bool push(evl_udp_socket *u, int64_t *result) {
-    evl_net *net = u->io.base.loop->net;
+    evl_net *net = evl_net_at(u->io.base.loop);
     char *room = evl_net_lend(net);
     int64_t n = fetch(u, room, EVL_READ_MAX, &u->from, &u->from_len);
     *result = n;
@@ -118,14 +118,14 @@ static bool push(evl_udp_socket *u, int64_t *result) {
 /* Afterwards lending cannot fail. What is lent at the moment stays so. */
 static int make_room(evl_loop *loop) {
     int rc = evl_net_get(loop);
-    if (rc != 0 || loop->net->lent)
+    if (rc != 0 || evl_net_at(loop)->lent)
         return rc;
-    loop->net->lent = evl_mem_resize(&loop->mem, NULL, 0, EVL_READ_MAX);
-    return loop->net->lent ? 0 : EVL_ENOMEM;
+    evl_net_at(loop)->lent = evl_mem_resize(&loop->mem, NULL, 0, EVL_READ_MAX);
+    return evl_net_at(loop)->lent ? 0 : EVL_ENOMEM;
 }
 
 static void take_back(const evl_udp_socket *u) {
-    evl_net *net = u->io.base.loop->net;
+    evl_net *net = evl_net_at(u->io.base.loop);
     if (net && net->loop->lent_to == &u->io.base)
         net->loop->lent_to = NULL;
 }
@@ -180,7 +180,7 @@ int32_t evl_udp_on_data(evl_udp *udp, evl_done_fn *fn, void *arg) {
         return rc;
     evl_list_unlink(&udp->node.link);
     evl_node_set(&udp->node, EVL_KIND_UDP, fn, arg);
-    udp->node.call = EVL_CALL_TAKE;
+    udp->node.type = EVL_NODE_TAKE;
     u->flags = (u->flags & ~(uint32_t)EVL_U_TOLD) | EVL_U_PUSH | EVL_U_PAUSED;
     return evl_udp_resume(udp);
 }
@@ -221,7 +221,7 @@ int64_t evl_udp_peek(const evl_udp *udp, const void **data, const void **address
     if (rc != 0)
         return rc;
     const evl_udp_socket *u = evl_u_of(udp);
-    const evl_net *net = udp->loop->net;
+    const evl_net *net = evl_net_at(udp->loop);
     if (!net || net->loop->lent_to != udp)
         return EVL_EAGAIN;
     if (data)

@@ -271,7 +271,7 @@ void evl_udp_init_sending(evl_udp_socket *u) {
     u->low = HIGH_MARK / 4;
     u->hard = 0;
     evl_list_init(&u->waiters);
-    evl_op_init_chore(&u->sender, nothing, u);
+    evl_op_init_internal(&u->sender, nothing, u);
 }
 
 void evl_udp_writable(evl_udp_socket *u) {

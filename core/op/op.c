@@ -1,6 +1,5 @@
 /* op.c - what all operations have in common: starting, cancelling, deadlines, closing, delivery. */
-#include "../async/future.h"
-#include "../async/waitq.h"
+#include "op.h"
 
 int32_t evl_op_init(evl_op *op, evl_done_fn *fn, void *arg, uint32_t flags) {
     if (!op || (flags & ~(uint32_t)EVL_OP_SYNC) != 0)
@@ -8,7 +7,7 @@ int32_t evl_op_init(evl_op *op, evl_done_fn *fn, void *arg, uint32_t flags) {
     evl_operation *self = evl_operation_of(op);
     self->node.link.next = NULL;
     evl_node_set(&self->node, EVL_KIND_OP, fn, arg);
-    self->node.call = EVL_CALL_OP;
+    self->node.type = EVL_NODE_OP;
     self->node.u.result = EVL_EAGAIN;
     self->loop = NULL;
     self->timer = NULL;
@@ -35,8 +34,12 @@ int32_t evl_op_size(void) { return (int32_t)sizeof(evl_op); }
 
 /* --- starting --------------------------------------------------------------------------------- */
 
+static const evl_op_target *target_of(const evl_operation *self) {
+    return (const evl_op_target *)(const void *)self->loop->node_types[self->node.type];
+}
+
 static inline void count(const evl_operation *self, int change) {
-    if (EVL_UNLIKELY(self->flags & EVL_OP_CHORE))
+    if (!evl_op_is_plain(self) && !target_of(self)->counts)
         return;
     self->loop->alive += change;
     self->loop->ops += change;
@@ -44,8 +47,14 @@ static inline void count(const evl_operation *self, int change) {
 
 void evl_op_activate_special(evl_operation *self) {
     count(self, 1);
-    if (self->flags & EVL_OP_IN_FUTURE)
-        evl_future_op_started(self);
+    if (target_of(self)->started)
+        target_of(self)->started(self);
+}
+
+/* The operation may be gone afterwards. */
+static inline void tell_forgotten(evl_operation *self) {
+    if (!evl_op_is_plain(self) && target_of(self)->forgotten)
+        target_of(self)->forgotten(self);
 }
 
 static inline void deactivate(evl_operation *self) {
@@ -68,30 +77,30 @@ int evl_op_unpark(evl_operation *self, int error) {
     evl_list_remove(&self->peers);
     drop_timer(self);
     deactivate(self);
-    if (self->flags & EVL_OP_IN_FUTURE)
-        evl_future_op_forgotten(self);
+    tell_forgotten(self);
     return error;
 }
 
 /* --- completing ------------------------------------------------------------------------------- */
 
+static void make_ready_special(evl_operation *self) {
+    const evl_op_target *target = target_of(self);
+    int64_t result;
+    if (target->at_collect || self->type->tries) {
+        evl_list_append(&self->loop->at_collect, &self->node.link);
+        evl_touch(self->loop);
+    } else if (evl_op_settle(self, &result))
+        target->finished(self, result);
+}
+
 void evl_op_make_ready(evl_operation *self, int64_t result) {
     self->state = EVL_OP_READY;
     self->node.u.result = result;
-    if (self->type->counted)
-        ((evl_waiters *)self->owner)->handed++;
-    if (EVL_UNLIKELY(self->flags & EVL_OP_CHORE) || (self->type->tries && self->flags & EVL_OP_IN_FUTURE)) {
-        evl_list_append(&self->loop->chores, &self->node.link);
+    if (evl_op_is_plain(self)) {
+        evl_ready(self->loop, &self->node);
         evl_touch(self->loop);
-        return;
-    }
-    if (self->flags & EVL_OP_IN_FUTURE) { /* the future is who is told, at once; it tells the others later */
-        if (evl_op_settle(self, &result))
-            evl_future_op_done(self, result);
-        return;
-    }
-    evl_ready(self->loop, &self->node);
-    evl_touch(self->loop);
+    } else
+        make_ready_special(self);
 }
 
 void evl_op_complete(evl_operation *self, int64_t result) {
@@ -101,8 +110,7 @@ void evl_op_complete(evl_operation *self, int64_t result) {
 }
 
 int evl_op_try_now(evl_operation *op) {
-    if ((op->flags & (EVL_OP_SYNC | EVL_OP_IN_FUTURE)) != EVL_OP_SYNC ||
-        op->loop->sync_in_row >= EVL_SYNC_IN_ROW) {
+    if (!(op->flags & EVL_OP_SYNC) || op->loop->sync_in_row >= EVL_SYNC_IN_ROW) {
         evl_op_try(op);
         return 0;
     }
@@ -134,16 +142,6 @@ static void leave(evl_operation *self) {
         self->type->leave(self);
     else
         evl_list_unlink(&self->node.link);
-}
-
-/* Whether the object that served the operation has been freed since. */
-static bool orphaned(const evl_operation *self) {
-    return self->type->counted && ((const evl_waiters *)self->owner)->freed_size != 0;
-}
-
-static void told(const evl_operation *self) {
-    if (self->type->counted)
-        evl_waiters_told(self->owner);
 }
 
 static int set_timer(evl_operation *self);
@@ -180,11 +178,8 @@ static inline bool settle_tried(evl_operation *self) {
 static inline bool settle(evl_operation *self) {
     if (self->type->tries)
         return settle_tried(self);
-    if (orphaned(self) && self->node.u.result >= 0)
-        self->node.u.result = EVL_ECLOSED;
     if (self->type->deliver && self->node.u.result >= 0)
         self->type->deliver(self);
-    told(self);
     return settled(self);
 }
 
@@ -194,30 +189,40 @@ bool evl_op_settle(evl_operation *self, int64_t *result) {
     return over;
 }
 
-/* What is delivered is given up before the callback, which may start, close or free the operation. */
-void evl_op_run(evl_loop *loop, evl_node *node) {
+/* --- who is told ------------------------------------------------------------------------------ */
+
+/* The caller. What is delivered is given up before the callback, which may start, close or free the
+ * operation.
+ */
+static void run(evl_loop *loop, evl_node *node) {
     loop->sync_in_row = 0;
     if (EVL_LIKELY(settle(EVL_OWNER(node, evl_operation, node))))
         node->fn.done(node->arg, node->u.result);
 }
 
-/* What is added meanwhile waits for the next pass, as everything does. */
-void evl_chores_run(evl_loop *loop) {
-    evl_link now;
-    evl_list_init(&now);
-    evl_list_splice(&now, &loop->chores);
-    while (!evl_list_empty(&now)) {
-        evl_operation *op = evl_operation_at(evl_list_shift(&now));
-        int64_t result;
-        evl_done_fn *fn = op->node.fn.done;
-        void *arg = op->node.arg;
-        if (!evl_op_settle(op, &result))
-            continue;
-        if (op->flags & EVL_OP_CHORE)
-            fn(arg, result);
-        else
-            evl_future_op_done(op, result);
-    }
+static bool record(evl_loop *loop, evl_node *node, evl_record *out) {
+    (void)loop;
+    if (!settle(EVL_OWNER(node, evl_operation, node)))
+        return false;
+    out->result = evl_clamp_result(node->u.result);
+    out->extra = node->u.result;
+    return true;
+}
+
+void evl_op_node_forget(evl_loop *loop, evl_node *node, evl_link *drops) {
+    (void)loop;
+    (void)drops;
+    evl_op_forget(EVL_OWNER(node, evl_operation, node));
+}
+
+/* What the operation is a part of, whose function may free it. */
+static void run_internal(evl_loop *loop, evl_node *node) {
+    evl_done_fn *fn = node->fn.done;
+    void *arg = node->arg;
+    int64_t result;
+    (void)loop;
+    if (evl_op_settle(EVL_OWNER(node, evl_operation, node), &result))
+        fn(arg, result);
 }
 
 /* --- ending it early -------------------------------------------------------------------------- */
@@ -250,29 +255,74 @@ int32_t evl_op_cancel(evl_op *op) {
     return 1;
 }
 
+/* What was given to it and has to go on may be user code's to take, which may free the operation or destroy
+ * the loop: so that comes last. An operation in a future is never ready with something. */
 void evl_op_forget(evl_operation *self) {
-    bool stands = self->state == EVL_OP_READY && self->type->stands;
+    const evl_op_type *type = self->type;
+    bool has_result = self->state == EVL_OP_READY && self->node.u.result >= 0;
+    bool stands = self->state == EVL_OP_READY && type->stands;
     if (self->state == EVL_OP_PENDING) {
         leave(self);
         evl_list_remove(&self->peers);
-        drop_timer(self);
     } else {
         evl_list_unlink(&self->node.link);
-        if (self->type->tries && self->node.u.result >= 0)
+        if (type->tries && has_result)
             leave(self);
-        else if (self->type->refuse && self->node.u.result >= 0 && !orphaned(self))
-            self->type->refuse(self);
-        drop_timer(self);
-        told(self);
     }
+    drop_timer(self);
     if (!stands)
         self->node.u.result = EVL_ECANCELED;
     deactivate(self);
-    if (self->flags & EVL_OP_IN_FUTURE)
-        evl_future_op_forgotten(self);
+    if (has_result && type->refuse)
+        type->refuse(self);
+    else
+        tell_forgotten(self);
 }
 
-void evl_ops_fork(evl_loop *loop) {
+int32_t evl_op_close(evl_op *op) {
+    if (!op)
+        return 0;
+    int rc = evl_op_check(op);
+    if (rc != 0)
+        return rc;
+    evl_operation *self = evl_operation_of(op);
+    if (self->state == EVL_OP_IDLE) /* as all are once their loop is closed */
+        return 0;
+    rc = evl_is_foreign(self->loop) ? evl_enter_foreign(self->loop) : 0;
+    if (rc == 0)
+        evl_op_forget(self); /* comes last, for what it may call */
+    return rc;
+}
+
+/* --- the loop's end, and a child -------------------------------------------------------------- */
+
+/* The ready ones give their timers back like the others; what else is queued stays where it was. */
+static void forget_ready(evl_link *list) {
+    evl_link all;
+    evl_list_init(&all);
+    evl_list_splice(&all, list);
+    while (!evl_list_empty(&all)) {
+        evl_node *node = evl_node_of(evl_list_shift(&all));
+        if (node->kind == EVL_KIND_OP)
+            evl_op_forget(EVL_OWNER(node, evl_operation, node));
+        else
+            evl_list_append(list, &node->link);
+    }
+}
+
+static void stop(evl_loop *loop, void *state) {
+    (void)state;
+    while (!evl_list_empty(&loop->pending))
+        evl_op_forget(EVL_OWNER(loop->pending.next, evl_operation, peers));
+    forget_ready(&loop->running);
+    forget_ready(&loop->at_collect);
+    forget_ready(&loop->sinks[EVL_SINK_CALL]);
+    forget_ready(&loop->sinks[EVL_SINK_RECORD]);
+}
+
+/* Nobody works any more on those that threads worked on. */
+static void fork_ops(evl_loop *loop, void *state) {
+    (void)state;
     for (evl_link *link = loop->pending.next, *next; link != &loop->pending; link = next) {
         evl_operation *self = EVL_OWNER(link, evl_operation, peers);
         next = link->next;
@@ -283,22 +333,39 @@ void evl_ops_fork(evl_loop *loop) {
     }
 }
 
-int32_t evl_op_close(evl_op *op) {
-    if (!op)
-        return 0;
-    int rc = evl_op_check(op);
-    if (rc != 0)
-        return rc;
-    evl_operation *self = evl_operation_of(op);
-    if (self->state == EVL_OP_IDLE)
-        return 0;
-    rc = evl_enter_child(self->loop);
-    if (rc == 0)
-        evl_op_forget(self);
-    return rc;
+static bool open(evl_loop *loop, void *state) {
+    (void)state;
+    static const evl_node_type caller = {run, record, evl_op_node_forget};
+    static const evl_op_target internal = {.node = {.run = run_internal, .forget = evl_op_node_forget},
+                                           .at_collect = true};
+    evl_node_know(loop, EVL_NODE_OP, &caller);
+    evl_node_know(loop, EVL_NODE_OP_INTERNAL, &internal.node);
+    return true;
 }
 
+/* What comes in without a handle that says so. */
+static bool awaits(const evl_loop *loop, const void *state) {
+    (void)state;
+    for (const evl_link *link = loop->pending.next; link != &loop->pending; link = link->next)
+        if (EVL_OWNER(link, evl_operation, peers)->type->tries)
+            return true;
+    return false;
+}
+
+const evl_part evl_ops_part = {
+    .place = EVL_PART_OPS, .open = open, .stop = stop, .fork = fork_ops, .awaits = awaits};
+
 /* --- time ------------------------------------------------------------------------------------- */
+
+void evl_op_expired(void *arg, int64_t unused) {
+    evl_operation *self = arg;
+    (void)unused;
+    if (self->state == EVL_OP_READY)
+        return; /* if it has to wait again, that looks at the time */
+    bool slept = self->type->timed && self->until <= self->deadline;
+    leave(self);
+    evl_op_complete(self, slept ? 0 : EVL_ETIMEDOUT);
+}
 
 static int set_timer(evl_operation *self) {
     int64_t until = self->type->timed ? self->until : EVL_NEVER;
@@ -308,7 +375,7 @@ static int set_timer(evl_operation *self) {
         return 0;
     }
     if (!self->timer) {
-        self->timer = evl_timer_for_op(self->loop, self);
+        self->timer = evl_timer_internal(self->loop, evl_op_expired, self);
         if (!self->timer)
             return EVL_ENOMEM;
     }
@@ -339,37 +406,6 @@ int32_t evl_op_deadline(evl_op *op, int64_t deadline_ns) {
         self->deadline = before;
     evl_touch(self->loop);
     return rc;
-}
-
-void evl_op_expired(evl_operation *self) {
-    if (self->state == EVL_OP_READY)
-        return; /* if it has to wait again, that looks at the time */
-    bool slept = self->type->timed && self->until <= self->deadline;
-    leave(self);
-    evl_op_complete(self, slept ? 0 : EVL_ETIMEDOUT);
-}
-
-static const evl_op_type sleeping = {.name = "sleep", .timed = true};
-
-static int sleep_until(evl_loop *loop, evl_op *op, int64_t deadline) {
-    int rc = evl_op_check_start(loop, op);
-    if (rc != 0)
-        return rc;
-    evl_operation *self = evl_op_park(loop, op, &sleeping, NULL);
-    rc = evl_op_set_until(self, deadline);
-    if (rc != 0)
-        return evl_op_unpark(self, rc);
-    evl_touch(loop);
-    return 0;
-}
-
-int32_t evl_sleep_until(evl_loop *loop, evl_op *op, int64_t deadline_ns) {
-    return sleep_until(loop, op, deadline_ns);
-}
-
-int32_t evl_sleep(evl_loop *loop, evl_op *op, int64_t ns) {
-    int rc = evl_op_check_start(loop, op);
-    return rc != 0 ? rc : sleep_until(loop, op, evl_saturated_add(evl_clock_read(&loop->clock), ns));
 }
 
 /* --- the deferred call ------------------------------------------------------------------------ */

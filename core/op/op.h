@@ -19,14 +19,14 @@ typedef struct evl_op_type {
      * it took something, and is to try again in the next pass. */
     void (*deliver)(evl_operation *op);
 
-    /* Ready, but closed before it was delivered: hand back or on what it was given. NULL: nothing to do. */
+    /* It was ready with a result >= 0 and is closed before it was delivered, or its loop goes down: hand back
+     * or on what it was given. It is inactive already, and its result is not there any more. NULL: nothing to
+     * do.
+     */
     void (*refuse)(evl_operation *op);
 
-    /* The owner is an object of sync.h, which must not go while a completion of it is on its way. */
-    bool counted;
-
     /* Ready only means that it is worth trying: nothing is taken before the delivery, and so it can be
-     * cancelled until then. It stays where it waits meanwhile. Never counted, and always has a deliver. */
+     * cancelled until then. It stays where it waits meanwhile. Always has a deliver. */
     bool tries;
 
     /* A thread of the process works on it, and does not in a forked child. */
@@ -40,12 +40,17 @@ typedef struct evl_op_type {
     bool timed;
 } evl_op_type;
 
-/* In evl_operation.flags, above the public EVL_OP_*: it lies in a future. */
-#define EVL_OP_IN_FUTURE 0x80
-
-/* And: it is part of something else and runs no user code. It completes while the loop collects what is
- * ready, whichever sink that is for, and does not count: what it is a part of does. */
-#define EVL_OP_CHORE 0x40
+/* Who is told of an operation's end: the caller (EVL_NODE_OP), or one of the library's own. The first member
+ * makes it a node type; which one it is says node.type. None of these runs user code. */
+typedef struct evl_op_target {
+    evl_node_type node;
+    void (*started)(evl_operation *op);                  /* NULL: need not know */
+    void (*finished)(evl_operation *op, int64_t result); /* it is inactive already, and may be freed */
+    void (*forgotten)(evl_operation *op); /* taken down, or its start failed; NULL: need not know */
+    bool counts;     /* in evl_loop.alive and ops; what it is a part of counts otherwise */
+    bool at_collect; /* told while the loop collects; otherwise, unless its type tries, inside the completing
+                        call */
+} evl_op_target;
 
 enum { EVL_OP_IDLE = 0, EVL_OP_PENDING = 1, EVL_OP_READY = 2 };
 
@@ -76,9 +81,16 @@ static inline evl_operation *evl_operation_at(evl_link *link) {
     return EVL_OWNER(link, evl_operation, node.link);
 }
 
-static inline void evl_op_init_chore(evl_op *op, evl_done_fn *fn, void *arg) {
+/* An internal operation: part of something else. fn runs no user code and is called while the loop collects.
+ */
+static inline void evl_op_init_internal(evl_op *op, evl_done_fn *fn, void *arg) {
     (void)evl_op_init(op, fn, arg, 0);
-    evl_operation_of(op)->flags |= EVL_OP_CHORE;
+    evl_operation_of(op)->node.type = EVL_NODE_OP_INTERNAL;
+}
+
+/* The caller is told, which needs no target. */
+static inline bool evl_op_is_plain(const evl_operation *op) {
+    return EVL_LIKELY(op->node.type == EVL_NODE_OP);
 }
 
 /* Says that the memory has been initialised. */
@@ -96,7 +108,7 @@ static inline int evl_op_check_start(const evl_loop *loop, const evl_op *op) {
     return rc == 0 && evl_operation_of(op)->state != EVL_OP_IDLE ? EVL_EBUSY : rc;
 }
 
-/* Active from now on, and its future is told. */
+/* Active from now on: counts, if it does, and its target is told. */
 void evl_op_activate_special(evl_operation *op);
 
 static inline evl_operation *evl_op_activate(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner,
@@ -107,12 +119,11 @@ static inline evl_operation *evl_op_activate(evl_loop *loop, evl_op *op, const e
     self->owner = owner;
     self->until = self->deadline = EVL_NEVER;
     self->state = (uint8_t)state;
-    if (EVL_UNLIKELY(self->flags & (EVL_OP_CHORE | EVL_OP_IN_FUTURE)))
-        evl_op_activate_special(self);
-    else {
+    if (evl_op_is_plain(self)) {
         loop->alive++;
         loop->ops++;
-    }
+    } else
+        evl_op_activate_special(self);
     return self;
 }
 
@@ -138,7 +149,7 @@ static inline void evl_op_try(evl_operation *op) {
     if (EVL_UNLIKELY(op->state != EVL_OP_PENDING))
         return;
     evl_list_remove(&op->peers);
-    if (EVL_UNLIKELY(op->flags & (EVL_OP_CHORE | EVL_OP_IN_FUTURE))) {
+    if (!evl_op_is_plain(op)) {
         evl_op_make_ready(op, 0);
         return;
     }
@@ -176,17 +187,24 @@ static inline int evl_op_start_done(evl_loop *loop, evl_op *op, const evl_op_typ
 /* Pending: sets until and the timer for it. EVL_ENOMEM. */
 int evl_op_set_until(evl_operation *op, int64_t until);
 
-/* In a forked child: nobody works any more on those that threads worked on. */
-void evl_ops_fork(evl_loop *loop);
-
-/* Its timer has expired; called by the pass in deadline order. */
-void evl_op_expired(evl_operation *op);
-
-/* Loop going down: inactive, in silence. */
+/* In silence: inactive, and out of wherever it is. */
 void evl_op_forget(evl_operation *op);
 
-/* What evl_op_run does before the call: takes, becomes inactive, and says what the result is. False: there
- * was nothing to take, and it waits again. */
+/* Before it is told: takes, becomes inactive, and says what the result is. False: there was nothing to take,
+ * and it waits again. */
 bool evl_op_settle(evl_operation *op, int64_t *result);
+
+void evl_op_node_forget(evl_loop *loop, evl_node *node, evl_link *drops); /* every target's */
+
+/* What its timer calls: it is over, with 0 if that was its `until`, else with EVL_ETIMEDOUT. */
+void evl_op_expired(void *op, int64_t unused);
+
+/* Of the library's own: over, in whatever state it is. */
+static inline void evl_op_end(evl_op *op) {
+    if (evl_operation_of(op)->state != EVL_OP_IDLE)
+        evl_op_forget(evl_operation_of(op));
+}
+
+extern const evl_part evl_ops_part;
 
 #endif

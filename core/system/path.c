@@ -207,21 +207,22 @@ void evl_path_fail(evl_watched *p, int error) {
 }
 
 static void close_queue(evl_loop *loop, evl_paths *paths) {
-    (void)evl_op_close(&paths->news);
+    evl_op_end(&paths->news);
     if (paths->fd < 0 || evl_is_forked(loop))
         return;
-    (void)evl_fd_closing(loop, paths->fd);
+    (void)evl_io_closing(loop, paths->fd);
     (void)evl_sys.close(paths->fd);
     paths->fd = -1;
 }
 
 static void fail_all(evl_loop *loop, int error) {
-    EVL_PATHS_EACH(link, loop->paths) {
+    evl_paths *paths = evl_paths_at(loop);
+    EVL_PATHS_EACH(link, paths) {
         evl_watched *p = EVL_OWNER(link, evl_watched, link);
         if (evl_handle_is_active(&p->base))
             evl_path_fail(p, error);
     }
-    close_queue(loop, loop->paths); /* the next path gets another */
+    close_queue(loop, paths); /* the next path gets another */
 }
 
 /* Answers what the last read did. */
@@ -232,10 +233,9 @@ static int read_all(evl_paths *paths) {
     return rc;
 }
 
-/* Runs as a chore. */
 static void news(void *arg, int64_t result) {
     evl_loop *loop = arg;
-    evl_paths *paths = loop->paths;
+    evl_paths *paths = evl_paths_at(loop);
     int rc = (int)result;
     if (result < 0)
         paths->fd = -1; /* it is not ours any more */
@@ -265,7 +265,7 @@ static int open_queue(evl_loop *loop, evl_paths *paths) {
     int fd = paths->system->open();
     if (fd < 0)
         return fd;
-    evl_op_init_chore(&paths->news, news, loop);
+    evl_op_init_internal(&paths->news, news, loop);
     int rc = evl_wait_fd(loop, &paths->news, fd, EVL_READ);
     if (rc == 0)
         paths->fd = fd;
@@ -274,11 +274,19 @@ static int open_queue(evl_loop *loop, evl_paths *paths) {
     return rc;
 }
 
+/* What the loop has of them, NULL: nothing. It goes with the last path. */
+static evl_paths **place_of(const evl_loop *loop) { return evl_part_at(loop, EVL_PART_PATHS); }
+
+static const evl_part paths_part;
+
 static int need_queue(evl_loop *loop) {
-    if (loop->paths && loop->paths->fd >= 0)
-        (void)read_all(loop->paths); /* what has happened already is not for the path that is being made */
-    if (loop->paths)
-        return loop->paths->fd >= 0 ? 0 : open_queue(loop, loop->paths);
+    evl_paths **place = evl_part_need(loop, &paths_part);
+    if (!place)
+        return EVL_ENOMEM;
+    if (*place && (*place)->fd >= 0)
+        (void)read_all(*place); /* what has happened already is not for the path that is being made */
+    if (*place)
+        return (*place)->fd >= 0 ? 0 : open_queue(loop, *place);
     evl_paths *paths = evl_mem_zalloc(&loop->mem, sizeof *paths);
     if (!paths)
         return EVL_ENOMEM;
@@ -292,15 +300,15 @@ static int need_queue(evl_loop *loop) {
     if (rc != 0)
         evl_mem_free(&loop->mem, paths, sizeof *paths);
     else
-        loop->paths = paths;
+        *place = paths;
     return rc;
 }
 
 static void give_up_queue(evl_loop *loop) {
-    evl_paths *paths = loop->paths;
+    evl_paths *paths = *place_of(loop);
     if (!paths || !evl_list_empty(&paths->all))
         return;
-    loop->paths = NULL;
+    *place_of(loop) = NULL;
     close_queue(loop, paths);
     free_buckets(paths);
     evl_mem_free(&loop->mem, paths->vnodes, paths->vnodes_cap * sizeof *paths->vnodes);
@@ -308,13 +316,13 @@ static void give_up_queue(evl_loop *loop) {
 }
 
 /* The parent's is shared with it: what one of the two read the other would miss. */
-void evl_paths_fork(evl_loop *loop) {
-    evl_paths *paths = loop->paths;
+static void fork_paths(evl_loop *loop, void *state) {
+    evl_paths *paths = *(evl_paths **)state;
     if (!paths)
         return;
-    (void)evl_op_close(&paths->news);
+    evl_op_end(&paths->news);
     if (paths->fd >= 0)
-        (void)evl_fd_closing(loop, paths->fd);
+        (void)evl_io_closing(loop, paths->fd);
     paths->system->leave(paths);
     paths->fd = -1;
     int rc = open_queue(loop, paths);
@@ -340,7 +348,7 @@ static void detach(evl_handle *handle) {
     evl_watched *p = (evl_watched *)handle;
     evl_loop *loop = handle->loop;
     evl_list_unlink(&p->link);
-    loop->paths->count--;
+    evl_paths_of(p)->count--;
     if (evl_is_forked(loop))
         void_watches(p);
     unwatch(p);
@@ -356,6 +364,15 @@ static void describe(const evl_handle *handle, char *buf, size_t cap) {
 
 static const evl_handle_type path_type = {
     .size = sizeof(evl_watched), .detach = detach, .describe = describe};
+
+static bool open_paths(evl_loop *loop, void *state) {
+    (void)state;
+    evl_handle_know(loop, EVL_KIND_PATH, &path_type);
+    return true;
+}
+
+static const evl_part paths_part = {
+    .place = EVL_PART_PATHS, .size = sizeof(evl_paths *), .open = open_paths, .fork = fork_paths};
 
 /* Without the '/' at its end; the root keeps its own. */
 static int copy_text(evl_watched *p, const char *text) {
@@ -381,8 +398,6 @@ int32_t evl_path_new(evl_loop *loop, const char *text, evl_done_fn *fn, void *ar
         rc = need_queue(loop);
     if (rc != 0)
         return rc;
-    if (!loop->types[EVL_KIND_PATH])
-        evl_handle_know(loop, EVL_KIND_PATH, &path_type);
     evl_watched *p = (evl_watched *)evl_handle_take(loop, EVL_KIND_PATH, fn, arg);
     if (!p) {
         give_up_queue(loop);
@@ -393,9 +408,10 @@ int32_t evl_path_new(evl_loop *loop, const char *text, evl_done_fn *fn, void *ar
     p->target = NULL;
     p->target_size = 0;
     init_watches(p);
-    evl_list_append(&loop->paths->all, &p->link);
-    loop->paths->count++;
-    spread(loop->paths);
+    evl_paths *paths = evl_paths_of(p);
+    evl_list_append(&paths->all, &p->link);
+    paths->count++;
+    spread(paths);
     rc = copy_text(p, text);
     if (rc == 0)
         rc = watch(p);
@@ -415,8 +431,6 @@ const char *evl_path_text(const evl_path *handle) {
 }
 
 #else
-
-void evl_paths_fork(evl_loop *loop) { (void)loop; }
 
 int32_t evl_path_new(evl_loop *loop, const char *text, evl_done_fn *fn, void *arg, evl_path **out) {
     int rc = evl_enter(loop);

@@ -59,7 +59,7 @@ typedef struct evl_paths {
     uint32_t mask;     /* of those bits */
     uint32_t count;    /* of paths */
     int fd;            /* polls readable when something has happened; -1: none */
-    evl_op news;       /* a chore: waits for fd */
+    evl_op news;       /* internal: waits for fd */
     evl_vnode *vnodes;
     uint32_t vnodes_cap;
 } evl_paths;
@@ -95,7 +95,12 @@ static inline evl_link *evl_paths_bucket(const evl_paths *paths, int number) {
     return &paths->buckets[(uint32_t)number & paths->mask];
 }
 
-static inline evl_paths *evl_paths_of(const evl_watched *p) { return p->base.loop->paths; }
+/* There is a path. */
+static inline evl_paths *evl_paths_at(const evl_loop *loop) {
+    return *(evl_paths **)evl_part_at(loop, EVL_PART_PATHS);
+}
+
+static inline evl_paths *evl_paths_of(const evl_watched *p) { return evl_paths_at(p->base.loop); }
 
 #define EVL_PATHS_EACH(link, paths)                                                                          \
     for (evl_link * (link) = (paths)->all.next; (link) != &(paths)->all; (link) = (link)->next)

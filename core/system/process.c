@@ -19,13 +19,13 @@
 typedef struct process process;
 
 typedef struct child {
-    evl_link link; /* in evl_loop.children */
+    evl_link link; /* in the part's list */
     evl_loop *loop;
     process *handle; /* NULL: closed */
     int pid;
     int exit_fd; /* can be read when the child has ended; -1: SIGCHLD tells */
     bool is_pidfd;
-    evl_op news; /* a chore: waits for either */
+    evl_op news; /* internal: waits for either */
 } child;
 
 struct process {
@@ -114,7 +114,7 @@ static int await_news(child *c) {
 }
 
 static void close_fd(evl_loop *loop, int fd) {
-    (void)evl_fd_closing(loop, fd);
+    (void)evl_io_closing(loop, fd);
     (void)evl_sys.close(fd);
 }
 
@@ -134,7 +134,7 @@ static void report(process *p, int32_t status, int32_t signo) {
     p->child = NULL;
     p->status = status;
     p->signo = signo;
-    loop->jobs--;
+    loop->awaited--;
     evl_handle_set_active(&p->base, false);
     (void)evl_waiters_wake_all(&p->waiters, status);
     if (p->flags & EVL_PROCESS_QUIET)
@@ -144,7 +144,7 @@ static void report(process *p, int32_t status, int32_t signo) {
 }
 
 static void end(child *c, int32_t status, int32_t signo) {
-    (void)evl_op_close(&c->news);
+    evl_op_end(&c->news);
     close_exit_fd(c);
     if (c->handle)
         report(c->handle, status, signo);
@@ -159,7 +159,7 @@ static int take_status(const child *c, int *status) {
     return rc;
 }
 
-/* Runs as a chore. A signal may be any child's, and the next one may come before this one is looked at; an
+/* Internal. A signal may be any child's, and the next one may come before this one is looked at; an
  * fd that somebody else has closed is no longer ours, and a signal has to do. */
 static void news(void *arg, int64_t result) {
     child *c = arg;
@@ -227,7 +227,7 @@ static void detach(evl_handle *handle) {
         return;
     p->child->handle = NULL;
     p->child = NULL;
-    handle->loop->jobs--;
+    handle->loop->awaited--;
 }
 
 static void describe(const evl_handle *handle, char *buf, size_t cap) {
@@ -239,10 +239,12 @@ static void describe(const evl_handle *handle, char *buf, size_t cap) {
 
 static const evl_handle_type process_type = {.size = sizeof(process), .detach = detach, .describe = describe};
 
+static const evl_part children_part;
+
 static process *new_handle(evl_loop *loop, const evl_process_options *options, uint32_t fds, evl_done_fn *fn,
                            void *arg) {
-    if (!loop->types[EVL_KIND_PROCESS])
-        evl_handle_know(loop, EVL_KIND_PROCESS, &process_type);
+    if (!evl_part_need(loop, &children_part))
+        return NULL;
     process *p = (process *)evl_handle_take(loop, EVL_KIND_PROCESS, fn, arg);
     if (!p)
         return NULL;
@@ -285,7 +287,7 @@ static int read_options(const evl_process_options *given, evl_process_options *o
 static int watch_and_go(child *c, evl_spawn *spawn) {
     c->pid = spawn->pid;
     reap_orphans(c->pid);
-    evl_op_init_chore(&c->news, news, c);
+    evl_op_init_internal(&c->news, news, c);
     int rc = open_exit_fd(c);
     if (rc == 0)
         rc = await_news(c);
@@ -294,7 +296,7 @@ static int watch_and_go(child *c, evl_spawn *spawn) {
     else
         evl_spawn_give_up(spawn);
     if (rc != 0) {
-        (void)evl_op_close(&c->news);
+        evl_op_end(&c->news);
         close_exit_fd(c);
     }
     return rc;
@@ -317,8 +319,8 @@ static int start(process *p, evl_spawn *spawn) {
     }
     p->pid = c->pid;
     p->child = c;
-    evl_list_append(&loop->children, &c->link);
-    loop->jobs++;
+    evl_list_append(evl_part_at(loop, EVL_PART_CHILDREN), &c->link);
+    loop->awaited++;
     evl_handle_set_active(&p->base, true);
     return 0;
 }
@@ -379,12 +381,19 @@ int32_t evl_process_spawn(evl_loop *loop, const evl_process_options *given, evl_
 
 /* --- the loop's end, and a child of our own --------------------------------------------------- */
 
-void evl_processes_close(evl_loop *loop) {
+static bool open_children(evl_loop *loop, void *state) {
+    evl_handle_know(loop, EVL_KIND_PROCESS, &process_type);
+    evl_list_init(state);
+    return true;
+}
+
+static void end_children(evl_loop *loop, void *state) {
+    evl_link *children = state;
     bool forked = evl_is_forked(loop);
-    while (!evl_list_empty(&loop->children)) {
-        child *c = EVL_OWNER(loop->children.next, child, link);
+    while (!evl_list_empty(children)) {
+        child *c = EVL_OWNER(children->next, child, link);
         int status;
-        (void)evl_op_close(&c->news);
+        evl_op_end(&c->news);
         if (!forked) {
             if (take_status(c, &status) == 0)
                 add_orphan(c->pid);
@@ -396,14 +405,23 @@ void evl_processes_close(evl_loop *loop) {
         reap_orphans(0);
 }
 
-void evl_processes_fork(evl_loop *loop) {
-    while (!evl_list_empty(&loop->children)) {
-        child *c = EVL_OWNER(loop->children.next, child, link);
+/* They are the parent's. */
+static void fork_children(evl_loop *loop, void *state) {
+    evl_link *children = state;
+    (void)loop;
+    while (!evl_list_empty(children)) {
+        child *c = EVL_OWNER(children->next, child, link);
         if (!c->is_pidfd)
             c->exit_fd = -1; /* a queue is not inherited */
         end(c, EVL_ECHILD, 0);
     }
 }
+
+static const evl_part children_part = {.place = EVL_PART_CHILDREN,
+                                       .size = sizeof(evl_link), /* child.link */
+                                       .open = open_children,
+                                       .end = end_children,
+                                       .fork = fork_children};
 
 /* --- asking ----------------------------------------------------------------------------------- */
 

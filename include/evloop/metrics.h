@@ -54,8 +54,13 @@ EVL_API int32_t evl_loop_walk(const evl_loop *loop, uint64_t *ids, int32_t cap);
  * at most cap bytes are written, the 0 included. @since 0.1 */
 EVL_API int32_t evl_loop_dump(const evl_loop *loop, char *buf, size_t cap);
 
-/* Hears of errors that no callback could take: fn(arg, code). NULL: they are kept for evl_loop_error.
- * Errors: none but those of every call. @since 0.1 */
+/* Sets the function that is called with errors that no callback could take: fn(arg, code). NULL: they are
+ * kept for evl_loop_error.
+ *
+ * It is called from the loop, by a run, and so never inside the call that the error came to light in: a
+ * future that failed and is released without having been looked at, a poll that could not be set up. Only
+ * evl_loop_report calls it at once. It may do what any callback may, destroying the loop included. While
+ * evl_loop_records collects, and while the hook itself runs, errors are kept instead. @since 0.1 */
 EVL_API int32_t evl_set_error_hook(evl_loop *loop, evl_done_fn *fn, void *arg);
 
 /* Reports an error to the hook: for bindings whose callback threw. @since 0.1 */
@@ -64,8 +69,9 @@ EVL_API int32_t evl_loop_report(evl_loop *loop, int32_t error);
 /* The first unhandled error since the last call, 0 if there was none. @since 0.1 */
 EVL_API int32_t evl_loop_error(evl_loop *loop);
 
-/* Times every callback (two clock reads each) and tells fn(arg, ns) of those that took `threshold_ns` or
- * longer; the metrics name the longest. fn may be NULL. A negative threshold turns it off. @since 0.1 */
+/* Times every callback, each of a batch of posts on its own (two clock reads each), and tells fn(arg, ns) of
+ * those that took `threshold_ns` or longer; the metrics name the longest. fn may be NULL. A negative
+ * threshold turns it off. @since 0.1 */
 EVL_API int32_t evl_set_slow_callback(evl_loop *loop, int64_t threshold_ns, evl_done_fn *fn, void *arg);
 
 #ifdef __cplusplus

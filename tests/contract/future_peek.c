@@ -2,7 +2,7 @@
 #include "future_peek.h"
 #include "async/future.h"
 
-uint32_t peek_futures(const evl_loop *loop) { return loop->futures.live; }
+uint32_t peek_futures(const evl_loop *loop) { return evl_futures_of(loop)->slab.live; }
 
 int32_t peek_refs(const evl_future *future) { return atomic_load(&((evl_future *)(uintptr_t)future)->refs); }
 

@@ -473,8 +473,48 @@ TEST(Future, DeepNestsEndWithTheLoopWithoutRecursion) {
     });
 }
 
-// The error hook hears of what nobody looked at in the middle of a cancel, and may cancel what is being
-// cancelled.
+// What is queued keeps a loop from being closed, and what is due on a future is queued.
+TEST(Future, CallbacksThatAreDueKeepTheLoopFromClosing) {
+    World w;
+    int calls = 0;
+    evl_future *f = make(w), *out = nullptr;
+    EXPECT_EQ(evl_future_on_done(f, [](void *arg, int64_t) { ++*static_cast<int *>(arg); }, &calls), 0);
+    EXPECT_EQ(
+        evl_future_then(f, [](void *arg, int64_t) { ++*static_cast<int *>(arg); }, nullptr, &calls, &out), 0);
+    EXPECT_EQ(evl_future_resolve(f, 1), 0);
+    evl_blocker blocker{};
+    EXPECT_EQ(evl_loop_blockers(w.loop, &blocker, 1), 1);
+    EXPECT_EQ(blocker.kind, EVL_KIND_FUTURE);
+    EXPECT_EQ(blocker.count, 2);
+    EXPECT_EQ(evl_loop_close(w.loop), EVL_EBUSY);
+    EXPECT_GE(w.run(), 0);
+    EXPECT_EQ(calls, 2);
+    unref({f, out});
+    EXPECT_EQ(w.close(), 0);
+}
+
+// Another thread gives up the last reference where nothing can be posted: the loop finds the future all the
+// same, while it runs or when it ends.
+TEST(Future, TheLastReferenceGoesOnAnotherThreadWithoutPosts) {
+    for (bool runs : {true, false}) {
+        World w({.flags = EVL_LOOP_NOPOST});
+        int dropped = 0;
+        evl_future *plain = make(w), *owner = make(w);
+        EXPECT_EQ(evl_future_resolve_owned(owner, &dropped, [](void *arg) { ++*static_cast<int *>(arg); }),
+                  0);
+        on_thread([&] { unref({plain, owner}); });
+        if (runs) {
+            EXPECT_GE(w.run(), 0);
+            EXPECT_EQ(dropped, 1);
+            EXPECT_EQ(live(w), 0u);
+        }
+        EXPECT_EQ(w.destroy(), 0);
+        EXPECT_EQ(dropped, 1);
+    }
+}
+
+// An error nobody looked at comes to light in the middle of a cancel. The hook is called when that is
+// through, from the loop, and finds everything cancelled.
 struct Meddler {
     evl_future *target;
     int32_t answer;
@@ -485,7 +525,7 @@ void meddle(void *arg, int64_t) {
     self->answer = evl_future_cancel(self->target);
 }
 
-TEST(Future, ACancelWithinACancel) {
+TEST(Future, TheErrorHookIsCalledBehindACancel) {
     World w;
     evl_future *failed = make(w), *first = nullptr, *second = make(w), *inside = nullptr, *outside = nullptr;
     ASSERT_EQ(evl_future_then(failed, nullptr, nullptr, nullptr, &first), 0);
@@ -494,12 +534,14 @@ TEST(Future, ACancelWithinACancel) {
     ASSERT_EQ(evl_wait_for(inside, -1, &outside), 0);
     EXPECT_EQ(evl_future_fail(failed, EVL_EIO), 0);
     evl_future_unref(failed);
-    Meddler meddler{inside, 0};
+    Meddler meddler{inside, EVL_EAGAIN};
     EXPECT_EQ(evl_set_error_hook(w.loop, meddle, &meddler), 0);
     EXPECT_EQ(evl_future_cancel(outside), 1);
-    EXPECT_EQ(meddler.answer, 1);
+    EXPECT_EQ(meddler.answer, EVL_EAGAIN);
     for (evl_future *f : {first, second, inside, outside})
         EXPECT_EQ(evl_future_state(f), EVL_FUTURE_CANCELLED);
+    EXPECT_GE(evl_loop_run(w.loop, EVL_RUN_NOWAIT), 0);
+    EXPECT_EQ(meddler.answer, 0);
     unref({first, second, inside, outside});
     EXPECT_EQ(live(w), 0u);
 }

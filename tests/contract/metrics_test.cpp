@@ -231,6 +231,23 @@ void slow_callbacks_are_told() {
 
 TEST(Metrics, SlowCallbacksAreToldAndTheLongestIsNamed) { slow_callbacks_are_told(); }
 
+// A batch of posts is many callbacks, and each of them has its own time.
+TEST(Metrics, PostsAreTimedOneByOne) {
+    Sys sys;
+    World w({.clock = EVL_CLOCK_REAL});
+    sys.freeze_time();
+    static std::vector<int64_t> told;
+    told.clear();
+    EXPECT_EQ(
+        evl_set_slow_callback(w.loop, 50 * ms, [](void *, int64_t ns) { told.push_back(ns); }, nullptr), 0);
+    for (int i = 0; i < 100; i++)
+        EXPECT_EQ(evl_post(w.loop, World::always, w.arg([&] { sys.advance(ms); })), 0);
+    EXPECT_EQ(evl_post(w.loop, World::always, w.arg([&] { sys.advance(60 * ms); })), 0);
+    w.run();
+    EXPECT_EQ(told, std::vector<int64_t>{60 * ms});
+    EXPECT_EQ(w.metrics().longest_ns, static_cast<uint64_t>(60 * ms));
+}
+
 TEST(Metrics, ASlowCallbackMayCloseItselfOrTheLoop) {
     World w;
     evl_set_slow_callback(w.loop, 0, [](void *, int64_t) {}, nullptr);
