@@ -1,7 +1,10 @@
 """waiting.py: whatever can be waited for is tested waiting.
 
 Every public C function that starts an operation (it takes an evl_op * and is not one of op.h's own) has a row in the
-table of tests/contract/op_rows.hpp, from which tests/contract/op_states_test.cpp makes a case for each state."""
+table of tests/contract/op_rows.hpp, from which tests/contract/op_states_test.cpp makes a case for each state.
+
+In C++, every function that returns something to await has rows in the tables `awaits` of tests/cpp/matrix_test.cpp and
+tests/cpp/world_matrix_test.cpp: at least as many as it returns different types, each with a co_await of it."""
 import pathlib
 import re
 import sys
@@ -36,5 +39,46 @@ def check_c():
         problems.append(f"tests/contract/op_rows.hpp has a row for {name}, which starts no operation")
 
 
+# Functions of the C++ layer whose return type does not say that it is awaited (next() is that of as_completed too).
+ALSO_AWAITED = {
+    "acquire": 1, "communicate": 1, "gather": 1, "get": 1, "join": 1, "next": 1, "put": 1, "readable": 1,
+    "run_in_executor": 1, "scoped": 1, "shield": 1, "timeout": 1, "wait": 1, "wait_future": 1,
+    "wait_signal": 1, "when_any": 1, "with_group": 1, "yield": 1,
+}
+
+
+def cpp_functions():
+    """Of each name, how many different types there are to await."""
+    types = {}
+    for header in sorted((ROOT / "cpp" / "evloop").glob("*.hpp")):
+        text = without_comments(header.read_text())
+        text = re.sub(r"namespace detail \{.*?\n\} // namespace detail|namespace detail \{.*?\n\}\n", " ", text,
+                      flags=re.DOTALL)
+        for kind, name in re.findall(r"\b(\w+_awaitable|task)\b(?:<[^;{}()]*>)?\s+(\w+)\(", text):
+            if name not in ("get_return_object", "get_return_object_on_allocation_failure"):
+                types.setdefault(name, set()).add(kind)
+    return {**{name: len(kinds) for name, kinds in types.items()},
+            **{name: max(least, len(types.get(name, ()))) for name, least in ALSO_AWAITED.items()}}
+
+
+def rows_of(path):
+    text = without_comments(path.read_text())
+    table = re.search(r"const Await awaits\[\] = \{(.*?)\n\};", text, re.DOTALL).group(1)
+    return re.split(r'\n    (?=\{\s*")', table)
+
+
+def check_cpp():
+    rows = [row for name in ("matrix_test.cpp", "world_matrix_test.cpp")
+            for row in rows_of(ROOT / "tests" / "cpp" / name)]
+    functions = cpp_functions()
+    if len(functions) <= len(ALSO_AWAITED):
+        problems.append("no function that returns something to await was found in cpp/evloop")
+    for name, least in sorted(functions.items()):
+        found = sum(bool(re.search(rf"co_await[^;]*\b{name}\(", row)) for row in rows)
+        if found < least:
+            problems.append(f"{name}() returns {least} types to await and has {found} rows in tests/cpp/*matrix_test.cpp")
+
+
 check_c()
+check_cpp()
 sys.exit("\n".join(problems) if problems else 0)

@@ -1,6 +1,6 @@
 // chains_test.cpp - what may be a hundred thousand links long, or waited for by a hundred thousand,
 // completed, cancelled and destroyed on a small stack.
-#include "world.hpp"
+#include "scale.hpp"
 
 #include <pthread.h>
 #include <unistd.h>
@@ -12,7 +12,7 @@ namespace {
 // --- a hundred thousand links
 // -------------------------------------------------------------------------------
 
-constexpr int kLinks = 100'000;
+const size_t kLinks = static_cast<size_t>(scaled(100'000));
 
 // Runs body on a thread whose stack no chain of calls fits into.
 void on_a_small_stack(const std::function<void()> &body) {
@@ -158,7 +158,7 @@ class Chains : public ::testing::TestWithParam<size_t> {
     static void with_chain(const std::function<void(const Linking &, Chain &)> &body) {
         on_a_small_stack([&] {
             Chain chain(linkings[GetParam()]);
-            ASSERT_EQ(chain.all.size(), size_t{kLinks} + 1);
+            ASSERT_EQ(chain.all.size(), kLinks + 1);
             body(linkings[GetParam()], chain);
         });
     }
@@ -282,8 +282,8 @@ struct Crowd {
     static void call(void *arg) { static_cast<Crowd *>(arg)->told++; }
     std::vector<evl_op> ops = std::vector<evl_op>(kLinks);
     size_t used = 0;
-    int told = 0;
-    std::atomic<int> dropped = 0;
+    size_t told = 0;
+    std::atomic<size_t> dropped = 0;
     std::function<void(int64_t)> on;
     World w{{.clock = EVL_CLOCK_MANUAL}};
 };
@@ -291,7 +291,7 @@ struct Crowd {
 TEST(Crowds, CallsAndPostsWithDrops) {
     on_a_small_stack([] {
         Crowd c;
-        for (int i = 0; i < kLinks; i++) {
+        for (size_t i = 0; i < kLinks; i++) {
             EXPECT_EQ(evl_call_soon_owned(c.w.loop, Crowd::call, &c, Crowd::drop), 0);
             EXPECT_EQ(evl_post_owned(c.w.loop, Crowd::call, &c, Crowd::drop), 0);
         }
@@ -306,17 +306,17 @@ TEST(Crowds, DropsThatCall) {
     on_a_small_stack([] {
         struct Link {
             evl_loop *loop;
-            int *refused;
+            size_t *refused;
         };
         static constexpr auto again = [](void *arg) {
             auto *link = static_cast<Link *>(arg);
             *link->refused +=
                 evl_call_soon_owned(link->loop, [](void *) {}, arg, [](void *) {}) == EVL_ECLOSED;
         };
-        int refused = 0;
+        size_t refused = 0;
         World w;
         Link link{evl_loop_ref(w.loop), &refused};
-        for (int i = 0; i < kLinks; i++)
+        for (size_t i = 0; i < kLinks; i++)
             EXPECT_EQ(evl_call_soon_owned(w.loop, [](void *) {}, &link, again), 0);
         EXPECT_EQ(w.destroy(), 0);
         EXPECT_EQ(refused, kLinks);
@@ -338,7 +338,7 @@ TEST(Crowds, Jobs) {
             evl_op first;
             EXPECT_EQ(evl_op_init(&first, [](void *, int64_t) {}, nullptr, 0), 0);
             EXPECT_EQ(evl_executor_submit(pool, c.w.loop, &first, wait, &go, nullptr, 0), 0);
-            for (int i = 0; i < kLinks; i++)
+            for (size_t i = 0; i < kLinks; i++)
                 EXPECT_EQ(evl_executor_submit(pool, c.w.loop, c.op(), [](void *) {}, &c, Crowd::drop, 0), 0);
             if (how == 0) { // the loop first, then the pool
                 EXPECT_EQ(c.w.destroy(), 0);
@@ -368,7 +368,7 @@ TEST(Crowds, Jobs) {
 TEST(Crowds, Deferred) {
     on_a_small_stack([] {
         Crowd c;
-        for (int i = 0; i < kLinks; i++)
+        for (size_t i = 0; i < kLinks; i++)
             EXPECT_EQ(evl_defer(c.w.loop, c.op()), 0);
         EXPECT_EQ(c.w.destroy(), 0);
         EXPECT_EQ(c.told, 0);
@@ -378,10 +378,10 @@ TEST(Crowds, Deferred) {
 TEST(Crowds, Timers) {
     on_a_small_stack([] {
         Crowd c;
-        for (int i = 0; i < kLinks; i++) {
+        for (size_t i = 0; i < kLinks; i++) {
             EXPECT_EQ(evl_sleep(c.w.loop, c.op(), i % 2 ? 0 : sec), 0);
         }
-        for (int i = 0; i < kLinks; i += 2)
+        for (size_t i = 0; i < kLinks; i += 2)
             EXPECT_EQ(evl_op_deadline(&c.ops[static_cast<size_t>(i)], i % 3), 0);
         evl_loop_run(c.w.loop, EVL_RUN_NOWAIT);
         EXPECT_GT(c.told, 0);
@@ -397,7 +397,7 @@ TEST(Crowds, ALockThatIsHandedOn) {
             evl_lock *lock = nullptr;
             ASSERT_EQ(evl_lock_new(c.w.loop, &lock), 0);
             EXPECT_EQ(evl_lock_try(lock), 0);
-            for (int i = 0; i < kLinks; i++)
+            for (size_t i = 0; i < kLinks; i++)
                 EXPECT_EQ(evl_lock_acquire(lock, c.op()), 0);
             EXPECT_EQ(evl_lock_release(lock), 0); // the first one is ready
             if (how == 0) {
@@ -447,7 +447,7 @@ TEST(Crowds, Waiters) {
                 if (what == 5 || what == 6) {
                     EXPECT_EQ(evl_queue_try_put(queue, &c, 0), 0);
                 }
-                for (int i = 0; i < kLinks; i++) {
+                for (size_t i = 0; i < kLinks; i++) {
                     evl_op *op = c.op();
                     int32_t rc = what == 0   ? evl_event_wait(event, op)
                                  : what == 1 ? evl_semaphore_acquire(semaphore, op)
@@ -461,7 +461,7 @@ TEST(Crowds, Waiters) {
                 }
                 if (how > 0) { // they are ready, or the first of them is
                     (void)evl_event_set(event);
-                    for (int i = 0; i < kLinks; i++)
+                    for (size_t i = 0; i < kLinks; i++)
                         (void)evl_semaphore_release(semaphore);
                     (void)evl_lock_try(lock);
                     (void)evl_condition_notify(condition, -1);
@@ -481,7 +481,7 @@ TEST(Crowds, Waiters) {
                     evl_lock_free(std::exchange(lock, nullptr));
                     evl_barrier_free(std::exchange(barrier, nullptr));
                     evl_queue_free(std::exchange(queue, nullptr));
-                    for (int i = 0; i < 100000 && c.told < kLinks; i++)
+                    for (size_t i = 0; i < kLinks && c.told < kLinks; i++)
                         evl_loop_run(c.w.loop, EVL_RUN_NOWAIT);
                     EXPECT_EQ(c.told, kLinks);
                 } else {
