@@ -14,19 +14,19 @@
 static bool is_used(const evl_paths *paths, int number) {
     const evl_link *bucket = evl_paths_bucket(paths, number);
     for (const evl_link *link = bucket->next; link != bucket; link = link->next)
-        if (EVL_OWNER(link, evl_watch, link)->number == number)
+        if (EVL_OWNER(link, evl_path_watch, link)->number == number)
             return true;
     return false;
 }
 
-static void enter(evl_paths *paths, evl_watch *watch, int number) {
+static void enter(evl_paths *paths, evl_path_watch *watch, int number) {
     watch->number = number;
     if (number >= 0)
         evl_list_append(evl_paths_bucket(paths, number), &watch->link);
 }
 
 /* Another number, or none: -1. The old one goes when nobody has it any more. */
-static void set_watch(evl_watched *p, evl_watch *watch, int number) {
+static void set_watch(evl_watched *p, evl_path_watch *watch, int number) {
     evl_paths *paths = evl_paths_of(p);
     int old = watch->number;
     if (old == number)
@@ -37,7 +37,7 @@ static void set_watch(evl_watched *p, evl_watch *watch, int number) {
         paths->system->remove(paths, old);
 }
 
-void evl_path_drop(evl_watched *p, evl_watch *watch) { set_watch(p, watch, -1); }
+void evl_path_drop(evl_watched *p, evl_path_watch *watch) { set_watch(p, watch, -1); }
 
 /* As many buckets as there are paths, if there is the memory. */
 static void spread(evl_paths *paths) {
@@ -54,7 +54,7 @@ static void spread(evl_paths *paths) {
         evl_list_init(&more[i]);
     for (uint32_t i = 0; i < cap; i++)
         while (!evl_list_empty(&old[i])) {
-            evl_watch *watch = EVL_OWNER(evl_list_shift(&old[i]), evl_watch, link);
+            evl_path_watch *watch = EVL_OWNER(evl_list_shift(&old[i]), evl_path_watch, link);
             enter(paths, watch, watch->number);
         }
     if (old != &paths->one)
@@ -67,7 +67,7 @@ static void free_buckets(evl_paths *paths) {
 }
 
 /* The directory of a path, whose last part begins at `name`; "" is the current one. */
-static int add_directory(evl_watched *p, char *text, char *name, evl_watch *watch) {
+static int add_directory(evl_watched *p, char *text, char *name, evl_path_watch *watch) {
     evl_paths *paths = evl_paths_of(p);
     char first = name[0];
     int fresh = -1;
@@ -170,7 +170,7 @@ static void unwatch(evl_watched *p) {
 
 /* They are another process's, and stay. */
 static void void_watches(evl_watched *p) {
-    evl_watch *all[] = {&p->directory, &p->itself, &p->beyond};
+    evl_path_watch *all[] = {&p->directory, &p->itself, &p->beyond};
     for (int i = 0; i < 3; i++) {
         evl_list_unlink(&all[i]->link);
         all[i]->number = -1;
@@ -178,9 +178,9 @@ static void void_watches(evl_watched *p) {
 }
 
 static void init_watches(evl_watched *p) {
-    evl_watch *all[] = {&p->directory, &p->itself, &p->beyond};
+    evl_path_watch *all[] = {&p->directory, &p->itself, &p->beyond};
     for (int i = 0; i < 3; i++)
-        *all[i] = (evl_watch){.path = p, .number = -1};
+        *all[i] = (evl_path_watch){.path = p, .number = -1};
 }
 
 /* --- news ------------------------------------------------------------------------------------- */

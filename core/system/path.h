@@ -17,23 +17,23 @@
 struct evl_watched;
 
 /* A path's share in one of the system's watches. */
-typedef struct evl_watch {
+typedef struct evl_path_watch {
     evl_link link; /* in evl_paths.buckets */
     struct evl_watched *path;
     int number; /* -1: none */
-} evl_watch;
+} evl_path_watch;
 
 typedef struct evl_watched {
     evl_handle base;
     evl_link link;
-    char *text;          /* the path */
-    const char *name;    /* its last part, in `text`; NULL: there is no directory to look from */
-    size_t size;         /* of text */
-    char *target;        /* of a symbolic link: the last part of where it leads in the end; else NULL */
-    size_t target_size;  /* of the allocation */
-    evl_watch directory; /* that the path is in */
-    evl_watch itself;    /* -1: nothing is there */
-    evl_watch beyond;    /* the directory that the target of a symbolic link is in */
+    char *text;               /* the path */
+    const char *name;         /* its last part, in `text`; NULL: there is no directory to look from */
+    size_t size;              /* of text */
+    char *target;             /* of a symbolic link: the last part of where it leads in the end; else NULL */
+    size_t target_size;       /* of the allocation */
+    evl_path_watch directory; /* that the path is in */
+    evl_path_watch itself;    /* -1: nothing is there */
+    evl_path_watch beyond;    /* the directory that the target of a symbolic link is in */
 } evl_watched;
 
 typedef struct evl_path_system evl_path_system;
@@ -54,7 +54,7 @@ typedef struct evl_paths {
     const evl_path_system *system;
     evl_mem *mem;
     evl_link all;      /* evl_watched.link */
-    evl_link *buckets; /* evl_watch.link, by the number's last bits */
+    evl_link *buckets; /* evl_path_watch.link, by the number's last bits */
     evl_link one;      /* the only bucket to begin with */
     uint32_t mask;     /* of those bits */
     uint32_t count;    /* of paths */
@@ -89,7 +89,7 @@ void evl_path_fail(evl_watched *p, int error);
 /* Watches what is there now instead of what was, and where it leads; that nothing is there is no error. */
 int evl_path_watch_itself(evl_watched *p);
 int evl_path_follow(evl_watched *p); /* only the latter */
-void evl_path_drop(evl_watched *p, evl_watch *watch);
+void evl_path_drop(evl_watched *p, evl_path_watch *watch);
 
 static inline evl_link *evl_paths_bucket(const evl_paths *paths, int number) {
     return &paths->buckets[(uint32_t)number & paths->mask];

@@ -107,7 +107,7 @@ static void apply_to_all(const evl_paths *paths) {
 }
 
 /* A path may have the watch for two reasons, and hears of the event once. */
-static bool is_first_of_path(const evl_watch *watch) {
+static bool is_first_of_path(const evl_path_watch *watch) {
     const evl_watched *p = watch->path;
     if (watch == &p->directory)
         return true;
@@ -120,7 +120,7 @@ static void apply_to_watch(const evl_paths *paths, const struct inotify_event *e
     evl_list_init(&now);
     evl_list_splice(&now, bucket);
     while (!evl_list_empty(&now)) {
-        evl_watch *watch = EVL_OWNER(evl_list_shift(&now), evl_watch, link);
+        evl_path_watch *watch = EVL_OWNER(evl_list_shift(&now), evl_path_watch, link);
         evl_list_append(bucket, &watch->link);
         if (watch->number == event->wd && is_first_of_path(watch) && evl_handle_is_active(&watch->path->base))
             apply(watch->path, event);

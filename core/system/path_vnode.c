@@ -155,7 +155,7 @@ static void look_at_sizes(const evl_paths *paths) {
     }
 }
 
-static uint32_t heard_of(const evl_paths *paths, const evl_watch *watch) {
+static uint32_t heard_of(const evl_paths *paths, const evl_path_watch *watch) {
     return watch->number >= 0 ? paths->vnodes[watch->number].heard : 0;
 }
 
