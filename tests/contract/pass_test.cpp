@@ -36,7 +36,7 @@ TEST(Pass, Contract_01_SnapshotRunsNothingNewer) {
     w.nowait();
     EXPECT_EQ(w.log(), "a b");
     w.nowait();
-    EXPECT_EQ(w.log(), "a b call op post timer");
+    EXPECT_EQ(w.log(), "a b call post op timer"); // one line, in which the post came before the operation
 }
 
 // poll_interval callbacks may run between two looks at the kernel, in a chain that is never empty.
@@ -93,14 +93,15 @@ TEST(Pass, Contract_01_PostsAndDueTimersAndStopAreSeenInEveryPass) {
     w.call([&] { link(); });
     w.nowait(); // link 1
     w.nowait(); // link 2, then what the first call made
-    // Behind link 2, which was there first. Where records are fetched one by one each fetch looks for posts.
-    EXPECT_EQ(w.log(), records() ? "post1 timer1" : "post2 timer2");
+    // The post was there before link 2, and the timer is queued behind it. Where records are fetched one by
+    // one each fetch looks for timers.
+    EXPECT_EQ(w.log(), records() ? "post1 timer1" : "post1 timer2");
     w.call([&] { evl_stop(w.loop, 100); });
     EXPECT_EQ(w.forever(), 100); // although the chain never ends and the kernel is hardly asked
     EXPECT_LE(links, 5);
 }
 
-TEST(Pass, Contract_01_WhatWasReadyRunsThenPostsThenEventsThenTimers) {
+TEST(Pass, Contract_01_PostsAndCallsInOneLineThenEventsThenTimers) {
     World w({.poll_interval = 1});
     Pipe p;
     w.io(p.r, EVL_READ, w.says("io"), EVL_IO_ONESHOT);
@@ -109,7 +110,7 @@ TEST(Pass, Contract_01_WhatWasReadyRunsThenPostsThenEventsThenTimers) {
     w.post(w.says("post"));
     w.call(w.says("call"));
     w.nowait();
-    EXPECT_EQ(w.log(), "call post io timer");
+    EXPECT_EQ(w.log(), "post call io timer");
 }
 
 void reader_before_writer() {
