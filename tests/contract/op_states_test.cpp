@@ -462,6 +462,40 @@ TEST(OpStates, PendingAndTheLoopDestroyed) {
     });
 }
 
+// With a deadline there is a timer to be given back, whatever state the operation is in.
+TEST(OpStates, PendingWithADeadlineAndTheLoopDestroyed) {
+    every([](Cell &c) {
+        c.start();
+        EXPECT_EQ(evl_op_deadline(c.op, evl_now(c.w.loop) + sec), 0);
+        EXPECT_EQ(c.w.destroy(), 0);
+        EXPECT_EQ(c.count, 0) << "in silence";
+        EXPECT_EQ(evl_op_active(c.op), 0);
+        c.gone();
+    });
+}
+
+TEST(OpStates, ReadyWithADeadlineAndTheLoopDestroyed) {
+    every([](Cell &c) {
+        c.before_firing = [&c] { EXPECT_EQ(evl_op_deadline(c.op, evl_now(c.w.loop) + sec), 0); };
+        c.when_ready([&] { EXPECT_EQ(c.w.destroy(), 0); });
+        EXPECT_EQ(c.count, 0) << "in silence";
+        EXPECT_EQ(evl_op_active(c.op), 0);
+        c.gone();
+    });
+}
+
+TEST(OpStates, CancelledWithADeadlineAndTheLoopDestroyed) {
+    every([](Cell &c) {
+        c.start();
+        EXPECT_EQ(evl_op_deadline(c.op, evl_now(c.w.loop) + sec), 0);
+        EXPECT_EQ(evl_op_cancel(c.op), 1);
+        EXPECT_EQ(c.w.destroy(), 0);
+        EXPECT_EQ(c.count, 0) << "in silence";
+        EXPECT_EQ(evl_op_active(c.op), 0);
+        c.gone();
+    });
+}
+
 TEST(OpStates, PendingWithADeadlineAndClosed) {
     every([](Cell &c) {
         c.start();

@@ -460,6 +460,8 @@ struct World {
                 HOLDS(evl_op_close(&o->op) == 0);
                 if (gone) // refused() may have done it
                     break;
+                if (o->active) // or started it again
+                    break;
                 HOLDS(evl_op_active(&o->op) == 0);
                 std::memset(&o->op, 0xdd, sizeof o->op);
                 HOLDS(evl_op_init(&o->op, sink() ? nullptr : on_op, o, 0) == 0);

@@ -47,7 +47,14 @@ evl_future *made(int32_t rc, evl_future *out) {
     return out;
 }
 
-constexpr Linking linkings[] = {{"gather",
+constexpr Linking linkings[] = {{"operation",
+                                 [](World &w, evl_future *before) {
+                                     evl_future *f = nullptr;
+                                     EXPECT_EQ(evl_future_new(w.loop, &f), 0);
+                                     return made(evl_future_wait(before, evl_future_op(f)), f);
+                                 },
+                                 false, false},
+                                {"gather",
                                  [](World &w, evl_future *before) {
                                      evl_future *f = nullptr;
                                      int32_t rc = evl_gather(w.loop, &before, 1, 0, &f);
@@ -259,6 +266,33 @@ TEST_P(Chains, OnlyTheFirstAndTheLastAreHeld) {
 
 INSTANTIATE_TEST_SUITE_P(Links, Chains, ::testing::Range(size_t{0}, std::size(linkings)),
                          [](const auto &info) { return std::string(linkings[info.param].name); });
+
+// A circle waits for ever; it can be cancelled and destroyed.
+TEST(Crowds, ACircle) {
+    on_a_small_stack([] {
+        for (int how = 0; how < 3; how++) {
+            World w;
+            std::vector<evl_future *> all(1000);
+            for (evl_future *&f : all)
+                EXPECT_EQ(evl_future_new(w.loop, &f), 0);
+            for (size_t i = 0; i < all.size(); i++)
+                EXPECT_EQ(evl_future_wait(all[(i + 1) % all.size()], evl_future_op(all[i])), 0);
+            w.nowait();
+            EXPECT_EQ(evl_future_state(all[0]), EVL_FUTURE_PENDING);
+            if (how == 0) {
+                EXPECT_EQ(w.destroy(), 0);
+            } else if (how == 1) {
+                EXPECT_EQ(evl_future_cancel(all[0]), 1);
+                for (int i = 0; i < 1100; i++)
+                    w.nowait();
+                for (evl_future *f : all)
+                    EXPECT_NE(evl_future_state(f), EVL_FUTURE_PENDING);
+            }
+            for (evl_future *f : all)
+                evl_future_unref(f);
+        }
+    });
+}
 
 // --- a hundred thousand of one thing
 // ------------------------------------------------------------------------
