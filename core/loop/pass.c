@@ -162,7 +162,7 @@ static bool has_work(evl_loop *loop) {
 /* Hooks may close the loop, fork, make something ready, or ask for a stop. */
 int evl_before_poll(evl_loop *loop, bool may_wait) {
     int rc = run_hooks(loop, EVL_HOOK_BEFORE_POLL);
-    if (rc == 0 && may_wait && !has_work(loop))
+    if (EVL_UNLIKELY(!evl_list_empty(&loop->hooks[EVL_HOOK_IDLE])) && rc == 0 && may_wait && !has_work(loop))
         rc = run_hooks(loop, EVL_HOOK_IDLE);
     if (EVL_UNLIKELY(rc != 0))
         return rc;
@@ -236,16 +236,8 @@ static inline uint32_t run_snapshot(evl_loop *loop, void (*run)(evl_loop *, evl_
         evl_link *link = evl_list_shift(head);
         count++;
         run(loop, evl_node_of(link));
-        if (EVL_UNLIKELY(evl_still(loop) != 0))
-            break;
     }
     return count;
-}
-
-/* A callback forked, and this is the child: what it has not run waits for evl_loop_fork and the next run. */
-static EVL_COLD void put_back(evl_loop *loop) {
-    evl_list_splice(&loop->running, &loop->sinks[EVL_SINK_CALL]);
-    evl_list_splice(&loop->sinks[EVL_SINK_CALL], &loop->running);
 }
 
 static inline void run_ready(evl_loop *loop) {
@@ -255,8 +247,6 @@ static inline void run_ready(evl_loop *loop) {
         EVL_UNLIKELY(loop->slow_ns >= 0) ? run_snapshot(loop, evl_run_timed) : run_snapshot(loop, run_node);
     loop->since_poll += count;
     loop->metrics.callbacks += count;
-    if (EVL_UNLIKELY(!evl_list_empty(&loop->running)))
-        put_back(loop);
 }
 
 void evl_run_ready(evl_loop *loop) { run_ready(loop); }

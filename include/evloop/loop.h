@@ -76,9 +76,12 @@ enum {
 /* Runs the loop on this thread. Alive is: a ready callback or record, a started timer, an enabled watcher, a
  * pending operation, a queued post, a hold. Signal watchers and hooks are not, unless evl_keep_alive.
  * Answers EVL_RUN_*, or the argument of evl_stop. EVL_RUN_ONCE with nothing alive returns at once.
- * Errors: EVL_ERUNNING inside a callback of this loop, EVL_ETHREAD while another thread runs it, EVL_EFORK,
- * EVL_ECLOSED, EVL_EDEADLK (a manual clock, and only its advance could go on), EVL_EINVAL, and what the
- * kernel's wait failed with. @since 0.1 */
+ *
+ * If a callback forks, the callbacks that were ready in the same pass run in the child too, unless it
+ * destroys the loop or exits; then run returns EVL_EFORK there (evl_loop_fork). A child of a hook or a post
+ * stops at once. Errors: EVL_ERUNNING inside a callback of this loop, EVL_ETHREAD while another thread runs
+ * it, EVL_EFORK, EVL_ECLOSED, EVL_EDEADLK (a manual clock, and only its advance could go on), EVL_EINVAL, and
+ * what the kernel's wait failed with. @since 0.1 */
 EVL_API int32_t evl_loop_run(evl_loop *loop, int32_t mode);
 
 /* Makes run return `result` (not negative, or EVL_EUSER and such) when the current pass is over. Everything
