@@ -269,7 +269,7 @@ struct World {
         l.splicing = false;
         l.failed_in = true; // what has come through is checked over there
         if (n >= 0)
-            HOLDS(static_cast<uint64_t>(n) == l.in.written && (l.peer_done || l.peer_reset));
+            HOLDS(l.peer_reset || (l.peer_done && static_cast<uint64_t>(n) == l.in.written));
     }
     static void on_release(void *arg) {
         auto *r = static_cast<Ref *>(arg);
