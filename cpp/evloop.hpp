@@ -5,13 +5,14 @@
 //         std::puts("hello");
 //         co_return 0;
 //     }
-//     int main() { return evloop::run(greet()); }
+//     int main() { return evloop::run_main(greet()); }
 //
 // COROUTINES: task.hpp and scope.hpp (task, spawn), run.hpp, sleep.hpp, group.hpp, gather.hpp, wait.hpp,
-// timeout.hpp, shield.hpp, with.hpp; what they wait on: sync.hpp, queue.hpp, future.hpp, executor.hpp; op.hpp
-// to make more. THE WORLD: stream.hpp (open_connection), server.hpp (listen), udp.hpp, address.hpp (lookup).
-// OWNERS: loop.hpp, handles.hpp, operation.hpp. GENERATORS: generator.hpp, async_generator.hpp. What
-// process.hpp, path.hpp, stop.hpp and dump.hpp have is not needed everywhere: include them by themselves.
+// timeout.hpp, shield.hpp, with.hpp, outcome.hpp, foreign.hpp; what they wait on: sync.hpp, queue.hpp,
+// future.hpp, executor.hpp; op.hpp to make more. THE WORLD: stream.hpp (open_connection), server.hpp
+// (listen), udp.hpp, address.hpp (lookup). OWNERS: loop.hpp, handles.hpp, operation.hpp. GENERATORS:
+// generator.hpp, async_generator.hpp. What process.hpp, path.hpp, stop.hpp and dump.hpp have is not needed
+// everywhere: include them by themselves.
 #pragma once
 
 #include "evloop/address.hpp"
@@ -19,6 +20,7 @@
 #include "evloop/await.hpp"
 #include "evloop/error.hpp"
 #include "evloop/executor.hpp"
+#include "evloop/foreign.hpp"
 #include "evloop/future.hpp"
 #include "evloop/gather.hpp"
 #include "evloop/generator.hpp"
@@ -27,6 +29,7 @@
 #include "evloop/loop.hpp"
 #include "evloop/op.hpp"
 #include "evloop/operation.hpp"
+#include "evloop/outcome.hpp"
 #include "evloop/queue.hpp"
 #include "evloop/run.hpp"
 #include "evloop/scope.hpp"

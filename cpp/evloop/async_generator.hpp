@@ -8,8 +8,9 @@
 //     while (std::string *line = co_await all.next())
 //         ...
 //
-// It runs within the task that awaits its next value, and is cancelled with it. Destroying it ends it where
-// it is.
+// It runs within the task that awaits its next value, and is cancelled with it: a cancellation that it lets
+// pass ends it, as a timeout(5s, all.next()) that is late does, and the next next() gives nullptr as at any
+// end. Destroying it ends it where it is.
 #pragma once
 
 #include "task.hpp"
@@ -79,7 +80,8 @@ class async_generator_promise final : public promise_base {
     }
 
     value *yielded = nullptr;
-    bool busy = false; // somebody awaits the next value
+    bool busy = false;      // the next value is awaited
+    bool abandoned = false; // and the generator object has gone meanwhile
 
   private:
 #if EVLOOP_EXCEPTIONS
@@ -96,30 +98,42 @@ class [[nodiscard]] async_generator {
     using value = typename promise_type::value;
 
     async_generator() noexcept = default;
-    async_generator(async_generator &&other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
+    async_generator(async_generator &&other) noexcept { take(other); }
     async_generator &operator=(async_generator &&other) noexcept {
         if (this != &other) {
             close();
-            frame_ = std::exchange(other.frame_, nullptr);
+            take(other);
         }
         return *this;
     }
     ~async_generator() { close(); }
 
-    // Ends it where it is. Not while its next value is awaited.
+    // Ends it where it is. While its next value is awaited it goes on, in the task that awaits, to where it
+    // next yields, and ends there: who awaits gets EVL_ECLOSED, or what it threw. The same holds for the
+    // destructor.
     void close() noexcept {
-        if (detail::promise_base *old = std::exchange(frame_, nullptr))
-            old->self.destroy();
+        if (!frame_)
+            return;
+        promise_type &old = promise();
+        frame_ = nullptr;
+        if (old.busy) {
+            old.owner = nullptr;
+            old.abandoned = true;
+        } else {
+            old.self.destroy();
+        }
     }
 
     // Whether it has ended.
     bool done() const noexcept { return !frame_ || frame_->self.done(); }
 
     // Awaited: the next value, nullptr when it has returned instead. The value may be moved from, and lives
-    // until the next next(). What the generator throws is thrown by the await, and ends it. The generator
-    // must not be moved meanwhile, and not be asked by another task, who gets EVL_EBUSY.
+    // until the next next(). What the generator throws is thrown by the await, and ends it. Errors: EVL_EBUSY
+    // when another task awaits the next value, EVL_ECLOSED when the generator is closed meanwhile.
     class [[nodiscard("co_await it")]] next_awaiter {
       public:
+        using hands_over_in_the_pump = void;
+
         explicit next_awaiter(async_generator &of) noexcept : of_(of) {}
 
         bool await_ready() noexcept {
@@ -128,24 +142,33 @@ class [[nodiscard]] async_generator {
         }
         template <std::derived_from<detail::promise_base> Caller>
         void await_suspend(std::coroutine_handle<Caller> caller) noexcept {
-            promise_type &promise = of_.promise();
-            promise.busy = true;
-            promise.yielded = nullptr;
-            detail::call(caller.promise(), promise, &of_.frame_);
+            promise_ = &of_.promise();
+            promise_->busy = true;
+            promise_->yielded = nullptr;
+            detail::call(caller.promise(), *promise_, &of_.frame_);
         }
         value *await_resume() {
-            if (refused_)
-                return of_.refused();
-            if (!of_.frame_)
-                return nullptr;
-            promise_type &promise = of_.promise();
-            promise.busy = false;
-            promise.rethrow();
-            return std::exchange(promise.yielded, nullptr);
+            if (!promise_)
+                return refused_ ? refused(EVL_EBUSY) : nullptr;
+            if (promise_->abandoned)
+                return end_abandoned();
+            promise_->busy = false;
+            promise_->rethrow();
+            return std::exchange(promise_->yielded, nullptr);
         }
 
       private:
-        async_generator &of_;
+        [[gnu::noinline]] value *end_abandoned() {
+            struct ends {
+                promise_type *promise;
+                ~ends() { promise->self.destroy(); }
+            } at_return{promise_};
+            promise_->rethrow();
+            return refused(EVL_ECLOSED);
+        }
+
+        async_generator &of_; // may be gone when the await ends
+        promise_type *promise_ = nullptr;
         bool refused_ = false;
     };
     next_awaiter next() noexcept { return next_awaiter(*this); }
@@ -155,9 +178,14 @@ class [[nodiscard]] async_generator {
     explicit async_generator(promise_type *promise) noexcept : frame_(promise) {}
 
     promise_type &promise() noexcept { return *static_cast<promise_type *>(frame_); }
-    static value *refused() {
+    void take(async_generator &other) noexcept {
+        frame_ = std::exchange(other.frame_, nullptr);
+        if (frame_ && promise().busy)
+            frame_->owner = &frame_;
+    }
+    static value *refused([[maybe_unused]] std::int32_t code) {
 #if EVLOOP_EXCEPTIONS
-        throw_error(EVL_EBUSY);
+        throw_error(code);
 #else
         return nullptr;
 #endif

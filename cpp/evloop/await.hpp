@@ -20,22 +20,6 @@
 namespace evloop::inline EVLOOP_CPP_ABI {
 namespace detail {
 
-// GCC before 15 copies the bits of some temporaries in a co_await expression into the frame (its bugs 99576
-// and 101367): aggregates and lambdas whose captures are not trivial. What is called in such an expression
-// takes none.
-#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 15
-template <class F>
-constexpr bool survives_await = std::is_lvalue_reference_v<F> || std::is_trivially_copyable_v<F>;
-template <class R>
-constexpr bool is_whole_in_await = std::is_lvalue_reference_v<R> || !std::is_aggregate_v<R>;
-#else
-template <class F>
-constexpr bool survives_await = true;
-template <class R>
-constexpr bool is_whole_in_await = true;
-#endif
-#define EVLOOP_NAME_IT "GCC before 15 breaks this as a temporary of a co_await: give it a name, and pass that"
-
 // What such a coroutine is: a task of T, without exceptions of result<T>.
 #if EVLOOP_EXCEPTIONS
 template <class T>
@@ -45,33 +29,22 @@ template <class T>
 using attempt = task<result<T>>;
 #endif
 
-// What co_await makes of an awaitable.
-template <class A>
-decltype(auto) awaiter_of(A &&awaitable) {
-    if constexpr (requires { std::forward<A>(awaitable).operator co_await(); })
-        return std::forward<A>(awaitable).operator co_await();
-    else if constexpr (requires { operator co_await(std::forward<A>(awaitable)); })
-        return operator co_await(std::forward<A>(awaitable));
-    else
-        return std::forward<A>(awaitable);
-}
-
-template <class A>
-using awaiter_t = std::decay_t<decltype(awaiter_of(std::declval<A>()))>;
-
 template <class T>
 constexpr bool is_result = false;
 template <class T>
 constexpr bool is_result<result<T>> = true;
 
+// With its errors as values, a cancellation, too.
 template <class Awaiter>
-class [[nodiscard("co_await it")]] as_result_awaiter {
+class [[nodiscard("co_await it")]] settled_awaiter {
   public:
+    using hands_over_in_the_pump = void;
+
     template <class A>
-    explicit as_result_awaiter(A &&awaitable) : inner_(awaiter_of(std::forward<A>(awaitable))) {}
+    explicit settled_awaiter(A &&awaitable) : inner_(own_awaiter_of(std::forward<A>(awaitable))) {}
 
     bool await_ready() noexcept { return inner_.await_ready(); }
-    template <class Promise>
+    template <std::derived_from<promise_base> Promise>
     auto await_suspend(std::coroutine_handle<Promise> self) {
         return inner_.await_suspend(self);
     }
@@ -108,6 +81,33 @@ class [[nodiscard("co_await it")]] as_result_awaiter {
     Awaiter inner_;
 };
 
+template <class A>
+using settled_t = settled_awaiter<own_awaiter_t<A>>;
+
+// Without exceptions there is nothing else that a cancellation could be. With them it passes.
+#if EVLOOP_EXCEPTIONS
+template <class Awaiter>
+class [[nodiscard("co_await it")]] as_result_awaiter : public settled_awaiter<Awaiter> {
+  public:
+    using settled_awaiter<Awaiter>::settled_awaiter;
+    auto await_resume() {
+        auto how = settled_awaiter<Awaiter>::await_resume();
+        if (how.code() == EVL_ECANCELED)
+            throw cancelled{};
+        return how;
+    }
+};
+#else
+template <class Awaiter>
+using as_result_awaiter = settled_awaiter<Awaiter>;
+#endif
+
+// For what cleans up and goes on: the result of x, a cancellation, too.
+template <class A>
+auto settled(A &&awaitable) {
+    return settled_t<A>(std::forward<A>(awaitable));
+}
+
 } // namespace detail
 
 // What co_await of an A gives; without exceptions of what may fail: what is in its result.
@@ -116,8 +116,7 @@ struct await_result {
 #if EVLOOP_EXCEPTIONS
     using type = decltype(std::declval<detail::awaiter_t<A> &>().await_resume());
 #else
-    using type = typename decltype(std::declval<detail::as_result_awaiter<detail::awaiter_t<A>> &>()
-                                       .await_resume())::value_type;
+    using type = typename decltype(std::declval<detail::settled_t<A> &>().await_resume())::value_type;
 #endif
 };
 template <class A>
@@ -127,11 +126,13 @@ using await_result_t = typename await_result<A>::type;
 template <class A>
 concept awaitable = requires(detail::awaiter_t<A> &awaiter) { awaiter.await_ready(); };
 
-// Awaits x and gives its value or its error, a cancellation too, as result<T>. An exception that is not one
-// of evloop's errors is thrown on.
+// Awaits x and gives its value or its error as result<T>, as `except OSError` has it in Python: a
+// cancellation is no error, and is thrown on as `cancelled`, be it of the task that awaits or of what it
+// awaits; a loop that tries again ends by it. An exception that is not one of evloop's errors is thrown on.
+// Without exceptions the result has EVL_ECANCELED: return it. Every end as a value: as_outcome (outcome.hpp).
 template <class A>
 auto as_result(A &&awaitable) {
-    return detail::as_result_awaiter<detail::awaiter_t<A>>(std::forward<A>(awaitable));
+    return detail::as_result_awaiter<detail::own_awaiter_t<A>>(std::forward<A>(awaitable));
 }
 
 namespace detail {

@@ -1,5 +1,7 @@
 // evloop/dump.hpp - the tree of tasks as text: what each waits for, where, and since when. For debuggers and
 // for signals that ask a program what it is doing.
+//
+// In a debugger, in a program that hangs: `call evloop::dump_tasks()`.
 #pragma once
 
 #include "scope.hpp"
@@ -15,6 +17,7 @@ namespace detail {
 struct dump_access {
     using tasks = std::vector<const task_state *>;
 
+    static std::string whole(const task_home &of) { return text(sorted(of)); }
     static const task_home &home(const scope &of) noexcept { return of.home_; }
 
     // By parent, then by age.
@@ -107,15 +110,21 @@ struct dump_access {
 
 // The tasks of a scope, those that a task has spawned below it; what a task has left behind when it ended is
 // at the top.
-inline std::string dump(const scope &of) {
-    return detail::dump_access::text(detail::dump_access::sorted(detail::dump_access::home(of)));
-}
+inline std::string dump(const scope &of) { return detail::dump_access::whole(detail::dump_access::home(of)); }
 
 // The same for the scope of the running task.
 inline std::string dump() {
-    detail::task_state *task = detail::current_task();
-    return task && task->home ? detail::dump_access::text(detail::dump_access::sorted(*task->home))
-                              : std::string();
+    const detail::task_home *home = detail::current_home();
+    return home ? detail::dump_access::whole(*home) : std::string();
+}
+
+// Writes the tasks of every scope of the program to stderr. For debuggers, which call it while all threads
+// stand still: it looks at scopes of other threads, and takes no lock. It is in every program that includes
+// this header.
+[[gnu::used, gnu::noinline]] inline void dump_tasks() {
+    for (const detail::task_home *home = detail::all_homes::first(); home; home = home->after)
+        std::fprintf(stderr, "loop %p:\n%s", static_cast<const void *>(home->loop),
+                     detail::dump_access::whole(*home).c_str());
 }
 
 } // namespace evloop::inline EVLOOP_CPP_ABI

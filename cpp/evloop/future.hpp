@@ -6,7 +6,8 @@
 //
 // A number is kept in the future itself, anything else in a block of its own. wait_future awaits any future
 // of C. A future is awaited on its own loop: a task of another one gets EVL_EINVAL, and evl_future_across
-// makes a future for it.
+// makes a future for it. To cancel a task that awaits a future cancels the future, for all who await it; so
+// does a timeout.
 #pragma once
 
 #include "await.hpp"

@@ -6,7 +6,8 @@
 //
 // Whatever can be awaited may be given, and handles of tasks as lvalues. Nothing is left behind: when one
 // fails the others are cancelled, and the error is thrown when they have ended; so it is with a cancellation
-// from outside. For errors as values give as_result(x).
+// from outside. One that is cancelled by others ends gather as cancelled, when all have ended. Every end as a
+// value, which is return_exceptions in asyncio: give as_outcome(x).
 #pragma once
 
 #include "group.hpp"
@@ -33,12 +34,23 @@ value_of<T> take_from(slot<T> &from) {
         return from.take();
 }
 
+// Where the running coroutine was called, for what it spawns.
+inline std::source_location call_of_this() noexcept {
+    const promise_base *caller = current_task()->leaf->caller;
+    return caller ? caller->where : std::source_location{};
+}
+
 template <class... A>
 attempt<std::tuple<value_of<await_result_t<A>>...>> gather_these(A... what) {
     std::tuple<slot<await_result_t<A>>...> values;
     task_group group;
-    std::apply([&](auto &...value) { (group.spawn(fill<A>(value, static_cast<A &&>(what))), ...); }, values);
+    const std::source_location here = call_of_this();
+    std::apply([&](auto &...value) { (group.spawn(fill<A>(value, static_cast<A &&>(what)), here), ...); },
+               values);
     EVLOOP_CO_TRY(group.join());
+    // What was awaited has been cancelled, and not by this.
+    if (!std::apply([](auto &...value) { return (value.full && ...); }, values))
+        EVLOOP_CO_FAIL(EVL_ECANCELED);
     co_return std::apply(
         [](auto &...value) { return std::tuple<value_of<await_result_t<A>>...>(take_from(value)...); },
         values);
@@ -53,9 +65,13 @@ attempt<vector_of<await_result_t<A>>> gather_range(Container what) {
     using T = await_result_t<A>;
     std::unique_ptr<slot<T>[]> values(new slot<T>[what.size()]);
     task_group group;
+    const std::source_location here = call_of_this();
     for (std::size_t i = 0; i < what.size(); i++)
-        group.spawn(fill<A>(values[i], static_cast<A &&>(what[i])));
+        group.spawn(fill<A>(values[i], static_cast<A &&>(what[i])), here);
     EVLOOP_CO_TRY(group.join());
+    for (std::size_t i = 0; i < what.size(); i++)
+        if (!values[i].full)
+            EVLOOP_CO_FAIL(EVL_ECANCELED);
     if constexpr (!std::is_void_v<T>) {
         std::vector<value_of<T>> all;
         all.reserve(what.size());
@@ -69,12 +85,12 @@ attempt<vector_of<await_result_t<A>>> gather_range(Container what) {
     }
 }
 
-inline constexpr std::size_t nobody = static_cast<std::size_t>(-1);
+inline constexpr std::size_t none_won = static_cast<std::size_t>(-1);
 
 template <class A, class T>
 attempt<void> compete(task_group &group, std::size_t &winner, std::size_t index, slot<T> &into, A what) {
     EVLOOP_CO_TRY(fill<A>(into, static_cast<A &&>(what)));
-    if (winner == nobody) {
+    if (winner == none_won) {
         winner = index;
         group.cancel();
     }
@@ -108,11 +124,12 @@ template <class... A>
 attempt<first_of<await_result_t<A>...>> race(A... what) {
     using any = std::variant<value_of<await_result_t<A>>...>;
     std::tuple<slot<await_result_t<A>>...> values;
-    std::size_t winner = nobody, index = 0;
+    std::size_t winner = none_won, index = 0;
     task_group group;
+    const std::source_location here = call_of_this();
     std::apply(
         [&](auto &...value) {
-            (group.spawn(compete<A>(group, winner, index++, value, static_cast<A &&>(what))), ...);
+            (group.spawn(compete<A>(group, winner, index++, value, static_cast<A &&>(what)), here), ...);
         },
         values);
     EVLOOP_CO_TRY(group.join());

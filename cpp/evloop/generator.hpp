@@ -72,6 +72,9 @@ class generator_frame : public frame_memory {
     }
 #endif
 
+    // The generator object goes while this runs, in a call from inside: it ends where it next suspends.
+    void abandon() noexcept { abandoned_ = true; }
+
     // Destroys the whole chain, the inner end first, as a stack unwinds; and takes none of it.
     void destroy() noexcept {
         generator_frame *outer = nullptr;
@@ -141,10 +144,25 @@ class generator_frame : public frame_memory {
             now->self_.resume();
             if (now != this && now->self_.done())
                 leaf_ = now->outer_;
-        } while (!yielded_ && !self_.done());
+        } while (!yielded_ && !self_.done() && !abandoned_);
         running_ = false;
+        if (abandoned_) [[unlikely]]
+            return end_abandoned();
         rethrow();
         return yielded_;
+    }
+
+    // Who called it gets what it threw, but no value: that is gone.
+    [[gnu::noinline]] value *end_abandoned() {
+#if EVLOOP_EXCEPTIONS
+        std::exception_ptr error = std::move(error_);
+        destroy();
+        if (error)
+            std::rethrow_exception(std::move(error));
+#else
+        destroy();
+#endif
+        return nullptr;
     }
 
     Send receive() {
@@ -173,6 +191,7 @@ class generator_frame : public frame_memory {
 #endif
     bool started_ = false;
     bool running_ = false;
+    bool abandoned_ = false;
 };
 
 template <class Return>
@@ -325,10 +344,12 @@ class [[nodiscard]] generator {
 #endif
 
     // Ends it where it is: what it has on its stack is destroyed, and of those it delegates to, the innermost
-    // first. Not from inside.
+    // first. While it runs, which is a call from inside, it ends where it next yields, and who called it gets
+    // nullptr. The same holds for the destructor.
     void close() noexcept {
-        if (promise_type *old = std::exchange(frame_, nullptr))
-            old->destroy();
+        promise_type *old = std::exchange(frame_, nullptr);
+        if (old)
+            old->running() ? old->abandon() : old->destroy();
     }
 
     // Whether it has ended: returned, thrown, been closed or moved from.

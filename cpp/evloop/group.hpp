@@ -9,6 +9,9 @@
 // When one fails the others are cancelled, and so is the body; when all have ended, the first error is thrown
 // as it was, and the others go to the loop's error hook. A task that ends cancelled is not an error. Counting
 // is asyncio's: who cancels the task from outside is never taken for the group.
+//
+// A member that fails in its first step cancels those that are queued behind it before they begin: those
+// never run. In asyncio they begin, and are cancelled at their first await.
 #pragma once
 
 #include "await.hpp"
@@ -24,15 +27,17 @@ namespace detail {
 template <class F>
 using body_result_t = await_result_t<std::invoke_result_t<F &, task_group &>>;
 template <class F>
-attempt<body_result_t<F>> group_body(F body);
+attempt<body_result_t<F>> group_body(F body, bool independent = false);
 } // namespace detail
 
 class task_group {
     std::vector<detail::error_type> errors_;
 
   public:
-    // Belongs to the running task.
-    task_group() : parent_(this_task()) { (void)evl_waitq_init(&drained_, this_loop(), nullptr, nullptr); }
+    // Belongs to the running task. Errors: EVL_EPERM outside of one.
+    task_group() : parent_(this_task()) {
+        (void)check(parent_ ? evl_waitq_init(&drained_, this_loop(), nullptr, nullptr) : EVL_EPERM);
+    }
     task_group(const task_group &) = delete;
     // Destroys what has not been joined.
     ~task_group() {
@@ -40,12 +45,21 @@ class task_group {
             forget(*one);
     }
 
-    // Starts a task. Errors: EVL_ECANCELED when the group is ending because of an error or a cancellation,
-    // EVL_ECLOSED when it has ended; the task then never starts.
+    // Starts a task. When the group is ending because of an error or a cancellation, the task never starts,
+    // and this throws `cancelled`, as an await of who spawns would now, too: the group ends with what it was
+    // ending with. Errors: EVL_ECLOSED when it has ended, EVL_EPERM outside of a task. Without exceptions the
+    // reference is then empty.
     template <class T>
     any_task spawn(task<T> what, std::source_location here = std::source_location::current()) {
-        if (aborting_ || (exiting_ && !first_)) {
-            (void)check(aborting_ ? EVL_ECANCELED : EVL_ECLOSED);
+        if (aborting_) {
+#if EVLOOP_EXCEPTIONS
+            throw cancelled{};
+#else
+            return {};
+#endif
+        }
+        if (exiting_ && !first_) {
+            (void)check(EVL_ECLOSED);
             return {};
         }
         return add(evloop::spawn(std::move(what), begin::queued, here));
@@ -70,7 +84,7 @@ class task_group {
 
   private:
     template <class F>
-    friend detail::attempt<detail::body_result_t<F>> detail::group_body(F body);
+    friend detail::attempt<detail::body_result_t<F>> detail::group_body(F body, bool independent);
 
     struct member : detail::task_watcher {
         task_group *group;
@@ -83,6 +97,10 @@ class task_group {
         static constexpr const char *name = "group";
         explicit drained_awaitable(task_group &group) noexcept : group_(&group) {}
         std::int32_t start(evl_loop *, evl_op *op) noexcept { return evl_waitq_park(&group_->drained_, op); }
+        detail::task_state *owned(detail::task_state &waiter) noexcept {
+            const member *first = group_->first_;
+            return first && waiter.holds(group_) ? first->task.state() : nullptr;
+        }
 
       private:
         task_group *group_;
@@ -133,6 +151,10 @@ class task_group {
     }
 
     void failed(detail::error_type error) noexcept {
+        if (independent_) {
+            detail::report(parent_.state()->loop, error);
+            return;
+        }
         add_error(std::move(error));
         if (aborting_ || parent_cancelled_)
             return;
@@ -150,7 +172,7 @@ class task_group {
 #if EVLOOP_EXCEPTIONS
         try {
             errors_.push_back(std::move(error));
-        } catch (...) { // it has been told, or will be
+        } catch (...) { // it has been reported, or will be
         }
 #else
         errors_.push_back(error);
@@ -173,10 +195,12 @@ class task_group {
         exiting_ = true;
         if (thrown && !aborting_)
             abort();
-        while (size_ > 0) {
-            const result<void> drained = co_await as_result(drained_awaitable(*this));
-            if (drained)
+        std::int32_t rc = 0;
+        while (size_ > 0 && rc == 0) {
+            rc = (co_await detail::settled(drained_awaitable(*this))).code();
+            if (rc != EVL_ECANCELED)
                 continue;
+            rc = 0;
             was_cancelled = true;
             if (!aborting_)
                 abort();
@@ -188,14 +212,17 @@ class task_group {
             parent_.uncancel();
             parent_.cancel();
         }
+        // It cannot wait for them: they go with the group.
+        if (rc == 0 && was_cancelled)
+            rc = EVL_ECANCELED;
 #if EVLOOP_EXCEPTIONS
         if (first_error_)
             std::rethrow_exception(first_error_);
-        if (was_cancelled)
-            throw cancelled{};
+        if (rc < 0)
+            detail::throw_code(rc);
 #else
-        if (first_error_ || was_cancelled)
-            co_return fail(first_error_ ? first_error_ : EVL_ECANCELED);
+        if (first_error_ || rc < 0)
+            co_return fail(first_error_ ? first_error_ : rc);
         co_return result<void>();
 #endif
     }
@@ -205,7 +232,8 @@ class task_group {
     detail::error_type first_error_{};
     member *first_ = nullptr;
     std::size_t size_ = 0;
-    bool whole_ = false; // there is a body, which is cancelled too
+    bool whole_ = false;       // there is a body, which is cancelled too
+    bool independent_ = false; // an error of one is reported, and is nothing to the others
     bool exiting_ = false;
     bool aborting_ = false;
     bool parent_cancelled_ = false;
@@ -214,9 +242,10 @@ class task_group {
 namespace detail {
 
 template <class F>
-attempt<body_result_t<F>> group_body(F body) {
+attempt<body_result_t<F>> group_body(F body, bool independent) {
     task_group group;
     group.whole_ = true;
+    group.independent_ = independent;
     bool thrown = false, was_cancelled = false;
 #if EVLOOP_EXCEPTIONS
     slot<body_result_t<F>> value;
@@ -238,7 +267,7 @@ attempt<body_result_t<F>> group_body(F body) {
         co_return value.take();
     }
 #else
-    auto outcome = co_await as_result(body(group));
+    auto outcome = co_await settled(body(group));
     thrown = !outcome;
     was_cancelled = outcome.code() == EVL_ECANCELED;
     if (thrown && !was_cancelled)

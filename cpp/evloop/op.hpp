@@ -115,13 +115,20 @@ class [[nodiscard("co_await it")]] op_awaitable : public detail::awaiting {
             static_cast<Self &>(base).leave(&task.op);
     }
 
+    static detail::task_state *owned(awaiting &base, detail::task_state &task) noexcept {
+        if constexpr (requires(Self &self) { self.owned(task); })
+            return static_cast<Self &>(base).owned(task);
+        else
+            return nullptr;
+    }
+
     static const detail::wait_kind kind_of;
 
     detail::task_state *task_ = nullptr;
 };
 
 template <class Self, class T>
-const detail::wait_kind op_awaitable<Self, T>::kind_of = {Self::name, start, cancel, leave,
-                                                          detail::keeps_what_it_got<Self>};
+const detail::wait_kind op_awaitable<Self, T>::kind_of = {
+    Self::name, start, cancel, leave, detail::keeps_what_it_got<Self>, nullptr, owned};
 
 } // namespace evloop::inline EVLOOP_CPP_ABI

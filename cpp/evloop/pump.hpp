@@ -10,11 +10,14 @@
 #include "cancelled.hpp"
 #include "frame.hpp"
 
+#include <atomic>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <new>
 #include <source_location>
+#include <type_traits>
 #include <utility>
 
 namespace evloop::inline EVLOOP_CPP_ABI {
@@ -23,22 +26,100 @@ namespace detail {
 
 class task_state;
 struct task_home;
-struct awaiting;
+struct wait_kind;
+
+// The base of what waits; it lies in the leaf's frame.
+struct awaiting {
+    const wait_kind *kind;
+};
+
+// What co_await makes of an awaitable.
+template <class A>
+decltype(auto) awaiter_of(A &&awaitable) {
+    if constexpr (requires { std::forward<A>(awaitable).operator co_await(); })
+        return std::forward<A>(awaitable).operator co_await();
+    else if constexpr (requires { operator co_await(std::forward<A>(awaitable)); })
+        return operator co_await(std::forward<A>(awaitable));
+    else
+        return std::forward<A>(awaitable);
+}
+
+template <class A>
+using awaiter_t = std::decay_t<decltype(awaiter_of(std::declval<A>()))>;
+
+// Awaiters that know the pump: they wait by `awaiting`, or call, or say so.
+template <class Awaiter>
+concept own_awaiter =
+    std::is_base_of_v<awaiting, Awaiter> || requires { typename Awaiter::hands_over_in_the_pump; };
+
+// All the others. What is no awaiter at all is left to the compiler, which says so.
+template <class Awaiter>
+concept foreign_awaiter = !own_awaiter<Awaiter> && requires(Awaiter &awaiter) { awaiter.await_ready(); };
+
+template <class Awaiter>
+class foreign_wait; // foreign.hpp
+
+// Memory for the frames of coroutines that tasks are made of, which know how far they reach.
+struct task_frame_memory {
+    static constexpr std::size_t head = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+
+#if EVLOOP_EXCEPTIONS
+    static void *operator new(std::size_t size) {
+        void *memory = frame_new(size + head);
+        if (!memory) [[unlikely]]
+            throw std::bad_alloc();
+        return sized(memory, size);
+    }
+#else
+    static void *operator new(std::size_t size) noexcept {
+        void *memory = frame_new(size + head);
+        return memory ? sized(memory, size) : nullptr;
+    }
+    static void *operator new(std::size_t size, const std::nothrow_t &) noexcept {
+        return operator new(size);
+    }
+#endif
+    static void operator delete(void *frame, std::size_t size) noexcept {
+        frame_delete(static_cast<char *>(frame) - head, size + head);
+    }
+
+    // Whether what is at that address lies in the frame.
+    static bool lies_in(const void *frame, const void *what) noexcept {
+        const auto begin = reinterpret_cast<std::uintptr_t>(frame);
+        const auto at = reinterpret_cast<std::uintptr_t>(what);
+        return at >= begin && at - begin < *reinterpret_cast<const std::size_t *>(begin - head);
+    }
+
+  private:
+    static void *sized(void *memory, std::size_t size) noexcept {
+        ::new (memory) std::size_t(size);
+        return static_cast<char *>(memory) + head;
+    }
+};
 
 // What every coroutine of this layer has in its promise.
-struct promise_base : frame_memory {
+struct promise_base : task_frame_memory {
     task_state *task = nullptr;      // whose chain it is in; NULL while it is in none
     promise_base *caller = nullptr;  // who awaits it; NULL: the outermost
     promise_base **owner = nullptr;  // where its awaiter keeps it, to be told that it is gone
     std::coroutine_handle<> self;    // set by get_return_object
     std::source_location where = {}; // of the await that it is in
 
-    // Notes where the await is, and otherwise lets everything pass.
+    // Notes where the await is. What is of this layer passes as it is; what would keep the handle of the
+    // coroutine and resume it past the pump is given another.
     template <class Awaitable>
+        requires(!foreign_awaiter<awaiter_t<Awaitable>>)
     Awaitable &&await_transform(Awaitable &&awaitable,
                                 std::source_location here = std::source_location::current()) noexcept {
         where = here;
         return static_cast<Awaitable &&>(awaitable);
+    }
+    template <class Awaitable>
+        requires foreign_awaiter<awaiter_t<Awaitable>>
+    auto await_transform(Awaitable &&awaitable, std::source_location here = std::source_location::current()) {
+        where = here;
+        return foreign_wait<decltype(awaiter_of(static_cast<Awaitable &&>(awaitable)))>(
+            static_cast<Awaitable &&>(awaitable));
     }
 };
 
@@ -53,14 +134,13 @@ struct wait_kind {
     void (*leave)(awaiting &, task_state &) noexcept;
     // What it has got stays got: a cancellation that comes too late is for the next wait.
     bool keeps;
+    // The task whose end it waits for, which a request to cancel is passed on to; NULL: that has ended.
+    task_state *(*awaited)(awaiting &) noexcept = nullptr;
+    // A task that ends with the frames of the one that waits; NULL: none does.
+    task_state *(*owned)(awaiting &, task_state &) noexcept = nullptr;
 };
 
-// The base of what waits; it lies in the leaf's frame.
-struct awaiting {
-    const wait_kind *kind;
-};
-
-// Hears of the end of a task, from the call that ends it.
+// Is called at the end of a task, from the call that ends it.
 struct task_watcher {
     void (*ended)(task_watcher &, task_state &) noexcept = nullptr;
     task_watcher *next = nullptr;
@@ -93,11 +173,13 @@ class task_state {
     std::int64_t result = 0; // of the last wait
     evl_loop *loop;
     std::coroutine_handle<> next; // who runs next; empty: the loop
-    promise_base *leaf;           // NULL: ended
+    promise_base *leaf;           // NULL: ended, and its frames are gone
     awaiting *waiting = nullptr;  // NULL: running, or the first step is queued
     std::int64_t since;           // when it began to wait
     const task_kind *kind;
-    task_home *home = nullptr;                      // whose it is; NULL: nobody's, or that has gone
+    const void *handle = nullptr;                   // the spawned<T> that owns it; NULL: none
+    task_state *outer = nullptr;                    // while it is destroyed: which goes after it
+    task_home *home = nullptr;                      // whose it is; NULL: no scope's, or that has gone
     task_state *before = nullptr, *after = nullptr; // in the scope's list
     task_watcher *watchers = nullptr;
     const char *name = nullptr;
@@ -110,11 +192,14 @@ class task_state {
     bool started = false;
     bool running = false;
     bool going = false;       // being destroyed
+    bool passing = false;     // passes on a request to cancel
     bool killed = false;      // to be destroyed when it suspends
     bool must_cancel = false; // the next wait ends cancelled
     bool cancel_sent = false; // the present wait has been told to end
     bool taken_back = false;  // the wait was over, and was undone because of must_cancel
-    bool looked_at = false;   // somebody has seen the error, or will
+    bool keeps_frame = false; // frames go when free_frames() is called, not with the end
+    bool taken = false;       // the value has been moved away
+    bool looked_at = false;   // the error has been seen, or will be
 
     task_state(evl_loop *the_loop, promise_base &top, const task_kind &the_kind,
                std::source_location here) noexcept
@@ -163,23 +248,47 @@ class task_state {
             return false;
         waiting = &what;
         since = evl_now(loop);
-        if (must_cancel && what.kind->cancel(what, *this)) {
+        if (must_cancel && pass_on_cancel()) {
             must_cancel = false;
             cancel_sent = true;
         }
         return true;
     }
 
+    // The task that it waits for the end of, or NULL.
+    task_state *awaited() const noexcept {
+        return waiting && waiting->kind->awaited ? waiting->kind->awaited(*waiting) : nullptr;
+    }
+
+    // Whether what is at that address goes with the frames of its coroutines.
+    bool holds(const void *what) const noexcept {
+        for (const promise_base *frame = leaf; frame; frame = frame->caller)
+            if (promise_base::lies_in(frame->self.address(), what))
+                return true;
+        return false;
+    }
+
     // --- cancelling, as asyncio counts --------------------------------------------------------------
 
+    // The request goes along the tasks that wait for one another, to the first that waits for something else:
+    // in a loop, for there may be many. When they wait in a circle, it ends the wait of the last.
     bool cancel() noexcept {
         if (done())
             return false;
-        requests++;
-        if (waiting && waiting->kind->cancel(*waiting, *this))
-            cancel_sent = true;
+        task_state *last = nullptr;
+        for (task_state *next = this; next && !next->passing; next = next->awaited()) {
+            if (last)
+                last->cancel_sent = true;
+            last = next;
+            last->requests++;
+            last->passing = true;
+        }
+        for (task_state *task = this; task && task->passing; task = task->awaited())
+            task->passing = false;
+        if (last->waiting && last->waiting->kind->cancel(*last->waiting, *last))
+            last->cancel_sent = true;
         else
-            must_cancel = true;
+            last->must_cancel = true;
         return true;
     }
 
@@ -204,7 +313,8 @@ class task_state {
 
     // --- its end ------------------------------------------------------------------------------------
 
-    // Ends it wherever it is. While it runs: as soon as it suspends.
+    // Ends it wherever it is. While it runs: as soon as it suspends. What it waits for and owns goes before
+    // it: tasks that own one another may be many, and the stack does not grow with them.
     [[gnu::noinline]] void destroy() noexcept {
         if (done() || going)
             return;
@@ -213,12 +323,19 @@ class task_state {
             return;
         }
         going = true;
-        if (awaiting *what = std::exchange(waiting, nullptr); what && what->kind->leave)
-            what->kind->leave(*what, *this);
-        (void)evl_op_close(&op);
-        unwind();
-        ended(task_end::cancelled);
+        for (task_state *task = this; task;) {
+            if (task_state *inner = task->owned()) {
+                inner->going = true;
+                inner->outer = task;
+                task = inner;
+            } else {
+                std::exchange(task, task->outer)->end_where_it_is();
+            }
+        }
     }
+
+    // After its end, where keeps_frame has kept them.
+    void free_frames() noexcept { unwind(); }
 
     void watch(task_watcher &watcher) noexcept { link(watchers, watcher); }
 
@@ -232,6 +349,31 @@ class task_state {
     }
 
   private:
+    // A task that is destroyed with it, and has not begun to go.
+    task_state *owned() noexcept {
+        task_state *inner = waiting && waiting->kind->owned ? waiting->kind->owned(*waiting, *this) : nullptr;
+        return inner && !inner->done() && !inner->going && !inner->running ? inner : nullptr;
+    }
+
+    void end_where_it_is() noexcept {
+        if (awaiting *what = std::exchange(waiting, nullptr); what && what->kind->leave)
+            what->kind->leave(*what, *this);
+        (void)evl_op_close(&op);
+        unwind();
+        ended(task_end::cancelled);
+    }
+
+    // It has begun to wait, and is to be cancelled: true when the wait will end by that.
+    bool pass_on_cancel() noexcept {
+        task_state *next = awaited();
+        if (!next)
+            return waiting->kind->cancel(*waiting, *this);
+        passing = true; // should `next` come to wait for this one
+        next->cancel();
+        passing = false;
+        return true;
+    }
+
     static void link(task_watcher *&first, task_watcher &watcher) noexcept {
         watcher.next = first;
         watcher.back = &first;
@@ -282,20 +424,47 @@ class task_state {
         if (must_cancel && how == task_end::value)
             how = task_end::cancelled; // it was cancelled after its last wait
         going = true;
-        unwind();
+        if (!keeps_frame)
+            unwind();
         ended(how);
     }
 
     inline void ended(task_end how) noexcept;
 };
 
-// The tasks of a scope: those that have not ended, and those that ended with an error that nobody has seen.
+struct task_home;
+
+// All scopes of the program, for debuggers, which look at it while it stands still.
+class all_homes {
+  public:
+    static void add(task_home &home) noexcept;
+    static void remove(task_home &home) noexcept;
+    static task_home *first() noexcept { return first_; }
+
+  private:
+    struct locked {
+        locked() noexcept {
+            while (busy_.test_and_set(std::memory_order_acquire)) {
+            }
+        }
+        ~locked() { busy_.clear(std::memory_order_release); }
+    };
+    static inline constinit std::atomic_flag busy_{};
+    static inline constinit task_home *first_ = nullptr;
+};
+
+// The tasks of a scope: those that have not ended, and those that ended with an error that has not been seen.
 struct task_home {
     evl_loop *loop;
     task_state *first = nullptr; // the newest
     std::size_t live = 0;
     std::uint64_t ids = 0;
-    error_type error = {}; // the first that nobody has seen
+    error_type error = {};                         // the first that has not been seen
+    task_home *before = nullptr, *after = nullptr; // in all_homes
+
+    explicit task_home(evl_loop *the_loop) noexcept : loop(the_loop) { all_homes::add(*this); }
+    task_home(const task_home &) = delete;
+    ~task_home() { all_homes::remove(*this); }
 
     void add(task_state &task) noexcept {
         task.home = this;
@@ -319,9 +488,25 @@ struct task_home {
     }
 };
 
+inline void all_homes::add(task_home &home) noexcept {
+    const locked lock;
+    home.after = first_;
+    if (first_)
+        first_->before = &home;
+    first_ = &home;
+}
+
+inline void all_homes::remove(task_home &home) noexcept {
+    const locked lock;
+    (home.before ? home.before->after : first_) = home.after;
+    if (home.after)
+        home.after->before = home.before;
+}
+
 inline void task_state::ended(task_end how) noexcept {
     end = how;
-    leaf = nullptr;
+    if (!keeps_frame)
+        leaf = nullptr;
     if (home) {
         home->live--;
         if (how != task_end::error)

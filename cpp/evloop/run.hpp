@@ -1,30 +1,40 @@
 // evloop/run.hpp - runs a program's main task, from its first step to the end of all the others.
+//
+//     int main() { return evloop::run_main(program()); }
+//
+// run_main is for main(): it takes Ctrl-C, says on stderr what went wrong, and returns an exit status. run
+// gives the task's result and throws what it threw.
+//
+// When the main task has ended, the tasks that it left behind are cancelled, and have ended before the
+// parameters of the main task are destroyed. Its local variables are gone by then: what refers to them is to
+// end before, so keep the handles of such tasks, or spawn them in a group.
 #pragma once
 
 #include "scope.hpp"
 
 #include <csignal>
+#include <cstdio>
 #include <optional>
 
 namespace evloop::inline EVLOOP_CPP_ABI {
 namespace detail {
 
 struct stop_at_end : task_watcher {
-    stop_at_end() noexcept : task_watcher{told} {}
-    static void told(task_watcher &, task_state &task) noexcept { (void)evl_stop(task.loop, 0); }
+    stop_at_end() noexcept : task_watcher{stop} {}
+    static void stop(task_watcher &, task_state &task) noexcept { (void)evl_stop(task.loop, 0); }
 };
 
 // Until the task has ended: 0, or why it cannot.
 inline std::int32_t run_until(evl_loop *loop, task_state &task) noexcept {
-    stop_at_end stop;
-    task.watch(stop);
+    stop_at_end watcher;
+    task.watch(watcher);
     std::int32_t rc = 0;
     while (!task.done() && rc >= 0) {
         rc = evl_loop_run(loop, EVL_RUN_DEFAULT);
         if (rc == EVL_RUN_DONE && !task.done())
             rc = evl_loop_alive(loop) == 1 ? EVL_ECANCELED : EVL_EDEADLK;
     }
-    task_state::unwatch(stop);
+    task_state::unwatch(watcher);
     return rc < 0 ? rc : 0;
 }
 
@@ -39,15 +49,15 @@ inline void wind_up(scope &root) noexcept {
 class interrupts {
   public:
     interrupts(evl_loop *loop, any_task main) : main_(std::move(main)) {
-        (void)evl_signal_new(loop, SIGINT, told, this, &signal_);
+        (void)evl_signal_new(loop, SIGINT, interrupted, this, &signal_);
     }
     interrupts(const interrupts &) = delete;
     ~interrupts() { (void)evl_close(signal_); }
 
   private:
-    static void told(void *arg, std::int64_t count) noexcept {
+    static void interrupted(void *arg, std::int64_t count) noexcept {
         auto *self = static_cast<interrupts *>(arg);
-        const bool again = std::exchange(self->heard_, true) || count > 1;
+        const bool again = std::exchange(self->before_, true) || count > 1;
         if (!again) {
             self->main_.cancel();
             return;
@@ -58,7 +68,7 @@ class interrupts {
 
     any_task main_;
     evl_signal *signal_ = nullptr;
-    bool heard_ = false;
+    bool before_ = false;
 };
 
 struct loop_owner {
@@ -71,22 +81,33 @@ template <class T>
 using outcome_of = result<T>;
 #endif
 
+// Frees the frames of the main task, after all other tasks have ended.
+struct frames_kept {
+    any_task task;
+    ~frames_kept() {
+        if (task)
+            task.state()->free_frames();
+    }
+};
+
 template <class T>
-auto run_main(evl_loop *loop, task<T> main, bool interruptible) {
+auto run_on(evl_loop *loop, task<T> main, bool interruptible, std::source_location here) {
+    frames_kept kept;
     scope root(loop);
-    spawned<T> job = root.spawn(std::move(main));
-    const any_task kept = job;
+    spawned<T> job = root.spawn(std::move(main), begin::queued, here);
 #if !EVLOOP_EXCEPTIONS
-    if (!kept)
+    if (!job)
         return outcome_of<T>(fail(EVL_ENOMEM));
 #endif
-    std::optional<interrupts> heard;
+    kept.task = job;
+    task_state &state = *job.state();
+    state.keeps_frame = true;
+    std::optional<interrupts> handler;
     if (interruptible)
-        heard.emplace(loop, kept);
-    std::int32_t rc = run_until(loop, *kept.state());
+        handler.emplace(loop, kept.task);
+    std::int32_t rc = run_until(loop, state);
     std::move(job).detach();
     wind_up(root);
-    task_state &state = *kept.state();
     state.looked_at = true;
 #if EVLOOP_EXCEPTIONS
     (void)check(rc);
@@ -94,8 +115,6 @@ auto run_main(evl_loop *loop, task<T> main, bool interruptible) {
         std::rethrow_exception(state.error);
     if (state.end == task_end::cancelled)
         throw cancelled{};
-    if (std::exception_ptr other = root.take_error())
-        std::rethrow_exception(other);
     if constexpr (std::is_void_v<T>)
         return 0;
     else
@@ -111,8 +130,43 @@ auto run_main(evl_loop *loop, task<T> main, bool interruptible) {
 #endif
 }
 
+// Says on stderr what an error is.
+#if EVLOOP_EXCEPTIONS
+inline void print_error(const std::exception_ptr &error) noexcept {
+    try {
+        std::rethrow_exception(error);
+    } catch (const cancelled &) {
+        std::fputs("evloop: cancelled\n", stderr);
+    } catch (const std::exception &exception) {
+        std::fprintf(stderr, "evloop: %s\n", exception.what());
+    } catch (...) {
+        std::fputs("evloop: an exception that is no std::exception\n", stderr);
+    }
+}
+inline void print_unhandled(void *, std::int64_t code) noexcept { print_error(unhandled_exception(code)); }
+#else
+inline void print_error(std::int64_t code) noexcept {
+    std::fprintf(stderr, "evloop: %s\n", evl_strerror(static_cast<std::int32_t>(code)));
+}
+inline void print_unhandled(void *, std::int64_t code) noexcept { print_error(code); }
+#endif
+
+// What is called with errors that are not awaited.
+template <class F>
+struct error_hook {
+    F &fn;
+    static void call(void *arg, std::int64_t code) noexcept {
+#if EVLOOP_EXCEPTIONS
+        static_cast<error_hook *>(arg)->fn(unhandled_exception(code));
+#else
+        static_cast<error_hook *>(arg)->fn(static_cast<std::int32_t>(code));
+#endif
+    }
+};
+
 template <class T>
-auto run_owned(task<T> main, const loop_options &options, bool interruptible) {
+auto run_owned(task<T> main, const loop_options &options, bool interruptible, std::source_location here,
+               evl_done_fn *hook = print_unhandled, void *arg = nullptr) {
     loop_owner own;
     const evl_options all = options.c();
 #if EVLOOP_EXCEPTIONS
@@ -121,36 +175,84 @@ auto run_owned(task<T> main, const loop_options &options, bool interruptible) {
     if (const std::int32_t rc = evl_loop_new(&own.loop, &all); rc < 0)
         return outcome_of<T>(fail(rc));
 #endif
-    return run_main(own.loop, std::move(main), interruptible);
+    (void)evl_set_error_hook(own.loop, hook, arg);
+    return run_on(own.loop, std::move(main), interruptible, here);
 }
 
 } // namespace detail
 
-// Runs a task on a loop that nobody else runs, and gives its result; then cancels every other task that it
-// has left behind, and waits for their ends. What such a task threw goes to the loop's error hook, and the
-// first of it is thrown here if the main task did not throw. void answers 0, so that main can return it.
-// Errors: those of evl_loop_run; EVL_EDEADLK: nothing is alive that could go on; EVL_ECANCELED: the loop was
-// stopped.
+// Runs a task on a loop that is not running, and gives its result; then cancels every other task that it has
+// left behind, and waits for their ends. What a task throws that is not awaited goes to the loop's error hook
+// when it happens, and not to the result. void gives 0, so that main can return it.
+// Errors: what the task throws; those of evl_loop_run; EVL_EDEADLK: nothing is alive that could go on;
+// EVL_ECANCELED: the loop was stopped, which is thrown as `cancelled`.
 template <class T>
-auto run(evl_loop *loop, task<T> main) {
-    return detail::run_main(loop, std::move(main), false);
+auto run(evl_loop *loop, task<T> main, std::source_location here = std::source_location::current()) {
+    return detail::run_on(loop, std::move(main), false, here);
 }
 
-// The same on a loop of its own: run(program(), {.backend = "select"}). Errors: also those of evl_loop_new.
+// The same on a loop of its own, whose error hook writes to stderr: run(program(), {.backend = "select"}).
+// Errors: also those of evl_loop_new.
 template <class T>
-auto run(task<T> main, const loop_options &options = {}) {
-    return detail::run_owned(std::move(main), options, false);
+auto run(task<T> main, const loop_options &options = {},
+         std::source_location here = std::source_location::current()) {
+    return detail::run_owned(std::move(main), options, false, here);
 }
 
-// The same for programs at a terminal: the first SIGINT cancels the main task, so that everything is cleaned
-// up and this throws `cancelled`; the second ends the program at once.
+// The same with an error hook, which is called with each error that is not awaited, from the loop's thread
+// and when it happens: a std::exception_ptr; without exceptions the code.
+template <class T, class Hook>
+    requires std::invocable<Hook &, detail::error_type>
+auto run(task<T> main, Hook hook, const loop_options &options = {},
+         std::source_location here = std::source_location::current()) {
+    detail::error_hook<Hook> on_error{hook};
+    return detail::run_owned(std::move(main), options, false, here, detail::error_hook<Hook>::call,
+                             &on_error);
+}
+
+// The same as run for programs at a terminal: the first SIGINT cancels the main task, so that everything is
+// cleaned up and this throws `cancelled`, which main() must catch; the second ends the program at once.
 template <class T>
-auto run_interruptible(evl_loop *loop, task<T> main) {
-    return detail::run_main(loop, std::move(main), true);
+auto run_interruptible(evl_loop *loop, task<T> main,
+                       std::source_location here = std::source_location::current()) {
+    return detail::run_on(loop, std::move(main), true, here);
 }
 template <class T>
-auto run_interruptible(task<T> main, const loop_options &options = {}) {
-    return detail::run_owned(std::move(main), options, true);
+auto run_interruptible(task<T> main, const loop_options &options = {},
+                       std::source_location here = std::source_location::current()) {
+    return detail::run_owned(std::move(main), options, true, here);
+}
+
+// For main(): run_interruptible, and an exit status. What a task<int> gives, 0 for a task<>; 130 when it was
+// cancelled, as by Ctrl-C, which is what shells expect; 1 for any error, after a line on stderr that says
+// which.
+template <class T>
+    requires std::is_void_v<T> || std::convertible_to<T, int>
+int run_main(task<T> main, const loop_options &options = {},
+             std::source_location here = std::source_location::current()) noexcept {
+    constexpr int failed = 1, interrupted = 128 + SIGINT;
+#if EVLOOP_EXCEPTIONS
+    try {
+        return detail::run_owned(std::move(main), options, true, here);
+    } catch (const cancelled &) {
+        return interrupted;
+    } catch (...) {
+        detail::print_error(std::current_exception());
+        return failed;
+    }
+#else
+    const auto end = detail::run_owned(std::move(main), options, true, here);
+    if (end.code() == EVL_ECANCELED)
+        return interrupted;
+    if (!end) {
+        detail::print_error(end.code());
+        return failed;
+    }
+    if constexpr (std::is_void_v<T>)
+        return 0;
+    else
+        return *end;
+#endif
 }
 
 } // namespace evloop::inline EVLOOP_CPP_ABI

@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 namespace evloop::inline EVLOOP_CPP_ABI {
 
@@ -33,7 +34,7 @@ class scope {
     scope(const scope &) = delete;
     ~scope() {
         while (detail::task_state *task = home_.first) {
-            if (task->end == detail::task_end::error)
+            if (task->end == detail::task_end::error && !task->looked_at)
                 home_.unhandled(*task);
             home_.remove(*task);
             task->destroy();
@@ -89,9 +90,9 @@ struct task_block final : task_state {
   private:
     task_end collect(promise<T> &promise) noexcept {
 #if EVLOOP_EXCEPTIONS
-        if (promise.error) [[unlikely]]
-            return failed(std::move(promise.error));
         try {
+            if (!promise.value.full) [[unlikely]]
+                promise.throw_end();
             take(promise);
         } catch (...) {
             return failed(std::current_exception());
@@ -170,14 +171,15 @@ class any_task {
     explicit operator bool() const noexcept { return static_cast<bool>(state_); }
 
     // Asks it to end: its present or next await that suspends ends cancelled, once. False when it has ended.
+    // A task that waits for another passes the request on, and ends by the end of that one.
     bool cancel() const noexcept { return state_ && state_->cancel(); }
-    // Takes one request back; answers how many are left. With the last one goes a cancellation that has not
+    // Takes one request back; returns how many are left. With the last one goes a cancellation that has not
     // been delivered.
     std::uint32_t uncancel() const noexcept { return state_ ? state_->uncancel() : 0; }
     // Requests that have not been taken back.
     std::uint32_t cancelling() const noexcept { return state_ ? state_->requests : 0; }
 
-    // Whether it has ended, or there is none; whether it ended by a cancellation.
+    // Whether it has ended; also true of an empty reference.
     bool done() const noexcept { return !state_ || state_->done(); }
     bool is_cancelled() const noexcept { return state_ && state_->end == detail::task_end::cancelled; }
 
@@ -228,7 +230,7 @@ struct joining : awaiting, task_watcher {
         if (waiter->result < 0)
             return static_cast<std::int32_t>(waiter->result);
         subject->looked_at = true;
-        return subject->end == task_end::value       ? 0
+        return subject->end == task_end::value       ? (subject->taken ? EVL_EALREADY : 0)
                : subject->end == task_end::cancelled ? EVL_ECANCELED
                                                      : EVL_EUSER;
     }
@@ -242,20 +244,38 @@ struct joining : awaiting, task_watcher {
         subject->watch(of(self));
         return true;
     }
-    static bool cancel(awaiting &self, task_state &) noexcept { return of(self).subject->cancel(); }
+    // Only who waits is told: in the next pass, or it goes on waiting should the request be taken back.
+    static bool cancel(awaiting &self, task_state &waiter) noexcept {
+        if (joining &join = of(self); join.back) {
+            task_state::unwatch(join);
+            (void)evl_defer(waiter.loop, &waiter.op);
+            waiter.taken_back = true;
+        }
+        return false;
+    }
+    static task_state *awaited(awaiting &self) noexcept {
+        task_state *subject = of(self).subject.get();
+        return subject->done() ? nullptr : subject;
+    }
+    static task_state *owned(awaiting &self, task_state &waiter) noexcept {
+        task_state *subject = of(self).subject.get();
+        return subject->handle && waiter.holds(subject->handle) ? subject : nullptr;
+    }
     static void leave(awaiting &self, task_state &) noexcept { task_state::unwatch(of(self)); }
     static void told(task_watcher &self, task_state &) noexcept {
         task_state &waiter = *static_cast<joining &>(self).waiter;
         (void)evl_defer(waiter.loop, &waiter.op);
     }
 
-    static constexpr wait_kind kind_of = {"task", start, cancel, leave, false};
+    static constexpr wait_kind kind_of = {"task", start, cancel, leave, false, awaited, owned};
 };
 
 // T is what it gives: the value, or a reference to it in the task.
 template <class Value, class T>
 class [[nodiscard]] join_awaiter : joining {
   public:
+    using hands_over_in_the_pump = void;
+
     explicit join_awaiter(task_state *state, const wait_kind &how = kind_of) noexcept : joining(state, how) {}
 
     bool await_ready() const noexcept { return false; }
@@ -297,8 +317,10 @@ class [[nodiscard]] join_awaiter : joining {
         auto &value = static_cast<task_block<Value> &>(*subject.get()).value;
         if constexpr (std::is_lvalue_reference_v<T> || std::is_void_v<T>)
             return value.get();
-        else
+        else {
+            subject->taken = true;
             return value.take();
+        }
     }
 };
 
@@ -312,10 +334,12 @@ class [[nodiscard("the task goes with its handle: keep it, await it, or detach i
     using value_type = T;
 
     spawned() noexcept = default;
-    explicit spawned(detail::task_block<T> *block) noexcept : any_task(block) {}
-    spawned(spawned &&other) noexcept : any_task(std::exchange(static_cast<any_task &>(other), any_task())) {}
-    spawned &operator=(spawned other) noexcept {
-        std::swap(static_cast<any_task &>(*this), static_cast<any_task &>(other));
+    explicit spawned(detail::task_block<T> *block) noexcept : any_task(block) { owned_here(); }
+    spawned(spawned &&other) noexcept : any_task(other.given_up()) { owned_here(); }
+    spawned &operator=(spawned &&other) noexcept {
+        spawned old(std::move(other)); // has this one's task at the end, and destroys it
+        std::swap(static_cast<any_task &>(*this), static_cast<any_task &>(old));
+        owned_here();
         return *this;
     }
     ~spawned() {
@@ -323,33 +347,52 @@ class [[nodiscard("the task goes with its handle: keep it, await it, or detach i
             this->state()->destroy();
     }
 
-    // Gives the task to its scope, which run cancels and joins at its end.
-    void detach() && noexcept { static_cast<any_task &>(*this) = any_task(); }
+    // Gives the task to its scope, which run cancels and joins at its end: it may outlive everything that the
+    // one who spawned it has on its frame.
+    void detach() && noexcept {
+        if (const any_task task = given_up())
+            task.state()->handle = nullptr;
+    }
 
     // Its value, or what it threw; `cancelled` if it was cancelled. Of an lvalue a reference to the value,
-    // which stays in the task: any number may wait.
+    // which stays in the task: any number may wait. `co_await std::move(job)` takes the value away; who waits
+    // for the task after that gets EVL_EALREADY.
     auto operator co_await() & noexcept {
         return detail::join_awaiter<T, std::add_lvalue_reference_t<T>>(this->state());
     }
     auto operator co_await() && noexcept { return detail::join_awaiter<T, T>(this->state()); }
+
+  private:
+    any_task given_up() noexcept { return std::exchange(static_cast<any_task &>(*this), any_task()); }
+    void owned_here() noexcept {
+        if (*this)
+            this->state()->handle = this;
+    }
 };
 
 namespace detail {
 
+// Why a task cannot be started; 0: it can.
 template <class T>
-spawned<T> spawn_in(task_home &home, task<T> &what, begin when, std::source_location here) {
-    if (!what) { // moved from; without exceptions one for whose frame there was no memory
-        (void)check(EVL_EINVAL);
-        return {};
-    }
-    auto *block = task_block<T>::make(home.loop, what, here);
+std::int32_t why_not(const task_home *home, const task<T> &what) noexcept {
+    if (!home)
+        return EVL_EPERM;
+    if (!what) // without exceptions that is how a frame without memory looks
+        return EVLOOP_EXCEPTIONS ? EVL_EINVAL : EVL_ENOMEM;
+    return 0;
+}
+
+template <class T>
+spawned<T> spawn_in(task_home *home, task<T> &what, begin when, std::source_location here) {
+    std::int32_t rc = why_not(home, what);
+    task_block<T> *block = rc == 0 ? task_block<T>::make(home->loop, what, here) : nullptr;
     if (!block) {
-        (void)check(EVL_ENOMEM);
+        (void)check(rc < 0 ? rc : EVL_ENOMEM);
         return {};
     }
     spawned<T> handle(block);
-    home.add(*block);
-    if (task_state *parent = current_task(); parent && parent->home == &home)
+    home->add(*block);
+    if (task_state *parent = current_task(); parent && parent->home == home)
         block->parent = parent->id;
     if (when == begin::now)
         block->start_now();
@@ -358,33 +401,162 @@ spawned<T> spawn_in(task_home &home, task<T> &what, begin when, std::source_loca
     return handle;
 }
 
+// The scope of the running task, or NULL.
+inline task_home *current_home() noexcept {
+    task_state *task = current_task();
+    return task ? task->home : nullptr;
+}
+
+// The parameters of what is called, where they can be known: not those of a generic lambda.
+template <class... P>
+struct parameters {
+    static constexpr std::size_t count = sizeof...(P);
+    // Whether a coroutine with these parameters has all of them on its own frame.
+    static constexpr bool are_copies = (!std::is_reference_v<P> && ...);
+};
+struct unknown_parameters {
+    static constexpr std::size_t count = 0;
+    static constexpr bool are_copies = false;
+};
+template <class F>
+struct parameters_of {
+    using type = unknown_parameters;
+};
+template <class R, class... P>
+struct parameters_of<R (*)(P...)> {
+    using type = parameters<P...>;
+};
+template <class R, class... P>
+struct parameters_of<R (*)(P...) noexcept> {
+    using type = parameters<P...>;
+};
+template <class R, class F, class... P>
+struct parameters_of<R (F::*)(P...)> : parameters_of<R (*)(P...)> {};
+template <class R, class F, class... P>
+struct parameters_of<R (F::*)(P...) const> : parameters_of<R (*)(P...)> {};
+template <class R, class F, class... P>
+struct parameters_of<R (F::*)(P...) noexcept> : parameters_of<R (*)(P...)> {};
+template <class R, class F, class... P>
+struct parameters_of<R (F::*)(P...) const noexcept> : parameters_of<R (*)(P...)> {};
+template <class F>
+    requires requires { &F::operator(); }
+struct parameters_of<F> : parameters_of<decltype(&F::operator())> {};
+
+template <class T>
+constexpr bool is_reference_wrapper = false;
+template <class T>
+constexpr bool is_reference_wrapper<std::reference_wrapper<T>> = true;
+
+// How an argument for a parameter P is kept. What is passed as `T &` is the caller's. Of anything else there
+// is a copy: what the parameter is made of, or what a reference to a base refers to.
+template <class P, class Arg, class T = std::decay_t<P>, class Given = std::decay_t<Arg>>
+using kept = std::conditional_t<
+    std::is_lvalue_reference_v<P> && !std::is_const_v<std::remove_reference_t<P>>, P,
+    std::conditional_t<std::is_reference_v<P> && (std::is_base_of_v<T, Given> || is_reference_wrapper<Given>),
+                       Given, T>>;
+
+// Gives a parameter of type P what is kept for it.
+template <class P, class Kept>
+decltype(auto) handed(Kept &kept_value) noexcept {
+    if constexpr (std::is_lvalue_reference_v<P>)
+        return (kept_value);
+    else
+        return static_cast<Kept &&>(kept_value);
+}
+
+// What can be called with the arguments, or with copies of them, and what that gives.
+template <class F, class... Args>
+concept callable_with = std::invocable<F &, Args...> || std::invocable<F &, std::decay_t<Args>...>;
+template <class F, class... Args>
+struct called : std::invoke_result<F &, std::decay_t<Args>...> {};
+template <class F, class... Args>
+    requires std::invocable<F &, Args...>
+struct called<F, Args...> : std::invoke_result<F &, Args...> {};
+template <class F, class... Args>
+using called_t = typename called<F, Args...>::type;
+
+// A coroutine that has the function and its arguments on its frame, for as long as that runs.
+template <class Parameters>
+struct calling_with;
+template <class... P>
+struct calling_with<parameters<P...>> {
+    template <class Task, class F, class... Kept>
+    static Task run(F what, Kept... args) {
+        co_return co_await what(handed<P, Kept>(args)...);
+    }
+    template <class F, class... Args>
+    static auto make(F &&what, Args &&...args) {
+        using result_type = called_t<std::decay_t<F>, Args...>;
+        return run<result_type, std::decay_t<F>, kept<P, Args>...>(std::forward<F>(what),
+                                                                   std::forward<Args>(args)...);
+    }
+};
+
+// A task that calls what(args...), with nothing of the caller's but what it takes as `T &`.
+template <class F, class... Args>
+auto task_of(F &&what, Args &&...args) {
+    using function = std::decay_t<F>;
+    using known = typename parameters_of<function>::type;
+    if constexpr (known::are_copies && (std::is_pointer_v<function> || std::is_empty_v<function>)) {
+        return what(std::forward<Args>(args)...);
+    } else if constexpr (known::count == sizeof...(Args) && !std::is_same_v<known, unknown_parameters>) {
+        static_assert(survives_await<F>, EVLOOP_NAME_IT);
+        return calling_with<known>::make(std::forward<F>(what), std::forward<Args>(args)...);
+    } else {
+        static_assert(survives_await<F>, EVLOOP_NAME_IT);
+        static_assert(std::invocable<function &, std::decay_t<Args>...>,
+                      "its arguments are copied: give the types of what it takes by reference");
+        return calling_with<parameters<std::decay_t<Args>...>>::make(std::forward<F>(what),
+                                                                     std::forward<Args>(args)...);
+    }
+}
+
 } // namespace detail
 
 template <class T>
 spawned<T> scope::spawn(task<T> what, begin when, std::source_location here) {
-    return detail::spawn_in(home_, what, when, here);
+    return detail::spawn_in(&home_, what, when, here);
 }
 
-// Starts a task on the loop of the running one, and in its scope. Errors: EVL_EPERM outside of a task.
+// Starts a task on the loop of the running one, and in its scope. Errors: EVL_EPERM outside of a task,
+// EVL_EINVAL: the task has been moved from.
 template <class T>
 spawned<T> spawn(task<T> what, begin when = begin::queued,
                  std::source_location here = std::source_location::current()) {
-    detail::task_state *parent = detail::current_task();
-    if (!parent || !parent->home) {
-        (void)check(EVL_EPERM);
-        return {};
-    }
-    return detail::spawn_in(*parent->home, what, when, here);
+    return detail::spawn_in(detail::current_home(), what, when, here);
 }
 
-// The same from a function and its arguments, which are copied into the coroutine: spawn(serve, connection).
-// A lambda must not capture: its captures would be gone at its first await.
+// The same from a function and its arguments: spawn(serve, connection). The task has copies of both, also
+// where the function takes `const T &` or `T &&`, and of the captures of a lambda; what it takes as `T &` is
+// the caller's, and must outlive the task. Errors: those of the copies, too.
+template <class F>
+    requires detail::callable_with<std::decay_t<F>>
+auto spawn(F &&what, std::source_location here = std::source_location::current()) {
+    return spawn(detail::task_of(std::forward<F>(what)), begin::queued, here);
+}
+// One for each number of arguments, for `here` cannot come after a pack.
+template <class F, class A>
+    requires detail::callable_with<std::decay_t<F>, A>
+auto spawn(F &&what, A &&a, std::source_location here = std::source_location::current()) {
+    return spawn(detail::task_of(std::forward<F>(what), std::forward<A>(a)), begin::queued, here);
+}
+template <class F, class A, class B>
+    requires detail::callable_with<std::decay_t<F>, A, B>
+auto spawn(F &&what, A &&a, B &&b, std::source_location here = std::source_location::current()) {
+    return spawn(detail::task_of(std::forward<F>(what), std::forward<A>(a), std::forward<B>(b)),
+                 begin::queued, here);
+}
+template <class F, class A, class B, class C>
+    requires detail::callable_with<std::decay_t<F>, A, B, C>
+auto spawn(F &&what, A &&a, B &&b, C &&c, std::source_location here = std::source_location::current()) {
+    return spawn(
+        detail::task_of(std::forward<F>(what), std::forward<A>(a), std::forward<B>(b), std::forward<C>(c)),
+        begin::queued, here);
+}
 template <class F, class... Args>
-    requires std::invocable<F, Args...>
-auto spawn(F what, Args &&...args) {
-    static_assert(std::is_pointer_v<F> || std::is_empty_v<F>,
-                  "the captures of a lambda do not live as long as its coroutine: pass them as arguments");
-    return spawn(what(std::forward<Args>(args)...));
+    requires(sizeof...(Args) > 3) && detail::callable_with<std::decay_t<F>, Args...>
+auto spawn(F &&what, Args &&...args) {
+    return spawn(detail::task_of(std::forward<F>(what), std::forward<Args>(args)...));
 }
 
 } // namespace evloop::inline EVLOOP_CPP_ABI

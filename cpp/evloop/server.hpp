@@ -9,7 +9,7 @@
 //     });
 #pragma once
 
-#include "await.hpp"
+#include "group.hpp"
 #include "stream.hpp"
 
 #include <span>
@@ -102,22 +102,15 @@ class server : public handle {
     void pause() noexcept { evl_server_pause(c()); }
     void resume() noexcept { evl_server_resume(c()); }
 
-    // Awaited: spawns handler(stream), a task, for every connection until the server has stopped. What a
-    // handler throws goes to the loop's error hook, and so does it when there is no memory to begin one: its
-    // connection is closed, and the next may have more luck. Errors: those of accept(). The server must stay
-    // where it is meanwhile.
-    template <class Handler>
-    detail::attempt<void> serve(Handler handler) {
-        static_assert(std::is_pointer_v<Handler> || std::is_empty_v<Handler>,
-                      "the captures of a lambda do not live as long as its coroutine");
-        for (;;) {
-            result<stream> next = co_await as_result(accept());
-            if (!next && next.code() != EVL_ECLOSED)
-                EVLOOP_CO_FAIL(next.code());
-            if (!next)
-                break;
-            begin(handler, *std::move(next));
-        }
+    // Awaited: runs handler(stream, args...), a task, for every connection, until the server has stopped and
+    // the last of these tasks has ended. Cancelled, or destroyed, it takes them along: they may refer to what
+    // outlives this await. The handler may have captures; each task has a copy of it and of the arguments.
+    // What a task throws goes to the loop's error hook and is nothing to the others, as is want of memory for
+    // one. The server must stay where it is meanwhile. Errors: those of accept, which end all.
+    template <class Handler, class... Args>
+    detail::attempt<void> serve(Handler handler, Args... args) {
+        const auto accepts = [&](task_group &group) { return accepting(group, handler, args...); };
+        EVLOOP_CO_TRY(detail::group_body<decltype(accepts) &>(accepts, true));
 #if !EVLOOP_EXCEPTIONS
         co_return result<void>();
 #endif
@@ -140,18 +133,36 @@ class server : public handle {
     std::int32_t connections() const noexcept { return evl_server_connections(c()); }
 
   private:
-    template <class Handler>
-    static void begin(Handler handler, stream connection) {
-#if EVLOOP_EXCEPTIONS
-        detail::guarded(this_loop(), [&] { spawn(handler(std::move(connection))).detach(); });
-#else
-        auto one = handler(std::move(connection));
-        auto job = one ? spawn(std::move(one)) : decltype(spawn(std::move(one)))();
-        if (!job)
-            (void)evl_loop_report(this_loop(), EVL_ENOMEM);
-        std::move(job).detach();
+    template <class Handler, class... Args>
+    detail::attempt<void> accepting(task_group &group, Handler &handler, Args &...args) {
+        for (;;) {
+            result<stream> next = co_await detail::settled(accept());
+            if (next.code() == EVL_ECLOSED)
+                break;
+            if (!next)
+                EVLOOP_CO_FAIL(next.code());
+            start_handler(group, handler, *std::move(next), args...);
+        }
+#if !EVLOOP_EXCEPTIONS
+        co_return result<void>();
 #endif
     }
+
+    template <class Handler, class... Args>
+    static void start_handler(task_group &group, Handler &handler, stream &&connection, Args &...args) {
+        evl_loop *loop = this_loop();
+        detail::guarded(loop, [&] {
+            auto task = detail::task_of(handler, std::move(connection), args...);
+#if !EVLOOP_EXCEPTIONS
+            if (!task) {
+                detail::report(loop, EVL_ENOMEM);
+                return;
+            }
+#endif
+            group.spawn(std::move(task));
+        });
+    }
+
     template <class Listen>
     static result<server> listening(const server_options &options, Listen listen) noexcept {
         evl_server_options c{};

@@ -8,17 +8,10 @@
 namespace evloop::inline EVLOOP_CPP_ABI {
 namespace detail {
 
+// A join that passes nothing on.
 struct shielding {
-    // Only who waits is told: in the next pass, or it goes on waiting should the request be taken back.
-    static bool cancel(awaiting &self, task_state &waiter) noexcept {
-        if (joining &join = joining::of(self); join.back) {
-            task_state::unwatch(join);
-            (void)evl_defer(waiter.loop, &waiter.op);
-            waiter.taken_back = true;
-        }
-        return false;
-    }
-    static constexpr wait_kind kind_of = {"shield", joining::start, cancel, joining::leave, false};
+    static constexpr wait_kind kind_of = {"shield", joining::start, joining::cancel, joining::leave,
+                                          false,    nullptr,        nullptr};
 };
 
 } // namespace detail

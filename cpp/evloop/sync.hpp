@@ -159,9 +159,9 @@ class condition : public detail::owned<evl_condition, evl_condition_free> {
     // cancelled. Errors: EVL_EPERM when nobody has the lock.
     detail::attempt<void> wait() {
         std::int32_t rc = 0;
-        rc = (co_await as_result(waiting(object_))).code();
+        rc = (co_await detail::settled(waiting(object_))).code();
         for (std::int32_t locked = EVL_ECANCELED; rc < 0 && rc != EVL_EPERM && locked == EVL_ECANCELED;)
-            locked = (co_await as_result(lock_->acquire())).code();
+            locked = (co_await detail::settled(lock_->acquire())).code();
         if (rc < 0)
             EVLOOP_CO_FAIL(rc);
 #if !EVLOOP_EXCEPTIONS

@@ -4,13 +4,18 @@
 //     int four = co_await twice(2);
 //
 // A task does nothing until it is awaited, where it is made; spawn and run (spawn.hpp, run.hpp) start one.
-// What it throws is thrown by the await. Its frame is gone before the await returns.
+// What it throws is thrown by the await, which fails with EVL_EINVAL when the task has been moved from, and
+// with std::logic_error when the coroutine flowed off its end without a value. Its frame is gone before the
+// await returns.
 #pragma once
 
 #include "pump.hpp"
 
 #include <concepts>
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
+#include <stdexcept>
 #include <type_traits>
 
 namespace evloop::inline EVLOOP_CPP_ABI {
@@ -19,6 +24,22 @@ template <class T>
 class task;
 
 namespace detail {
+
+// GCC before 15 copies the bits of some temporaries in a co_await expression into the frame (its bugs 99576
+// and 101367): aggregates and lambdas whose captures are not trivial. What is called in such an expression
+// takes none.
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 15
+template <class F>
+constexpr bool survives_await = std::is_lvalue_reference_v<F> || std::is_trivially_copyable_v<F>;
+template <class R>
+constexpr bool is_whole_in_await = std::is_lvalue_reference_v<R> || !std::is_aggregate_v<R>;
+#else
+template <class F>
+constexpr bool survives_await = true;
+template <class R>
+constexpr bool is_whole_in_await = true;
+#endif
+#define EVLOOP_NAME_IT "GCC before 15 breaks this as a temporary of a co_await: give it a name, and pass that"
 
 // A place for a T, a T & or nothing.
 template <class T>
@@ -85,15 +106,25 @@ struct promise_result : promise_base {
     slot<T> value;
 #if EVLOOP_EXCEPTIONS
     std::exception_ptr error;
-    void unhandled_exception() noexcept { error = std::current_exception(); }
-    void rethrow() {
-        if (error) [[unlikely]]
-            std::rethrow_exception(std::move(error));
+    void unhandled_exception() noexcept {
+        value.reset(); // thrown by a destructor, after co_return
+        error = std::current_exception();
     }
 #else
     void unhandled_exception() noexcept { std::terminate(); }
-    void rethrow() noexcept {}
 #endif
+
+    // It has no value: throws what it has ended with.
+    [[gnu::cold, noreturn]] void throw_end() {
+#if EVLOOP_EXCEPTIONS
+        if (error)
+            std::rethrow_exception(std::move(error));
+        throw std::logic_error("a coroutine flowed off its end, without a co_return");
+#else
+        std::fputs("a coroutine flowed off its end, without a co_return\n", stderr);
+        std::abort();
+#endif
+    }
 };
 
 template <class T>
@@ -124,6 +155,8 @@ struct promise final : promise_returns<T> {
 template <class T>
 class [[nodiscard]] call_awaiter {
   public:
+    using hands_over_in_the_pump = void;
+
     explicit call_awaiter(promise<T> *callee) noexcept : callee_(callee) {}
     call_awaiter(call_awaiter &&other) noexcept : callee_(std::exchange(other.callee_, nullptr)) {}
     ~call_awaiter() { end(); }
@@ -153,7 +186,8 @@ class [[nodiscard]] call_awaiter {
                 call_awaiter *self;
                 ~ends() { self->end(); }
             } at_return{this};
-            callee->rethrow();
+            if (!callee->value.full) [[unlikely]]
+                callee->throw_end();
             return callee->value.take();
         }
     }
@@ -229,3 +263,5 @@ task<T> detail::promise<T>::get_return_object_on_allocation_failure() noexcept {
 #endif
 
 } // namespace evloop::inline EVLOOP_CPP_ABI
+
+#include "foreign.hpp"

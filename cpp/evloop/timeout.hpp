@@ -5,6 +5,9 @@
 //
 // What takes too long is cancelled, and the await throws EVL_ETIMEDOUT when that has ended. A cancellation
 // from elsewhere stays one. What ends with a value all the same, gives it.
+//
+// To be cancelled means what it means for what is awaited: a future is cancelled for all who await it, a task
+// too (shield(job) is not), and a generator whose next() is late has ended.
 #pragma once
 
 #include "await.hpp"
@@ -12,12 +15,13 @@
 
 namespace evloop::inline EVLOOP_CPP_ABI {
 
-// A limit on the running task, from its construction until leave() or its end. Made by timeout.
+// A limit on the running task, from its construction until leave() or its end. Made by timeout. Errors:
+// EVL_EPERM outside of a task.
 class time_limit {
   public:
     explicit time_limit(std::int64_t deadline) : task_(this_task()), at_entry_(task_.cancelling()) {
         (void)evl_op_init(&timer_, expire, this, 0);
-        (void)check(set(deadline));
+        (void)check(task_ ? set(deadline) : EVL_EPERM);
     }
     time_limit(const time_limit &) = delete;
     ~time_limit() { (void)leave(); }

@@ -29,7 +29,7 @@ struct waited {
 
 namespace detail {
 
-// Parks who waits until somebody wakes the line or the deadline comes.
+// Parks who waits until the line is woken or the deadline comes.
 class line_awaitable : public op_awaitable<line_awaitable> {
   public:
     static constexpr const char *name = "tasks";
@@ -46,7 +46,7 @@ class line_awaitable : public op_awaitable<line_awaitable> {
     std::int64_t deadline_;
 };
 
-// Watches tasks for somebody who waits.
+// Watches tasks for who waits.
 class waiting_room {
   public:
     waiting_room(const std::vector<any_task> &tasks, until mode) : mode_(mode), left_(tasks.size()) {
@@ -96,7 +96,7 @@ inline attempt<waited> wait_for_tasks(std::vector<any_task> tasks, until mode, w
     waiting_room room(tasks, mode);
     std::int32_t rc = tasks.empty() ? EVL_EINVAL : 0;
     if (rc == 0 && !room.over())
-        rc = (co_await as_result(line_awaitable(room.line, due.deadline(this_loop())))).code();
+        rc = (co_await settled(line_awaitable(room.line, due.deadline(this_loop())))).code();
     if (rc < 0 && rc != EVL_ETIMEDOUT)
         EVLOOP_CO_FAIL(rc);
     waited outcome;
@@ -131,8 +131,8 @@ template <class T>
 class completions {
   public:
     completions(std::vector<spawned<T>> &jobs, detail::when_due due)
-        : deadline_(due.deadline(this_loop())), all_(jobs.size()) {
-        (void)evl_waitq_init(&line_, this_loop(), nullptr, nullptr);
+        : deadline_(this_loop() ? due.deadline(this_loop()) : EVL_NEVER), all_(jobs.size()) {
+        (void)check(this_loop() ? evl_waitq_init(&line_, this_loop(), nullptr, nullptr) : EVL_EPERM);
         watches_.reserve(all_);
         ended_.reserve(all_);
         for (spawned<T> &job : jobs) {
@@ -178,7 +178,7 @@ class completions {
     std::vector<watch> watches_;      // never grows beyond what was reserved: they are linked
 };
 
-// The handles stay the caller's, and where they are.
+// The handles stay the caller's, and where they are. Errors: EVL_EPERM outside of a task.
 template <class T>
 completions<T> as_completed(std::vector<spawned<T>> &jobs) {
     return completions<T>(jobs, {EVL_NEVER, false});

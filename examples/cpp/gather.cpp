@@ -43,7 +43,7 @@ static task<> all() {
         std::printf("gather: %s\n", error.code().message().c_str());
     }
 
-    // Errors as values: return_exceptions=True.
+    // Errors as values; as_outcome does what return_exceptions=True does, for any exception.
     const auto [good, bad] =
         co_await evloop::gather(evloop::as_result(factorial("D", 2)), evloop::as_result(fails()));
     std::printf("%d, %s\n", *good, bad.error().message().c_str());

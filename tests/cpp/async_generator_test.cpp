@@ -1,16 +1,13 @@
 // async_generator_test.cpp - generators that await: values, errors, cancelling, destroying anywhere.
 #include "allocations.hpp"
+#include "tasks.hpp"
 
-#include <evloop.hpp>
-#include <evloop/async_generator.hpp>
-
-#include <gtest/gtest.h>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
-using namespace std::chrono_literals;
+using namespace support;
 
 namespace {
 
@@ -184,6 +181,56 @@ TEST(AsyncGenerator, DestroyedNeverStartedAtAYieldAndInAnAwait) {
 async_generator<int> numbers(int n) {
     for (int i = 0; i < n; i++)
         co_yield i;
+}
+
+// The value, or what it throws.
+task<std::string> gives_or_says(evloop::spawned<std::string> &job) {
+    try {
+        co_return std::string(co_await job);
+    } catch (const std::system_error &error) {
+        co_return evl_err_name(error.code().value());
+    } catch (const std::exception &error) {
+        co_return error.what();
+    }
+}
+
+evloop::async_generator<std::string> slow(World &w, bool throws = false) {
+    Trace trace(w, "generator");
+    co_await evloop::sleep(1ms);
+    if (throws)
+        throw Error("its error");
+    co_yield "a value";
+    w.note("wrong");
+}
+
+// Who awaits hears that it was closed, when it comes to its next value.
+TEST(AsyncGenerator, MayBeClosedDestroyedAndMovedWhileItsValueIsAwaited) {
+    World w;
+    run(w, [](World &w) -> task<> {
+        for (int how = 0; how < 5; how++) {
+            auto generator = std::make_unique<evloop::async_generator<std::string>>(slow(w, how == 2));
+            evloop::async_generator<std::string> other;
+            auto asks = evloop::spawn([](evloop::async_generator<std::string> &of) -> task<std::string> {
+                std::string *value = co_await of.next();
+                co_return value ? *value : "none";
+            }(*generator));
+            co_await evloop::yield();
+            if (how == 0)
+                generator->close();
+            else if (how == 3)
+                other = std::move(*generator);
+            generator.reset();
+            if (how == 4)
+                asks = {};
+            else
+                w.note(co_await gives_or_says(asks));
+        }
+    }(w));
+    EXPECT_EQ(w.log(), "generator generator! EVL_ECLOSED "
+                       "generator generator! EVL_ECLOSED "
+                       "generator generator! its error "
+                       "generator a value generator! "
+                       "generator generator!");
 }
 
 TEST(AsyncGenerator, AMillionValuesNeedNeitherStackNorMemory) {

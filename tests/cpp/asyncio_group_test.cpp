@@ -26,6 +26,8 @@ std::string refusal(task_group &group, task<> what) {
         group.spawn(std::move(what));
     } catch (const std::system_error &error) {
         return evl_err_name(error.code().value());
+    } catch (const evloop::cancelled &) {
+        return "cancelled";
     }
     return "spawned";
 }
@@ -53,7 +55,7 @@ TEST(Asyncio, Asyncio_086_ATaskIsRefusedByAGroupThatEnds) {
         co_await done.join();
         w.note(refusal(done, sleeps_named(w, "never", 1ms)));
     }(w));
-    EXPECT_EQ(w.log(), "spawned late late. EVL_ECANCELED EVL_ECLOSED");
+    EXPECT_EQ(w.log(), "spawned late late. cancelled EVL_ECLOSED");
 }
 
 TEST(Asyncio, Asyncio_087_TheFirstErrorCancelsTheOthersAndTheBody) {
@@ -220,6 +222,32 @@ TEST(Asyncio, Asyncio_091_CancellingAGroupIsSilentAndHidesNobodyElse) {
         EXPECT_EQ(end, "cancelled");
     }(w));
     EXPECT_EQ(w.log(), "a a! silent resists");
+}
+
+TEST(Group, ASpawnAfterItsCancelEndsItWithoutAnError) {
+    World w;
+    run(w, [](World &w) -> task<> {
+        auto cancelled = evloop::with_group([&](task_group &group) -> task<> {
+            group.spawn(sleeps_named(w, "member", 1h));
+            co_await evloop::yield();
+            group.cancel();
+            group.spawn(sleeps_named(w, "never", 1ms));
+            w.note("wrong");
+        });
+        co_await std::move(cancelled);
+        EXPECT_EQ(evloop::this_task().cancelling(), 0u);
+        auto failed = evloop::with_group([&](task_group &group) -> task<> {
+            group.spawn(throws("the error"));
+            try {
+                co_await evloop::sleep(1h);
+            } catch (const evloop::cancelled &) {
+            }
+            group.spawn(sleeps_named(w, "never", 1ms));
+        });
+        const std::string end = co_await how(std::move(failed));
+        EXPECT_EQ(end, "the error");
+    }(w));
+    EXPECT_EQ(w.log(), "member member!");
 }
 
 TEST(Group, GivesWhatTheBodyReturns) {

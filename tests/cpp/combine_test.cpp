@@ -173,17 +173,15 @@ TEST(Combine, WhatAShieldedTaskThrowsLaterIsReported) {
     World w;
     std::int64_t reported = 0;
     evl_set_error_hook(w.loop, keep_code, &reported);
-    EXPECT_THROW(run(w,
-                     []() -> task<> {
-                         auto waits = evloop::spawn(
-                             []() -> task<> { co_await evloop::shield(throws("late", 2ms)); }());
-                         co_await evloop::sleep(1ms);
-                         waits.cancel();
-                         co_await how_of(waits);
-                         co_await evloop::sleep(5ms);
-                     }()),
-                 Error);
-    EXPECT_EQ(reported, EVL_EUSER);
+    run(w, [](const std::int64_t &reported) -> task<> {
+        auto waits = evloop::spawn([]() -> task<> { co_await evloop::shield(throws("late", 2ms)); }());
+        co_await evloop::sleep(1ms);
+        waits.cancel();
+        co_await how_of(waits);
+        EXPECT_EQ(reported, 0);
+        co_await evloop::sleep(5ms);
+        EXPECT_EQ(reported, EVL_EUSER);
+    }(reported));
 }
 
 struct Resource {
@@ -227,7 +225,7 @@ TEST(Combine, WithEntersAndExitsHoweverTheBodyEnds) {
     EXPECT_EQ(w.log(), "in out in out in out in out");
 }
 
-TEST(Combine, AsResultGivesErrorsAndCancellationsAsValues) {
+TEST(Combine, AsResultGivesErrorsAsValuesAndLetsACancellationPass) {
     World w;
     run(w, []() -> task<> {
         const auto value = co_await as_result(gives(1));
@@ -239,8 +237,69 @@ TEST(Combine, AsResultGivesErrorsAndCancellationsAsValues) {
         EXPECT_EQ(foreign, "not ours");
         auto job = evloop::spawn(sleeps(1h));
         job.cancel();
-        const auto cancelled = co_await as_result(job);
-        EXPECT_EQ(cancelled.code(), EVL_ECANCELED);
+        const std::string cancelled = co_await how(as_result(job));
+        EXPECT_EQ(cancelled, "cancelled");
+        auto tries_again = evloop::spawn([]() -> task<> {
+            for (;;) {
+                const auto slept = co_await as_result(evloop::sleep(1ms));
+                const auto failed = co_await as_result(evloop::readable(-1));
+                EXPECT_TRUE(slept);
+                EXPECT_FALSE(failed);
+            }
+        });
+        co_await evloop::sleep(10ms);
+        tries_again.cancel();
+        const std::string end = co_await how_of(tries_again);
+        EXPECT_EQ(end, "cancelled");
+    }());
+}
+
+TEST(Combine, AsOutcomeGivesEveryEndButTheOwnCancellation) {
+    World w;
+    run(w, []() -> task<> {
+        auto job = evloop::spawn(sleeps(1h));
+        job.cancel();
+        auto text = as_outcome(gives(std::string("text")));
+        auto [value, error, cancelled, nothing] = co_await evloop::gather(
+            std::move(text), as_outcome(throws("not ours")), as_outcome(job), as_outcome(sleeps(1ms)));
+        EXPECT_TRUE(value && nothing);
+        EXPECT_EQ(*value, "text");
+        const std::string taken = std::move(value).value();
+        EXPECT_EQ(taken, "text");
+        EXPECT_FALSE(error || error.is_cancelled());
+        EXPECT_THROW((void)error.value(), Error);
+        EXPECT_TRUE(cancelled.is_cancelled());
+        EXPECT_THROW(cancelled.value(), evloop::cancelled);
+        nothing.value();
+        auto own = evloop::spawn([]() -> task<> { (void)co_await as_outcome(evloop::sleep(1h)); });
+        co_await evloop::yield();
+        own.cancel();
+        const std::string end = co_await how_of(own);
+        EXPECT_EQ(end, "cancelled");
+        const std::string late = co_await how(evloop::timeout(1ms, as_outcome(evloop::sleep(1h))));
+        EXPECT_EQ(late, "timed out");
+    }());
+}
+
+// It has no value to give, and nobody has failed.
+TEST(Combine, GatherOfATaskThatIsCancelledByOthersEndsCancelled) {
+    World w;
+    run(w, []() -> task<> {
+        std::vector<evloop::spawned<std::string>> jobs;
+        jobs.push_back(evloop::spawn(gives(std::string("text"), 1h)));
+        jobs.push_back(evloop::spawn(gives(std::string("text"))));
+        auto some = evloop::spawn([](std::vector<evloop::spawned<std::string>> &jobs) -> task<> {
+            co_await evloop::gather(jobs[0], jobs[1]);
+        }(jobs));
+        auto all = evloop::spawn([](std::vector<evloop::spawned<std::string>> &jobs) -> task<> {
+            co_await evloop::gather(jobs);
+        }(jobs));
+        co_await evloop::sleep(1ms);
+        jobs[0].cancel();
+        for (auto *job : {&some, &all}) {
+            const std::string end = co_await how_of(*job);
+            EXPECT_EQ(end, "cancelled");
+        }
     }());
 }
 

@@ -191,6 +191,37 @@ generator<double, std::optional<double>, int> averager() {
     co_return count;
 }
 
+// From inside, by its own object: it ends where it next yields.
+TEST(Generator, ThatClosesItselfEndsAtItsNextYield) {
+    struct Held {
+        std::optional<evloop::generator<int>> generator;
+        std::string log;
+    } held;
+    const auto destroys = [](Held &held, int how) -> evloop::generator<int> {
+        auto text = std::make_unique<std::string>("still there");
+        if (how == 3)
+            co_yield 1;
+        how == 1 ? held.generator->close() : held.generator.reset();
+        held.log += *text;
+        if (how == 2)
+            throw std::runtime_error("after");
+        co_yield 2;
+        held.log += " wrong";
+    };
+    for (int how : {0, 1}) {
+        held.generator.emplace(destroys(held, how));
+        EXPECT_EQ(held.generator->next(), nullptr);
+        EXPECT_EQ(std::exchange(held.log, ""), "still there");
+    }
+    held.generator.emplace(destroys(held, 2));
+    EXPECT_THROW(held.generator->next(), std::runtime_error);
+    held.generator.emplace(destroys(held, 3));
+    auto *first = held.generator->next();
+    EXPECT_EQ(*first, 1);
+    EXPECT_EQ(held.generator->next(), nullptr);
+    EXPECT_FALSE(held.generator.has_value());
+}
+
 TEST(Generator, IsSentValuesAndReturnsOne) {
     auto g = averager();
     EXPECT_THROW(g.send(1.0), std::system_error); // not before the first next

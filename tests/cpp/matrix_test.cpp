@@ -70,6 +70,19 @@ struct Things {
 
 task<> waits_for(Things &t) { co_await t.event.wait(); }
 
+class Entered {
+  public:
+    explicit Entered(Things &t) : t_(&t) {}
+    task<Things &> enter() {
+        co_await evloop::yield();
+        co_return *t_;
+    }
+    task<> exit() { co_return; }
+
+  private:
+    Things *t_;
+};
+
 // The default of a signal that nobody watches any more would end the test.
 void raise_if_watched(Things &) {
     struct sigaction now{};
@@ -196,6 +209,45 @@ const Await awaits[] = {
      },
      [](Things &t) { t.event.set(); }},
     {"timeout", [](Things &t) -> task<> { co_await evloop::timeout(1h, waits_for(t)); },
+     [](Things &t) { t.event.set(); }},
+    {"gather_of_a_range",
+     [](Things &t) -> task<> {
+         std::vector<task<>> all;
+         all.push_back(waits_for(t));
+         co_await evloop::gather(std::move(all));
+     },
+     [](Things &t) { t.event.set(); }},
+    {"group_of_spawned",
+     [](Things &t) -> task<> {
+         evloop::task_group group;
+         group.spawn(waits_for(t));
+         co_await group.join();
+     },
+     [](Things &t) { t.event.set(); }},
+    {"with",
+     [](Things &t) -> task<> {
+         co_await evloop::with(Entered{t}, [](Things &t) -> task<> { co_await waits_for(t); });
+     },
+     [](Things &t) { t.event.set(); }},
+    {"as_result", [](Things &t) -> task<> { (void)co_await evloop::as_result(t.event.wait()); },
+     [](Things &t) { t.event.set(); }},
+    {"as_outcome", [](Things &t) -> task<> { (void)co_await evloop::as_outcome(waits_for(t)); },
+     [](Things &t) { t.event.set(); }},
+    {"async_generator",
+     [](Things &t) -> task<> {
+         auto values = [](Things &t) -> evloop::async_generator<int> {
+             co_await t.event.wait();
+             co_yield 1;
+         }(t);
+         co_await values.next();
+     },
+     [](Things &t) { t.event.set(); }},
+    {"spawned_with_captures",
+     [](Things &t) -> task<> {
+         const auto lambda = [text = std::string(100, 'x')](Things &t) -> task<> { co_await t.event.wait(); };
+         auto job = evloop::spawn(lambda, t);
+         co_await job;
+     },
      [](Things &t) { t.event.set(); }},
 };
 
@@ -434,6 +486,21 @@ TEST_P(Matrix, CancelledTwice) {
     pass(w, 8);
     EXPECT_TRUE(job.done());
     EXPECT_EQ(job.cancelling(), waits() ? 2u : job.cancelling());
+}
+
+TEST_P(Matrix, TimedOut) {
+    job = t->scope.spawn([](const Await &a, Things &t) -> task<> {
+        co_await evloop::timeout(1us, witnessed(a, t, "a"));
+    }(a, *t));
+    pass(w, 4);
+    evl_clock_advance(w.loop, 1000);
+    pass(w, 8);
+    const std::string name = a.name;
+    if (name != "executor" && name != "yield") {
+        EXPECT_EQ(w.log(), "a cancelled");
+        EXPECT_TRUE(job.done());
+        EXPECT_FALSE(job.is_cancelled()); // it has failed
+    }
 }
 
 TEST_P(Matrix, DestroyedAfterTheLoop) {

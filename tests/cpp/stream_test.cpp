@@ -299,6 +299,68 @@ TEST(Server, ServingIsCancelled) {
     }());
 }
 
+// Each has its own copy of the captures and of what it takes by value; what it takes as `T &` is the await's.
+TEST(Server, ServesByALambdaWithCapturesAndWithArguments) {
+    evloop::run([]() -> task<> {
+        evloop::server server = evloop::listen("127.0.0.1", 0);
+        int calls = 0;
+        const std::string prefix = "a prefix that is too long to be stored in place: ";
+        const auto handler = [prefix, &calls](stream s, const std::string &suffix, int &shared) -> task<> {
+            calls++;
+            shared++;
+            const std::string line = co_await s.read_line();
+            s.write(prefix + line + suffix + std::to_string(shared));
+            co_await s.flush();
+        };
+        auto serving = evloop::spawn(server.serve(handler, std::string("suffix "), 0));
+        for (const char *count : {"1", "2"}) {
+            const std::string answer = co_await ask(server.local(), "line\n");
+            EXPECT_EQ(answer, prefix + "line\nsuffix " + count);
+        }
+        server.stop();
+        co_await serving;
+        EXPECT_EQ(calls, 2);
+    }());
+}
+
+TEST(Server, TheTasksOfItsConnectionsEndWithTheAwait) {
+    int live = 0, reported = 0;
+    evloop::run(
+        [](int &live) -> task<> {
+            const auto handler = [&live](stream s) -> task<> {
+                struct Lives {
+                    int &live;
+                    ~Lives() { live--; }
+                } lives{++live};
+                const std::string line = co_await s.read_line();
+                if (line == "fail\n")
+                    throw std::runtime_error("of one");
+                co_await evloop::sleep(1h);
+            };
+            for (const bool destroyed : {false, true}) {
+                evloop::server server = evloop::listen("127.0.0.1", 0);
+                auto serving = evloop::spawn(server.serve(handler));
+                stream a = co_await evloop::open_connection(server.local());
+                stream b = co_await evloop::open_connection(server.local());
+                while (live < 2)
+                    co_await evloop::sleep(1ms);
+                a.write("fail\n");
+                while (live > 1) // the other goes on
+                    co_await evloop::sleep(1ms);
+                if (destroyed) {
+                    serving = {};
+                } else {
+                    serving.cancel();
+                    while (!serving.done())
+                        co_await evloop::sleep(1ms);
+                }
+                EXPECT_EQ(live, 0);
+            }
+        }(live),
+        [&](const std::exception_ptr &) { reported++; });
+    EXPECT_EQ(reported, 2);
+}
+
 TEST(Server, AcceptsByAFunction) {
     evloop::run([]() -> task<> {
         evloop::server server = evloop::listen("127.0.0.1", 0);

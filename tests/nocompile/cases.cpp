@@ -38,9 +38,15 @@ task<> program() {
     // says: task
     auto original = number();
     auto copy = original;
-#elif defined(CASE_capturing_lambda)
-    // says: the captures of a lambda do not live as long as its coroutine
-    evloop::spawn([value]() -> task<> { co_return; }).detach();
+#elif defined(CASE_generic_by_reference)
+    // says: its arguments are copied: give the types
+    evloop::spawn(
+        [](auto &n) -> task<> {
+            n++;
+            co_return;
+        },
+        value)
+        .detach();
 #elif defined(CASE_copied_handle)
     // says: spawned
     auto handle = job;

@@ -1,0 +1,110 @@
+// evloop/outcome.hpp - how an await ended, whichever way: a value, an exception, or cancelled.
+//
+//     auto [page, size] = co_await evloop::gather(as_outcome(fetch(url)), as_outcome(measure(url)));
+//     if (page) use(*page); else log(page.error());
+//
+// Not with -fno-exceptions, where as_result gives every end.
+#pragma once
+
+#include "await.hpp"
+
+#if EVLOOP_EXCEPTIONS
+
+namespace evloop::inline EVLOOP_CPP_ABI {
+
+template <class T>
+class [[nodiscard]] outcome {
+  public:
+    using value_type = T;
+
+    // Ended with an exception; `cancelled` is one.
+    explicit outcome(std::exception_ptr error) noexcept : error_(std::move(error)) {}
+    template <class... Args>
+    explicit outcome(std::in_place_t, Args &&...args) {
+        value_.put(std::forward<Args>(args)...);
+    }
+    outcome(outcome &&other) noexcept(std::is_void_v<T> || std::is_nothrow_move_constructible_v<T>)
+        : error_(std::move(other.error_)) {
+        if (!other.value_.full)
+            return;
+        if constexpr (std::is_void_v<T>)
+            value_.put();
+        else
+            value_.put(std::move(other.value_.get()));
+    }
+
+    bool has_value() const noexcept { return value_.full; }
+    explicit operator bool() const noexcept { return has_value(); }
+
+    // What it threw, `cancelled` included; empty: it has a value.
+    const std::exception_ptr &error() const noexcept { return error_; }
+    bool is_cancelled() const noexcept {
+        if (!error_)
+            return false;
+        try {
+            std::rethrow_exception(error_);
+        } catch (const cancelled &) {
+            return true;
+        } catch (...) {
+            return false;
+        }
+    }
+
+    // The value, or throws what it threw.
+    decltype(auto) value() & {
+        throw_error();
+        return value_.get();
+    }
+    T value() && {
+        throw_error();
+        return value_.take();
+    }
+    // The value, which must be there.
+    std::add_lvalue_reference_t<T> operator*() & noexcept
+        requires(!std::is_void_v<T>)
+    {
+        return value_.get();
+    }
+
+  private:
+    void throw_error() const {
+        if (error_)
+            std::rethrow_exception(error_);
+    }
+
+    detail::slot<T> value_;
+    std::exception_ptr error_;
+};
+
+namespace detail {
+
+template <class A, class T = std::remove_cvref_t<await_result_t<A>>>
+task<outcome<T>> outcome_of(A what) {
+    try {
+        if constexpr (std::is_void_v<T>) {
+            co_await static_cast<A &&>(what);
+            co_return outcome<T>(std::in_place);
+        } else {
+            co_return outcome<T>(std::in_place, co_await static_cast<A &&>(what));
+        }
+    } catch (const cancelled &) {
+        if (this_task().cancelling() > 0)
+            throw;
+        co_return outcome<T>(std::current_exception());
+    } catch (...) {
+        co_return outcome<T>(std::current_exception());
+    }
+}
+
+} // namespace detail
+
+// Awaits x and gives how it ended, as outcome<T>. That x was cancelled by others is an outcome; a
+// cancellation of the task that awaits is none, and is thrown.
+template <class A>
+auto as_outcome(A &&awaitable) {
+    return detail::outcome_of<A>(std::forward<A>(awaitable));
+}
+
+} // namespace evloop::inline EVLOOP_CPP_ABI
+
+#endif
