@@ -1,7 +1,7 @@
 // evloop/dump.hpp - the tree of tasks as text: what each waits for, where, and since when. For debuggers and
 // for signals that ask a program what it is doing.
 //
-// In a debugger, in a program that hangs: `call evloop::dump_tasks()`.
+// In a debugger, in a program that hangs: `call evloop_dump_tasks()`.
 #pragma once
 
 #include "scope.hpp"
@@ -120,11 +120,18 @@ inline std::string dump() {
 
 // Writes the tasks of every scope of the program to stderr. For debuggers, which call it while all threads
 // stand still: it looks at scopes of other threads, and takes no lock. It is in every program that includes
-// this header.
-[[gnu::used, gnu::noinline]] inline void dump_tasks() {
+// this header, as evloop_dump_tasks; in one without exceptions as evloop_dump_tasks_noexcept.
+inline void dump_tasks() {
     for (const detail::task_home *home = detail::all_homes::first(); home; home = home->after)
         std::fprintf(stderr, "loop %p:\n%s", static_cast<const void *>(home->loop),
                      detail::dump_access::whole(*home).c_str());
 }
 
 } // namespace evloop::inline EVLOOP_CPP_ABI
+
+// dump_tasks under a name that debuggers find, with and without exceptions each.
+#if EVLOOP_EXCEPTIONS
+extern "C" [[gnu::used, gnu::noinline]] inline void evloop_dump_tasks() { evloop::dump_tasks(); }
+#else
+extern "C" [[gnu::used, gnu::noinline]] inline void evloop_dump_tasks_noexcept() { evloop::dump_tasks(); }
+#endif

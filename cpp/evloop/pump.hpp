@@ -178,7 +178,7 @@ class task_state {
     std::int64_t since;           // when it began to wait
     const task_kind *kind;
     const void *handle = nullptr;                   // the spawned<T> that owns it; NULL: none
-    task_state *outer = nullptr;                    // while it is destroyed: which goes after it
+    task_state *outer;                              // while it is destroyed: which goes after it
     task_home *home = nullptr;                      // whose it is; NULL: no scope's, or that has gone
     task_state *before = nullptr, *after = nullptr; // in the scope's list
     task_watcher *watchers = nullptr;
@@ -323,6 +323,7 @@ class task_state {
             return;
         }
         going = true;
+        outer = nullptr;
         for (task_state *task = this; task;) {
             if (task_state *inner = task->owned()) {
                 inner->going = true;

@@ -335,7 +335,7 @@ class [[nodiscard("the task goes with its handle: keep it, await it, or detach i
 
     spawned() noexcept = default;
     explicit spawned(detail::task_block<T> *block) noexcept : any_task(block) { owned_here(); }
-    spawned(spawned &&other) noexcept : any_task(other.given_up()) { owned_here(); }
+    spawned(spawned &&other) noexcept : any_task(static_cast<any_task &&>(other)) { owned_here(); }
     spawned &operator=(spawned &&other) noexcept {
         spawned old(std::move(other)); // has this one's task at the end, and destroys it
         std::swap(static_cast<any_task &>(*this), static_cast<any_task &>(old));
@@ -350,7 +350,7 @@ class [[nodiscard("the task goes with its handle: keep it, await it, or detach i
     // Gives the task to its scope, which run cancels and joins at its end: it may outlive everything that the
     // one who spawned it has on its frame.
     void detach() && noexcept {
-        if (const any_task task = given_up())
+        if (const any_task task = static_cast<any_task &&>(*this))
             task.state()->handle = nullptr;
     }
 
@@ -363,7 +363,6 @@ class [[nodiscard("the task goes with its handle: keep it, await it, or detach i
     auto operator co_await() && noexcept { return detail::join_awaiter<T, T>(this->state()); }
 
   private:
-    any_task given_up() noexcept { return std::exchange(static_cast<any_task &>(*this), any_task()); }
     void owned_here() noexcept {
         if (*this)
             this->state()->handle = this;

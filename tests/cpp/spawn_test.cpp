@@ -401,7 +401,7 @@ TEST(Dump, OfEveryScopeForADebugger) {
     auto job = scope.spawn(sleeps(1h));
     job.set_name("one that waits");
     ::testing::internal::CaptureStderr();
-    evloop::dump_tasks();
+    evloop_dump_tasks();
     const std::string text = ::testing::internal::GetCapturedStderr();
     EXPECT_NE(text.find("'one that waits'"), std::string::npos) << text;
     EXPECT_EQ(text.find("loop "), 0u) << text;
