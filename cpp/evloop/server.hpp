@@ -103,10 +103,11 @@ class server : public handle {
     void resume() noexcept { evl_server_resume(c()); }
 
     // Awaited: runs handler(stream, args...), a task, for every connection, until the server has stopped and
-    // the last of these tasks has ended. Cancelled, or destroyed, it takes them along: they may refer to what
-    // outlives this await. The handler may have captures; each task has a copy of it and of the arguments.
-    // What a task throws goes to the loop's error hook and is nothing to the others, as is want of memory for
-    // one. The server must stay where it is meanwhile. Errors: those of accept, which end all.
+    // the last of these tasks has ended (close_clients() ends their connections). Cancelled, or destroyed, it
+    // takes them along: they may refer to what outlives this await. The handler may have captures; each task
+    // has a copy of it and of the arguments. What a task throws goes to the loop's error hook and is nothing
+    // to the others, as is want of memory for one. The server must stay where it is meanwhile. Errors: those
+    // of accept, which end all.
     template <class Handler, class... Args>
     detail::attempt<void> serve(Handler handler, Args... args) {
         const auto accepts = [&](task_group &group) { return accepting(group, handler, args...); };

@@ -70,6 +70,7 @@ task<int> steps() {
     if (nothing)
         co_return 14;
     server->stop();
+    server->close_clients(); // it waits for the last handler
     const auto served = co_await evloop::as_result(std::move(serving));
     if (!served || !*served)
         co_return 15;
