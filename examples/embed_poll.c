@@ -90,7 +90,7 @@ static void host_by_rows(struct pollfd *fds) {
             int r = fds[1 + i].revents;
             rows[i].reported = (r & POLLIN ? EVL_READ : 0u) | (r & POLLOUT ? EVL_WRITE : 0u) |
                                (r & POLLPRI ? EVL_PRI : 0u) | (r & POLLERR ? EVL_ERR : 0u) |
-                               (r & POLLHUP ? EVL_HUP : 0u);
+                               (r & POLLHUP ? EVL_HUP : 0u) | (r & POLLNVAL ? EVL_NVAL : 0u);
         }
         check(evl_loop_dispatch(loop, rows, n), "evl_loop_dispatch");
     }

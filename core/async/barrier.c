@@ -10,6 +10,8 @@ struct evl_barrier {
 static const evl_op_type waiting = {.name = "barrier", .leave = evl_sync_leave};
 
 int32_t evl_barrier_new(evl_loop *loop, uint32_t parties, evl_barrier **out) {
+    if (out)
+        *out = NULL;
     if (parties == 0 || parties > INT32_MAX)
         return EVL_EINVAL;
     int rc = evl_sync_new(loop, sizeof **out, (void **)out);
@@ -57,4 +59,4 @@ int32_t evl_barrier_waiting(const evl_barrier *barrier) {
     return barrier ? (int32_t)barrier->waiters.count : EVL_EINVAL;
 }
 
-int32_t evl_barrier_is_broken(const evl_barrier *barrier) { return barrier ? barrier->broken : EVL_EINVAL; }
+int32_t evl_barrier_is_broken(const evl_barrier *barrier) { return barrier && barrier->broken; }

@@ -74,6 +74,8 @@ int32_t evl_future_follow(evl_future *future, evl_future *other) {
 
 int32_t evl_shield(evl_future *future, evl_future **out) {
     static const evl_combinator shielding = {.size = sizeof(single), .release = stop_watching};
+    if (out)
+        *out = NULL;
     int rc = check(future, out);
     if (rc != 0)
         return rc;
@@ -111,6 +113,8 @@ static void time_is_up(evl_future *future) {
 int32_t evl_wait_for(evl_future *future, int64_t timeout_ns, evl_future **out) {
     static const evl_combinator waiting = {
         .size = sizeof(single), .cancel = cancel_subject, .expired = time_is_up, .release = stop_watching};
+    if (out)
+        *out = NULL;
     int rc = check(future, out);
     if (rc == 0)
         rc = evl_future_make(future->loop, &waiting, out);
@@ -118,10 +122,8 @@ int32_t evl_wait_for(evl_future *future, int64_t timeout_ns, evl_future **out) {
         return rc;
     if (timeout_ns > 0 && !evl_future_is_done(future))
         rc = evl_sleep(future->loop, evl_future_op(*out), timeout_ns);
-    if (rc != 0) {
-        evl_future_unref(*out);
-        return rc;
-    }
+    if (rc != 0)
+        return evl_future_undo(out, rc);
     begin(*out, future, end_wait);
     if (timeout_ns == 0 && !evl_future_is_done(*out))
         time_is_up(*out);
@@ -174,16 +176,16 @@ static void run_then(void *arg, int64_t state) {
 int32_t evl_future_then(evl_future *future, evl_done_fn *on_value, evl_done_fn *on_error, void *arg,
                         evl_future **out) {
     static const evl_combinator chaining = {.size = sizeof(then), .release = release_then};
+    if (out)
+        *out = NULL;
     int rc = check(future, out);
     if (rc == 0)
         rc = evl_future_make(future->loop, &chaining, out);
     if (rc != 0)
         return rc;
     rc = evl_future_on_done(future, run_then, *out);
-    if (rc != 0) {
-        evl_future_unref(*out);
-        return rc;
-    }
+    if (rc != 0)
+        return evl_future_undo(out, rc);
     then *self = (then *)(*out)->maker;
     self->subject = evl_future_ref(future);
     self->out = evl_future_ref(*out);
@@ -248,6 +250,8 @@ static void release_far(evl_combinator *maker) { evl_future_unref(((far *)maker)
 int32_t evl_future_across(evl_loop *loop, evl_future *other, evl_future **out) {
     static const evl_combinator crossing = {
         .size = sizeof(far), .cancel = cancel_far, .release = release_far};
+    if (out)
+        *out = NULL;
     int rc = evl_enter(loop);
     if (rc == 0 && (!other || !out))
         rc = EVL_EINVAL;
@@ -262,6 +266,5 @@ int32_t evl_future_across(evl_loop *loop, evl_future *other, evl_future **out) {
         return 0;
     evl_future_unref(item.pointer);
     evl_future_unref(item.arg);
-    evl_future_unref(*out);
-    return rc;
+    return evl_future_undo(out, rc);
 }

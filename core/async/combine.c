@@ -98,6 +98,8 @@ static bool cancel_gather(evl_future *future, evl_future **inner) {
 }
 
 int32_t evl_gather(evl_loop *loop, evl_future *const *futures, uint32_t n, uint32_t flags, evl_future **out) {
+    if (out)
+        *out = NULL;
     int rc = check(loop, futures, n, out);
     if (rc == 0 && (flags & ~(uint32_t)EVL_GATHER_ERRORS) != 0)
         rc = EVL_EINVAL;
@@ -154,6 +156,8 @@ static bool has_failed(evl_future *const *futures, uint32_t n) {
 
 int32_t evl_wait_futures(evl_loop *loop, evl_future *const *futures, uint32_t n, int32_t mode,
                          int64_t timeout_ns, evl_future **out) {
+    if (out)
+        *out = NULL;
     int rc = check(loop, futures, n, out);
     if (rc == 0 && (n == 0 || mode < EVL_WAIT_ALL || mode > EVL_WAIT_FIRST_ERROR))
         rc = EVL_EINVAL;
@@ -170,10 +174,8 @@ int32_t evl_wait_futures(evl_loop *loop, evl_future *const *futures, uint32_t n,
     }
     if (timeout_ns > 0)
         rc = evl_sleep(loop, evl_future_op(*out), timeout_ns);
-    if (rc != 0) {
-        evl_future_unref(*out);
-        return rc;
-    }
+    if (rc != 0)
+        return evl_future_undo(out, rc);
     watch_all(*out, futures, n, wait_done);
     return 0;
 }
@@ -195,6 +197,8 @@ static void any_done(evl_watch *watch, evl_future *subject) {
 }
 
 int32_t evl_any(evl_loop *loop, evl_future *const *futures, uint32_t n, evl_future **out) {
+    if (out)
+        *out = NULL;
     int rc = check(loop, futures, n, out);
     if (rc == 0 && n == 0)
         rc = EVL_EINVAL;
@@ -268,7 +272,7 @@ static int seat_all(evl_future *hidden, evl_future **outs, uint32_t n) {
         int rc = evl_future_make(hidden->loop, &sitting, &outs[i]);
         if (rc != 0) {
             while (i-- > 0)
-                evl_future_unref(outs[i]);
+                (void)evl_future_undo(&outs[i], rc);
             return rc;
         }
         seat *self = (seat *)outs[i]->maker;
@@ -282,6 +286,8 @@ static int seat_all(evl_future *hidden, evl_future **outs, uint32_t n) {
 
 int32_t evl_as_completed(evl_loop *loop, evl_future *const *futures, uint32_t n, int64_t timeout_ns,
                          evl_future **outs) {
+    for (uint32_t i = 0; outs && i < n; i++)
+        outs[i] = NULL;
     int rc = check(loop, futures, n, outs);
     if (rc != 0 || n == 0)
         return rc;
@@ -299,7 +305,7 @@ int32_t evl_as_completed(evl_loop *loop, evl_future *const *futures, uint32_t n,
     if (rc == 0 && timeout_ns > 0) {
         rc = evl_sleep(loop, evl_future_op(hidden), timeout_ns);
         for (uint32_t i = 0; rc != 0 && i < n; i++)
-            evl_future_unref(outs[i]);
+            (void)evl_future_undo(&outs[i], rc);
     }
     if (rc == 0)
         watch_all(hidden, futures, n, completed);

@@ -57,6 +57,8 @@ static const evl_op_type waiting = {
     .name = "condition", .leave = leave, .deliver = deliver, .refuse = refuse};
 
 int32_t evl_condition_new(evl_lock *lock, evl_condition **out) {
+    if (out)
+        *out = NULL;
     if (!lock)
         return EVL_EINVAL;
     int rc = evl_sync_new(evl_lock_loop(lock), sizeof **out, (void **)out);

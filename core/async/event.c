@@ -9,6 +9,8 @@ struct evl_event {
 static const evl_op_type waiting = {.name = "event", .leave = evl_sync_leave};
 
 int32_t evl_event_new(evl_loop *loop, evl_event **out) {
+    if (out)
+        *out = NULL;
     return evl_sync_new(loop, sizeof **out, (void **)out);
 }
 
@@ -45,4 +47,4 @@ int32_t evl_event_clear(evl_event *event) {
     return rc;
 }
 
-int32_t evl_event_is_set(const evl_event *event) { return event ? event->set : EVL_EINVAL; }
+int32_t evl_event_is_set(const evl_event *event) { return event && event->set; }

@@ -354,6 +354,8 @@ static int init_quiet(pthread_cond_t *quiet) { return pthread_cond_init(quiet, N
 
 int32_t evl_executor_new(evl_loop *loop, uint32_t threads, uint32_t limit, const char *name,
                          evl_executor **out) {
+    if (out)
+        *out = NULL;
     int rc = evl_enter(loop);
     if (rc != 0)
         return rc;
@@ -558,6 +560,14 @@ static void forget_threads(evl_executor *pool) {
     unlock_and_unref(pool);
 }
 
+/* Whether this is one of the pool's own threads, whose job cannot end while it waits for that. */
+static bool is_worker(const evl_executor *pool) {
+    for (const evl_link *link = pool->workers.next; link != &pool->workers; link = link->next)
+        if (pthread_equal(EVL_OWNER(link, worker, link)->thread, pthread_self()))
+            return true;
+    return false;
+}
+
 int32_t evl_executor_close(evl_executor *pool, int32_t how, int64_t timeout_ns) {
     if (!pool)
         return 0;
@@ -568,6 +578,10 @@ int32_t evl_executor_close(evl_executor *pool, int32_t how, int64_t timeout_ns) 
         return 0;
     }
     lock(pool);
+    if (timeout_ns < 0 && is_worker(pool)) {
+        unlock(pool);
+        return EVL_EDEADLK;
+    }
     pool->closed = true;
     (void)pthread_cond_broadcast(&pool->work);
     if (how == EVL_CLOSE_ABANDON)

@@ -55,7 +55,15 @@ int evl_future_make(evl_loop *loop, const evl_combinator *kind, evl_future **out
     return 0;
 }
 
+int evl_future_undo(evl_future **out, int error) {
+    evl_future_unref(*out);
+    *out = NULL;
+    return error;
+}
+
 int32_t evl_future_new(evl_loop *loop, evl_future **out) {
+    if (out)
+        *out = NULL;
     int rc = evl_enter(loop);
     if (rc == 0)
         rc = out ? evl_future_make(loop, NULL, out) : EVL_EINVAL;

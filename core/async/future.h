@@ -84,6 +84,9 @@ typedef struct evl_done {
 /* A pending future with `size` bytes of a combinator's block, which begins with an evl_combinator. */
 int evl_future_make(evl_loop *loop, const evl_combinator *kind, evl_future **out);
 
+/* Gives up one that was just made, since what should have followed failed; returns `error`. */
+int evl_future_undo(evl_future **out, int error);
+
 /* Completes, whatever the state was before: the caller has checked. */
 void evl_future_finish(evl_future *future, int state, int64_t value);
 

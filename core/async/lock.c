@@ -24,6 +24,8 @@ static const evl_op_type acquiring = {
     .name = "lock", .leave = evl_sync_leave, .deliver = evl_sync_deliver, .refuse = refuse};
 
 int32_t evl_lock_new(evl_loop *loop, evl_lock **out) {
+    if (out)
+        *out = NULL;
     return evl_sync_new(loop, sizeof **out, (void **)out);
 }
 
@@ -78,7 +80,7 @@ int32_t evl_lock_release(evl_lock *lock) {
     return 0;
 }
 
-int32_t evl_lock_is_held(const evl_lock *lock) { return lock ? lock->held : EVL_EINVAL; }
+int32_t evl_lock_is_held(const evl_lock *lock) { return lock && lock->held; }
 
 /* --- for conditions --------------------------------------------------------------------------- */
 

@@ -170,6 +170,8 @@ static const evl_op_type joining = {.name = "queue join", .leave = leave_join};
 static int enter(const evl_queue *q) { return q ? evl_enter(q->getters.loop) : EVL_EINVAL; }
 
 int32_t evl_queue_new(evl_loop *loop, uint32_t maxsize, int32_t order, evl_fn *drop, evl_queue **out) {
+    if (out)
+        *out = NULL;
     if (order < EVL_QUEUE_FIFO || order > EVL_QUEUE_PRIORITY)
         return EVL_EINVAL;
     int rc = evl_sync_new(loop, sizeof **out, (void **)out);

@@ -4,7 +4,7 @@
 struct evl_semaphore {
     evl_waiters waiters;
     uint32_t value;
-    uint32_t limit; /* 0: none */
+    uint32_t limit;
 };
 
 static void give(evl_semaphore *semaphore) {
@@ -23,13 +23,15 @@ static const evl_op_type acquiring = {
     .name = "semaphore", .leave = evl_sync_leave, .deliver = evl_sync_deliver, .refuse = refuse};
 
 int32_t evl_semaphore_new(evl_loop *loop, uint32_t value, uint32_t limit, evl_semaphore **out) {
+    if (out)
+        *out = NULL;
     if (value > INT32_MAX || (limit != 0 && value > limit))
         return EVL_EINVAL;
     int rc = evl_sync_new(loop, sizeof **out, (void **)out);
     if (rc != 0)
         return rc;
     (*out)->value = value;
-    (*out)->limit = limit;
+    (*out)->limit = limit == 0 || limit > INT32_MAX ? INT32_MAX : limit;
     return 0;
 }
 
@@ -67,8 +69,7 @@ int32_t evl_semaphore_release(evl_semaphore *semaphore) {
     int rc = semaphore ? evl_enter(semaphore->waiters.loop) : EVL_EINVAL;
     if (rc != 0)
         return rc;
-    uint32_t most = semaphore->limit ? semaphore->limit : INT32_MAX;
-    if (semaphore->value >= most)
+    if (semaphore->value >= semaphore->limit)
         return EVL_ERANGE;
     give(semaphore);
     return 0;

@@ -3,7 +3,12 @@
 #if defined(__APPLE__)
 #    define _DARWIN_UNLIMITED_SELECT 1 /* fds beyond FD_SETSIZE */
 #endif
+#if defined(__linux__) && !defined(_GNU_SOURCE)
+#    define _GNU_SOURCE /* O_PATH */
+#endif
 #include "fdmap.h"
+
+#include <fcntl.h>
 
 #include <limits.h>
 #include <stdbool.h>
@@ -181,10 +186,21 @@ static bool same_file(const slot *slot, const struct stat *st) {
            slot->type == (uint32_t)(st->st_mode & S_IFMT);
 }
 
+/* An fd that only names a path is no file to wait for, as epoll says; select calls it ready. */
+static bool is_path(int fd) {
+#if defined(O_PATH)
+    int flags = evl_sys.get_fd_flags(fd);
+    return flags >= 0 && (flags & O_PATH) != 0;
+#else
+    (void)fd;
+    return false;
+#endif
+}
+
 static int select_add(void *state, int fd, uint32_t mask, uint64_t tag) {
     select_state *s = state;
     struct stat st;
-    int rc = evl_fd_look(fd, &st);
+    int rc = is_path(fd) ? EVL_EBADF : evl_fd_look(fd, &st);
     if (rc == 0 && fd == s->wake_r)
         rc = EVL_EEXIST;
     if (rc == 0)

@@ -50,8 +50,10 @@ static void print_name(text *t, const char *name) {
     if (!name || name[0] == '\0')
         return;
     print(t, " name=\"");
-    for (; *name; name++)
-        print(t, "%c", *name < ' ' || *name == '"' || *name == '\\' || *name == 127 ? '.' : *name);
+    for (; *name; name++) {
+        unsigned char c = (unsigned char)*name; /* UTF-8 is shown as it is */
+        print(t, "%c", c < ' ' || c == '"' || c == '\\' || c == 127 ? '.' : c);
+    }
     print(t, "\"");
 }
 
@@ -69,7 +71,8 @@ static void print_kind(text *t, const evl_loop *loop, const evl_handle *handle) 
     case EVL_KIND_TIMER:
         print(t, "timer id=%llu", (unsigned long long)evl_handle_id(handle));
         if (evl_timer_deadline(handle) != EVL_NEVER)
-            print(t, " in=%lldns", (long long)(evl_timer_deadline(handle) - evl_clock_read(&loop->clock)));
+            print(t, " in=%lldns",
+                  (long long)evl_saturated_add(evl_timer_deadline(handle), -evl_clock_read(&loop->clock)));
         break;
     case EVL_KIND_WALL:
         print(t, "wall id=%llu", (unsigned long long)evl_handle_id(handle));

@@ -4,6 +4,7 @@
 int32_t evl_loop_new(evl_loop **out, const evl_options *options) {
     if (!out)
         return EVL_EINVAL;
+    *out = NULL;
     evl_loop *loop;
     int rc = evl_loop_make(options, &loop);
     if (rc != 0)

@@ -102,8 +102,6 @@ static int host_pass(evl_loop *loop, const evl_poll_row *rows, int32_t count) {
         loop->now = evl_clock_read(&loop->clock);
     } else
         n = evl_glance(loop, events);
-    if (n < 0)
-        return n;
     loop->metrics.passes++;
     rc = evl_after_poll(loop, events, n);
     if (rc != 0)

@@ -127,9 +127,8 @@ void evl_handle_flip_active(evl_handle *handle) {
     int change = evl_handle_is_active(handle) ? 1 : -1;
     if (node->flags & EVL_F_KEEP)
         handle->loop->alive += change;
-    bool counts = (node->flags & (EVL_F_KEEP | EVL_F_INTERNAL)) != 0;
     bool by_time = node->kind == EVL_KIND_TIMER || node->kind == EVL_KIND_WALL || node->kind == EVL_KIND_HOOK;
-    if (counts && !by_time)
+    if (!by_time)
         handle->loop->outside += change;
 }
 
@@ -263,6 +262,5 @@ int32_t evl_keep_alive(evl_handle *handle, int32_t on) {
 }
 
 int32_t evl_active(const evl_handle *handle) {
-    int rc = evl_enter_to_read(handle, 0);
-    return rc != 0 ? rc : evl_handle_is_active(handle);
+    return evl_enter_to_read(handle, 0) == 0 && evl_handle_is_active(handle);
 }

@@ -3,6 +3,8 @@
 
 /* Hooks have no result, and so they use the other callback type; a node keeps either. */
 int32_t evl_hook_new(evl_loop *loop, int32_t when, evl_fn *fn, void *arg, evl_hook **out) {
+    if (out)
+        *out = NULL;
     int rc = evl_enter(loop);
     if (rc != 0)
         return rc;

@@ -355,6 +355,8 @@ void evl_io_forget(evl_loop *loop, int fd) {
 
 int32_t evl_io_new(evl_loop *loop, evl_fd fd, uint32_t mask, uint32_t flags, evl_done_fn *fn, void *arg,
                    evl_io **out) {
+    if (out)
+        *out = NULL;
     int rc = evl_enter(loop);
     if (rc == 0)
         rc = !out ? EVL_EINVAL : fd < 0 ? EVL_EBADF : check_wishes(loop, mask, flags);

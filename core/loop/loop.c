@@ -199,10 +199,7 @@ int32_t evl_loop_unhold(evl_loop *loop) {
     return 0;
 }
 
-int32_t evl_loop_alive(const evl_loop *loop) {
-    int rc = evl_enter(loop);
-    return rc != 0 ? rc : evl_is_alive(loop);
-}
+int32_t evl_loop_alive(const evl_loop *loop) { return evl_enter(loop) == 0 && evl_is_alive(loop); }
 
 const char *evl_loop_backend(const evl_loop *loop) { return loop ? loop->backend->name : NULL; }
 

@@ -4,10 +4,13 @@
 /* --- the wait --------------------------------------------------------------------------------- */
 
 bool evl_time_is_up(const evl_loop *loop) {
-    return loop->clock.mode == EVL_CLOCK_MANUAL && loop->outside == 0 && loop->awaited == 0 &&
-           !evl_is_ready(loop) && !evl_is_asked(loop) && atomic_load(&loop->holds) == 0 &&
-           evl_list_empty(&loop->rests) &&
-           evl_time_left((evl_loop *)(uintptr_t)loop, loop->clock.virtual_) != 0 && !evl_parts_await(loop);
+    if (loop->clock.mode == EVL_CLOCK_REAL || loop->outside != 0 || loop->awaited != 0 ||
+        evl_is_ready(loop) || evl_is_asked(loop) || atomic_load(&loop->holds) != 0 ||
+        !evl_list_empty(&loop->rests))
+        return false;
+    int64_t left = evl_time_left((evl_loop *)(uintptr_t)loop, loop->clock.virtual_);
+    bool moves = loop->clock.mode == EVL_CLOCK_JUMP && left != EVL_NEVER;
+    return left != 0 && !moves && !evl_parts_await(loop);
 }
 
 /* From now to the next deadline of either clock; EVL_NEVER if there is none. */
@@ -133,7 +136,11 @@ static inline int run_hooks(evl_loop *loop, int when) {
     return EVL_LIKELY(evl_list_empty(&loop->hooks[when])) ? 0 : evl_hooks_run(loop, when);
 }
 
+/* A wait that failed, or that a signal ended, ends the pass, but for its hooks. Not if it was a signal that
+ * the loop watches. */
 int evl_after_poll(evl_loop *loop, const evl_kernel_event *events, int n) {
+    int error = n < 0 && !(n == EVL_EINTR && evl_is_asked(loop)) ? n : 0;
+    n = n < 0 ? 0 : n;
     loop->since_poll = 0;
     loop->metrics.polls++;
     loop->metrics.events += (uint64_t)n;
@@ -143,6 +150,8 @@ int evl_after_poll(evl_loop *loop, const evl_kernel_event *events, int n) {
     int rc = run_hooks(loop, EVL_HOOK_AFTER_POLL);
     if (EVL_UNLIKELY(rc != 0))
         return rc;
+    if (EVL_UNLIKELY(error != 0))
+        return error;
     take_in(loop);
     evl_io_events(loop, events, n);
     if (evl_may_be_due(loop))
@@ -183,9 +192,7 @@ static int poll_kernel(evl_loop *loop, int64_t timeout_ns) {
     if (rc != 0)
         return rc;
     int n = wait_for_events(loop, events, has_work(loop) ? 0 : timeout_ns);
-    if (n < 0 && !(n == EVL_EINTR && evl_is_asked(loop)))
-        return n;
-    return evl_after_poll(loop, events, n < 0 ? 0 : n);
+    return evl_after_poll(loop, events, n);
 }
 
 static inline int collect(evl_loop *loop, int64_t timeout_ns) {

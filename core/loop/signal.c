@@ -271,6 +271,8 @@ static int attach(evl_handle *handle, int signo) {
 }
 
 int32_t evl_signal_new(evl_loop *loop, int32_t signo, evl_done_fn *fn, void *arg, evl_signal **out) {
+    if (out)
+        *out = NULL;
     int rc = evl_enter(loop);
     if (rc == 0 && (!out || signo < 1 || signo >= SIGNALS))
         rc = EVL_EINVAL;

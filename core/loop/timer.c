@@ -48,6 +48,8 @@ static int reserve(evl_loop *loop) {
 }
 
 int32_t evl_timer_new(evl_loop *loop, evl_done_fn *fn, void *arg, evl_timer **out) {
+    if (out)
+        *out = NULL;
     int rc = evl_enter(loop);
     if (rc == 0 && !out)
         rc = EVL_EINVAL;

@@ -149,6 +149,8 @@ void evl_walls_due(evl_loop *loop) {
 /* --- the timers ------------------------------------------------------------------------------- */
 
 int32_t evl_wall_new(evl_loop *loop, evl_done_fn *fn, void *arg, evl_wall **out) {
+    if (out)
+        *out = NULL;
     int rc = evl_enter(loop);
     if (rc == 0 && !out)
         rc = EVL_EINVAL;

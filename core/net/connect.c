@@ -356,6 +356,8 @@ static void run(race *r, evl_op *op) {
 
 int32_t evl_connect_to(evl_loop *loop, evl_op *op, const void *address, uint32_t length,
                        const evl_connect_options *options, evl_stream **out) {
+    if (out)
+        *out = NULL;
     race *r;
     uint32_t flags;
     int rc = new_race(loop, op, options, out, &flags, &r);
@@ -376,6 +378,8 @@ int32_t evl_connect_to(evl_loop *loop, evl_op *op, const void *address, uint32_t
 }
 
 int32_t evl_connect_unix(evl_loop *loop, evl_op *op, const char *path, evl_stream **out) {
+    if (out)
+        *out = NULL;
     evl_address address;
     int rc = evl_address_path(path, &address);
     return rc != 0 ? rc : evl_connect_to(loop, op, &address.u, address.length, NULL, out);
@@ -383,6 +387,8 @@ int32_t evl_connect_unix(evl_loop *loop, evl_op *op, const char *path, evl_strea
 
 int32_t evl_connect_any(evl_loop *loop, evl_op *op, const evl_addresses *addresses,
                         const evl_connect_options *options, evl_stream **out) {
+    if (out)
+        *out = NULL;
     race *r;
     uint32_t flags;
     if (evl_addresses_count(addresses) == 0)
@@ -401,6 +407,8 @@ int32_t evl_connect_any(evl_loop *loop, evl_op *op, const evl_addresses *address
 
 int32_t evl_connect(evl_loop *loop, evl_op *op, const char *host, const char *service,
                     const evl_connect_options *options, evl_stream **out) {
+    if (out)
+        *out = NULL;
     race *r;
     uint32_t flags;
     int rc = new_race(loop, op, options, out, &flags, &r);

@@ -270,6 +270,8 @@ static int answer_at_once(evl_loop *loop, evl_op *op, const char *canonical, con
 
 int32_t evl_getaddrinfo(evl_loop *loop, evl_op *op, const char *host, const char *service, uint32_t flags,
                         evl_addresses **out) {
+    if (out)
+        *out = NULL;
     int rc = evl_op_check_start(loop, op);
     if (rc == 0 && (!out || (flags & ~(uint32_t)KNOWN_FLAGS) != 0))
         rc = EVL_EINVAL;

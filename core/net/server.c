@@ -239,6 +239,8 @@ static int take_stream(server *sv, evl_stream **out) {
 static int enter(const evl_server *handle) { return evl_enter_handle(handle, EVL_KIND_SERVER); }
 
 int32_t evl_server_accept(evl_server *handle, evl_stream **out) {
+    if (out)
+        *out = NULL;
     int rc = enter(handle);
     if (rc != 0)
         return rc;
@@ -276,6 +278,8 @@ static const evl_op_type accepting = {
     .name = "accept", .leave = leave_accept, .deliver = deliver_accept, .tries = true};
 
 int32_t evl_server_accept_op(evl_server *handle, evl_op *op, evl_stream **out) {
+    if (out)
+        *out = NULL;
     int rc = evl_check_kind(handle, EVL_KIND_SERVER);
     if (rc == 0)
         rc = evl_op_check_start(handle->loop, op);
@@ -882,6 +886,8 @@ static int check(evl_loop *loop, evl_server **out) {
 
 int32_t evl_server_listen_on(evl_loop *loop, const void *address, uint32_t length,
                              const evl_server_options *options, evl_server **out) {
+    if (out)
+        *out = NULL;
     evl_address copy;
     int rc = check(loop, out);
     if (rc == 0)
@@ -891,6 +897,8 @@ int32_t evl_server_listen_on(evl_loop *loop, const void *address, uint32_t lengt
 
 int32_t evl_server_listen_unix(evl_loop *loop, const char *path, const evl_server_options *options,
                                evl_server **out) {
+    if (out)
+        *out = NULL;
     evl_address address;
     int rc = check(loop, out);
     if (rc == 0)
@@ -909,6 +917,8 @@ static bool is_among(const evl_address *addresses, int n, const evl_address *add
 
 int32_t evl_server_listen_any(evl_loop *loop, const evl_addresses *list, const evl_server_options *options,
                               evl_server **out) {
+    if (out)
+        *out = NULL;
     int rc = check(loop, out);
     int n = evl_addresses_count(list);
     if (rc == 0 && n == 0)
@@ -945,6 +955,8 @@ static int read_port(const char *service, uint16_t *port) {
 
 int32_t evl_server_listen(evl_loop *loop, const char *host, const char *service,
                           const evl_server_options *options, evl_server **out) {
+    if (out)
+        *out = NULL;
     evl_address addresses[2];
     uint16_t port = 0;
     int n = 2, rc = check(loop, out);
@@ -1001,6 +1013,8 @@ static int adopt(server *sv, int fd) {
 
 int32_t evl_server_listen_fds(evl_loop *loop, const evl_fd *fds, int32_t n, const evl_server_options *options,
                               evl_server **out) {
+    if (out)
+        *out = NULL;
     server *sv;
     int rc = check(loop, out);
     if (rc == 0 && (!fds || n <= 0))

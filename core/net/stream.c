@@ -255,6 +255,8 @@ static void undo_unblock(int fd, int given, uint32_t flags, int status) {
 }
 
 int32_t evl_stream_open(evl_loop *loop, evl_fd given, uint32_t options, evl_stream **out) {
+    if (out)
+        *out = NULL;
     int rc = evl_enter(loop);
     if (rc != 0)
         return rc;
@@ -289,6 +291,8 @@ static bool is_complete(const evl_transport *t) {
 
 int32_t evl_stream_open_on(evl_loop *loop, evl_fd fd, const evl_transport *transport, void *self,
                            evl_stream **out) {
+    if (out)
+        *out = NULL;
     int rc = evl_enter(loop);
     if (rc != 0)
         return rc;

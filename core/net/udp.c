@@ -162,6 +162,8 @@ static int set_up(int fd, int family, uint32_t flags) {
 }
 
 int32_t evl_udp_open(evl_loop *loop, const void *given, uint32_t length, uint32_t flags, evl_udp **out) {
+    if (out)
+        *out = NULL;
     evl_address address = {.u.any.sa_family = flags & EVL_UDP_IPV6 ? AF_INET6 : AF_INET};
     int rc = evl_enter(loop);
     if (rc != 0)
@@ -210,6 +212,8 @@ static int look_at(int fd, uint32_t *flags, int *status) {
 }
 
 int32_t evl_udp_open_fd(evl_loop *loop, evl_fd fd, uint32_t options, evl_udp **out) {
+    if (out)
+        *out = NULL;
     int rc = evl_enter(loop);
     if (rc != 0)
         return rc;

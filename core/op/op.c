@@ -18,8 +18,7 @@ int32_t evl_op_init(evl_op *op, evl_done_fn *fn, void *arg, uint32_t flags) {
 }
 
 int32_t evl_op_active(const evl_op *op) {
-    int rc = evl_op_check(op);
-    return rc != 0 ? rc : evl_operation_of(op)->state != EVL_OP_IDLE;
+    return evl_op_check(op) == 0 && evl_operation_of(op)->state != EVL_OP_IDLE;
 }
 
 int64_t evl_op_result(const evl_op *op) {

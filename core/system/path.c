@@ -391,6 +391,8 @@ static int copy_text(evl_watched *p, const char *text) {
 }
 
 int32_t evl_path_new(evl_loop *loop, const char *text, evl_done_fn *fn, void *arg, evl_path **out) {
+    if (out)
+        *out = NULL;
     int rc = evl_enter(loop);
     if (rc == 0 && (!out || !text || text[0] == '\0'))
         rc = EVL_EINVAL;

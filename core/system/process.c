@@ -348,6 +348,8 @@ static int start_with_stdio(process *p, const evl_process_options *options, evl_
 
 int32_t evl_process_spawn(evl_loop *loop, const evl_process_options *given, evl_done_fn *fn, void *arg,
                           evl_process **out) {
+    if (out)
+        *out = NULL;
     evl_process_options options;
     int rc = evl_enter(loop);
     if (rc == 0)

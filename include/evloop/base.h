@@ -48,6 +48,9 @@ typedef struct evl_handle evl_udp;
 typedef struct evl_handle evl_process;
 typedef struct evl_handle evl_path;
 
+/* Whatever a function makes it stores in *out, and NULL there when it fails or, if what it makes comes with
+ * an operation's completion, until then. evl_close, and every _free and _unref, takes NULL. */
+
 /* A callback without a result: deferred calls, posts, hooks, jobs.
  *
  * Also the type of a `drop`, the destructor of an argument: where a function takes one, drop(arg) runs

@@ -75,10 +75,11 @@ enum {
  *
  * Blocks up to timeout_ns nanoseconds (negative: without limit) until the remaining jobs have returned,
  * then abandons them. Completions are delivered by the loops afterwards. A thread that is left behind
- * frees what it uses when its job returns. Not to be called from a job of the same pool with
- * EVL_CLOSE_DRAIN: it would wait for itself. NULL is allowed and returns 0. May be called on any thread
+ * frees what it uses when its job returns. NULL is allowed and returns 0. May be called on any thread
  * that does not use the pool at the same time.
  * Errors:
+ * - EVL_EDEADLK: called without limit from a job of the same pool, which would wait for itself; the pool
+ *   is as it was.
  * - EVL_ETIMEDOUT: the pool is closed, and jobs were left behind.
  * @since 0.1 */
 EVL_API int32_t evl_executor_close(evl_executor *executor, int32_t how, int64_t timeout_ns);

@@ -17,7 +17,8 @@ extern "C" {
  * hooks. */
 enum {
     EVL_HOOK_BEFORE_POLL = 0, /* before the kernel is polled; may still change interest and start timers */
-    EVL_HOOK_AFTER_POLL = 1,  /* after the kernel was polled, before any callback runs */
+    EVL_HOOK_AFTER_POLL = 1,  /* after the kernel was polled, before any callback runs; also after a poll that
+                                 a signal ended or that failed: one for each poll */
     EVL_HOOK_IDLE = 2         /* once, before a poll that will wait because no callback is ready */
 };
 

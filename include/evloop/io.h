@@ -18,7 +18,8 @@ enum {
     EVL_PRI = 2,   /* urgent data; wants EVL_CAP_PRI */
     EVL_WRITE = 4, /* room to write, or a connect that has ended */
     EVL_ERR = 8,   /* result only: an error is pending; comes with whichever of READ and WRITE is wanted */
-    EVL_HUP = 16   /* result only: the other end is gone; likewise. Only with EVL_CAP_HUP */
+    EVL_HUP = 16,  /* result only: the other end is gone; likewise. Only with EVL_CAP_HUP */
+    EVL_NVAL = 32  /* evl_poll_row.reported only: the number is closed */
 };
 
 /* evl_io_new flags. */
@@ -27,13 +28,16 @@ enum {
     EVL_IO_EDGE = 2     /* report changes only; wants EVL_CAP_EDGE, and every watcher of the fd must be so */
 };
 
-/* Watches fd for mask, which may be 0. fn gets a mask, or a negative error: EVL_EBADF when the fd was closed
- * behind the watcher's back, EVL_ECLOSED after evl_fd_closing, or what the kernel refused a changed mask with
+/* Watches fd for mask, which may be 0. fn gets a mask, or a negative error: EVL_EBADF when the loop notices
+ * that the fd was closed, EVL_ECLOSED after evl_fd_closing, or what the kernel refused a changed mask with
  * (EVL_ENOMEM, EVL_ENOSPC); the watcher is then inactive for good.
- * fn NULL: records with `arg` as user_data.
- * Errors: EVL_EBADF, EVL_EPERM (a regular file or directory), EVL_EINVAL, EVL_ENOTSUP (PRI or EDGE where the
- * backend has none), EVL_EEXIST (edge and level on one fd), EVL_ENOMEM, EVL_ENOSPC, EVL_EMFILE (more fds than
- * select can hold). @since 0.1 */
+ *
+ * Only select notices a closed fd by itself, in the next pass. epoll and kqueue report nothing for one, so
+ * that the loop notices when the mask is changed, or when the number is watched again. Until then the watcher
+ * keeps the loop alive: call evl_close or evl_fd_closing before close(). fn NULL: records with `arg` as
+ * user_data. Errors: EVL_EBADF, EVL_EPERM (a regular file or directory), EVL_EINVAL, EVL_ENOTSUP (PRI or EDGE
+ * where the backend has none), EVL_EEXIST (edge and level on one fd), EVL_ENOMEM, EVL_ENOSPC, EVL_EMFILE
+ * (more fds than select can hold). @since 0.1 */
 EVL_API int32_t evl_io_new(evl_loop *loop, evl_fd fd, uint32_t mask, uint32_t flags, evl_done_fn *fn,
                            void *arg, evl_io **out);
 

@@ -26,10 +26,12 @@ enum {
 
 /* evl_options.clock: where the loop's time comes from.
  *
- * EVL_CLOCK_MANUAL moves only by evl_clock_advance; a run that only time could end answers EVL_EDEADLK.
+ * EVL_CLOCK_MANUAL moves only by evl_clock_advance; a run that only time could end returns EVL_EDEADLK.
  * EVL_CLOCK_JUMP moves by evl_clock_advance, and by itself to the next deadline when nothing is ready, a poll
- * found nothing, no post is queued and there is no evl_loop_hold. Where the system is to have more of
- * something later, as fds for a server, the wait is real with every clock. */
+ * found nothing, no post is queued and there is no evl_loop_hold. A run that would wait for ever because no
+ * deadline is left, and no fd, signal, child or job can end it, returns EVL_EDEADLK. A thread that is going
+ * to post makes itself known by evl_loop_hold, with both. Where the system is to have more of something
+ * later, as fds for a server, the wait is real with every clock. */
 enum { EVL_CLOCK_REAL = 0, EVL_CLOCK_MANUAL = 1, EVL_CLOCK_JUMP = 2 };
 
 /* Allocates, resizes and frees: ptr NULL allocates, new_size 0 frees (and answers NULL), otherwise resizes.
@@ -80,7 +82,7 @@ enum {
  * If a callback forks, the callbacks that were ready in the same pass run in the child too, unless it
  * destroys the loop or exits; then run returns EVL_EFORK there (evl_loop_fork). A child of a hook or a post
  * stops at once. Errors: EVL_ERUNNING inside a callback of this loop, EVL_ETHREAD while another thread runs
- * it, EVL_EFORK, EVL_ECLOSED, EVL_EDEADLK (a manual clock, and only its advance could go on), EVL_EINVAL, and
+ * it, EVL_EFORK, EVL_ECLOSED, EVL_EDEADLK (a virtual clock, and nothing could end the wait), EVL_EINVAL, and
  * what the kernel's wait failed with. @since 0.1 */
 EVL_API int32_t evl_loop_run(evl_loop *loop, int32_t mode);
 
@@ -113,7 +115,7 @@ EVL_API void evl_loop_unref(evl_loop *loop);
 EVL_API int32_t evl_loop_hold(evl_loop *loop);
 EVL_API int32_t evl_loop_unhold(evl_loop *loop);
 
-/* 1 if run would find something alive, 0 if not, or an error. @since 0.1 */
+/* Returns 1 if run would find something alive, else 0, also when run would return an error. @since 0.1 */
 EVL_API int32_t evl_loop_alive(const evl_loop *loop);
 
 /* After a fork, in the child: gives the loop a kernel queue of its own and everything on it goes on, but
@@ -160,7 +162,7 @@ EVL_API evl_fd evl_loop_fd(evl_loop *loop);
 typedef struct evl_poll_row {
     evl_fd fd;         /* what to wait for */
     uint32_t wanted;   /* EVL_READ | EVL_WRITE | EVL_PRI */
-    uint32_t reported; /* the host fills this in; EVL_ERR and EVL_HUP may be among it */
+    uint32_t reported; /* the host fills this in; EVL_ERR, EVL_HUP and EVL_NVAL may be among it */
 } evl_poll_row;
 
 /* Fills up to cap rows, answers how many there are, and stores in *timeout_ns how long the host may wait: 0,

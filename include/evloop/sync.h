@@ -95,7 +95,7 @@ EVL_API int32_t evl_lock_is_held(const evl_lock *lock);
 
 /* --- semaphore: a number of permits --- */
 
-/* Makes a semaphore with `value` permits and at most `limit`; limit 0 means no limit.
+/* Makes a semaphore with `value` permits and at most `limit`; limit 0 means no limit, which is INT32_MAX.
  * Errors:
  * - EVL_EINVAL: value is above limit, or above INT32_MAX.
  * - EVL_ENOMEM: out of memory.

@@ -435,6 +435,22 @@ TEST(Embed, Contract_17_PrepareAndDispatchEverywhere) {
     host.until_log("read write timer post call signal read");
 }
 
+// poll(2) says of a closed number that it is one, again and again.
+TEST(Embed, Contract_17_AClosedFdAmongTheRows) {
+    World w({.clock = EVL_CLOCK_REAL});
+    if (w.caps() & EVL_CAP_LOOP_FD)
+        return;
+    static_assert(EVL_NVAL == POLLNVAL);
+    RowHost host(w);
+    Pipe pipe;
+    evl_io *io =
+        w.io(pipe.r, EVL_READ, [&](int64_t result) { w.note(evl_err_name(static_cast<int32_t>(result))); });
+    host.turn(0);
+    pipe.r.close();
+    host.until_log("EVL_EBADF");
+    evl_close(io);
+}
+
 TEST(Embed, Contract_17_PrepareSaysHowLongTheHostMayWait) {
     Sys sys;
     World w({.clock = EVL_CLOCK_REAL});

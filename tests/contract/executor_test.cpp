@@ -428,4 +428,21 @@ TEST(Executor, OutOfMemoryChangesNothing) {
     EXPECT_EQ(evl_executor_close(pool, EVL_CLOSE_DRAIN, -1), 0);
 }
 
+TEST(Executor, AJobThatClosesItsOwnPoolDoesNotWaitForItself) {
+    World w({.clock = EVL_CLOCK_REAL});
+    static evl_executor *pool;
+    static std::atomic<int32_t> closed;
+    ASSERT_EQ(evl_executor_new(w.loop, 1, 1, nullptr, &pool), 0);
+    for (int32_t how : {EVL_CLOSE_DRAIN, EVL_CLOSE_ABANDON}) {
+        static int32_t given;
+        given = how;
+        auto job = [](void *) { closed = evl_executor_close(pool, given, -1); };
+        ASSERT_EQ(evl_executor_submit(pool, w.loop, w.op(w.says("done")), job, nullptr, nullptr, 0), 0);
+        EXPECT_EQ(w.run(), EVL_RUN_DONE);
+        EXPECT_EQ(closed, EVL_EDEADLK);
+    }
+    EXPECT_EQ(w.log(), "done done");
+    EXPECT_EQ(evl_executor_close(pool, EVL_CLOSE_DRAIN, -1), 0);
+}
+
 } // namespace

@@ -97,6 +97,12 @@ TEST(ForkStress, Contract_11_HandlersAreInFlight) {
     ASSERT_EQ(evl_loop_new(&Busy::loop, nullptr), 0);
     evl_signal *signal = nullptr;
     ASSERT_EQ(evl_signal_new(Busy::loop, SIGUSR1, no_result, nullptr, &signal), 0);
+    std::array<evl_loop *, 64> others; // so that a handler takes its time
+    for (evl_loop *&loop : others) {
+        evl_signal *watcher = nullptr;
+        ASSERT_EQ(evl_loop_new(&loop, nullptr), 0);
+        ASSERT_EQ(evl_signal_new(loop, SIGUSR1, no_result, nullptr, &watcher), 0);
+    }
     static std::atomic<pthread_t> victim;
     victim = pthread_self();
     {
@@ -120,6 +126,8 @@ TEST(ForkStress, Contract_11_HandlersAreInFlight) {
         }
         pthread_sigmask(SIG_SETMASK, &before, nullptr);
     }
+    for (evl_loop *loop : others)
+        EXPECT_EQ(evl_loop_destroy(loop), 0);
     EXPECT_EQ(evl_loop_destroy(Busy::loop), 0);
 }
 

@@ -856,6 +856,27 @@ TEST(Future, AcrossEitherLoopDestroyedFirst) {
         }
 }
 
+// Whatever the stop was given.
+TEST(Future, RunUntilAStop) {
+    World w;
+    if (records())
+        return;
+    evl_future *f = make(w);
+    evl_loop_hold(w.loop);
+    for (int32_t given : {0, 1, static_cast<int32_t>(EVL_RUN_RECORDS), static_cast<int32_t>(EVL_EUSER),
+                          static_cast<int32_t>(EVL_ECLOSED)}) {
+        w.call([&] { evl_stop(w.loop, given); });
+        EXPECT_EQ(evl_loop_run_until(w.loop, f, nullptr), EVL_ECANCELED) << given;
+    }
+    int64_t value = 0;
+    EXPECT_EQ(evl_future_resolve(f, 7), 0);
+    w.call([&] { evl_stop(w.loop, EVL_ECLOSED); });
+    EXPECT_EQ(evl_loop_run_until(w.loop, f, &value), 0);
+    EXPECT_EQ(value, 7);
+    evl_loop_unhold(w.loop);
+    evl_future_unref(f);
+}
+
 TEST(Future, RunUntilNothingCouldCompleteIt) {
     World w;
     if (records())

@@ -2,6 +2,8 @@
 // themselves.
 #include "world.hpp"
 
+#include <cerrno>
+
 using namespace support;
 
 namespace {
@@ -57,6 +59,24 @@ TEST(Hook, AfterPollRunsBeforeAnythingOfThePoll) {
     callback(w, "call");
     nowait(w);
     EXPECT_EQ(w.log(), "after call io");
+}
+
+// A host language gives its lock back before the poll and takes it after: one for each poll, however it ends.
+TEST(Hook, EachPollHasOneBeforeAndOneAfter) {
+    Sys sys;
+    World w({.clock = EVL_CLOCK_REAL});
+    w.hook(EVL_HOOK_BEFORE_POLL, w.says("before"));
+    w.hook(EVL_HOOK_AFTER_POLL, w.says("after"));
+    for (int err : {EINTR, ENOMEM}) {
+        w.clear();
+        sys.fail_wait(err);
+        EXPECT_EQ(nowait(w), err == EINTR ? 0 : evl_err_from_errno(err));
+        EXPECT_EQ(w.log(), "before after");
+        sys.fail_wait(err);
+        int32_t rc = evl_loop_dispatch(w.loop, nullptr, 0);
+        EXPECT_EQ(rc, err == EINTR ? 1 : evl_err_from_errno(err)); // 1: dispatch again
+        EXPECT_EQ(w.log(), "before after before after");
+    }
 }
 
 TEST(Hook, IdleRunsOnceBeforeAWaitAndPreventsNothing) {

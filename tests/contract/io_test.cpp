@@ -602,6 +602,18 @@ TEST(Io, Contract_10_ClosedWhileMaskIsZeroAndArmedAgain) {
     EXPECT_EQ(w.log(), "io:EVL_EBADF");
 }
 
+// What only names a path is no file to wait for.
+TEST(Io, APathIsRefused) {
+#if defined(O_PATH)
+    World w;
+    Fd path(::open("/dev/null", O_PATH | O_CLOEXEC));
+    evl_io *io = nullptr;
+    if (w.on("kqueue"))
+        return; // there is none of them there
+    EXPECT_EQ(evl_io_new(w.loop, path, EVL_READ, 0, nullptr, nullptr, &io), EVL_EBADF);
+#endif
+}
+
 // With edges, what is there is reported to interest that was taken away and given again, whenever that was:
 // in the pass of a report that is due, in the callback of a one-shot, or while another watcher has the same
 // interest.

@@ -121,6 +121,17 @@ TEST(Metrics, MayBeReadInsideACallback) {
 // --- dumps
 // --------------------------------------------------------------------------------------------------------------
 
+// Numbers and names at the edge of what they may be.
+TEST(Metrics, DumpsWhatIsLongDueAndNamesInUtf8) {
+    World w;
+    evl_timer *timer = w.timer_at(INT64_MIN, [] {});
+    EXPECT_EQ(evl_set_name(timer, "caf\xc3\xa9 \"\x7f\n"), 0);
+    char text[512];
+    EXPECT_GT(evl_loop_dump(w.loop, text, sizeof text), 0);
+    EXPECT_NE(std::string(text).find("name=\"caf\xc3\xa9 ...\""), std::string::npos) << text;
+    EXPECT_NE(std::string(text).find("in=-9223372036854775808ns"), std::string::npos) << text;
+}
+
 TEST(Metrics, ADumpNamesWhatIsOpen) {
     World w({.name = "main"});
     Pipe p;

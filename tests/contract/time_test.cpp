@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
@@ -276,6 +277,43 @@ TEST(Time, Contract_03_WhatTheKernelMayEndIsNoDeadlock) {
     EXPECT_EQ(w.destroy(), 0);
 }
 
+// Also what keeps no loop alive may end the wait.
+TEST(Time, Contract_03_ASignalThatIsWatchedIsNoDeadlock) {
+    Sys sys;
+    World w({.clock = EVL_CLOCK_MANUAL});
+    w.timer_in(1, w.says("timer"));
+    evl_signal *signal = w.signal(SIGUSR1, [&] { w.note("signal"), evl_clock_advance(w.loop, 1); });
+    std::thread sender([&] {
+        until([&] { return !sys.waits().empty(); });
+        ::kill(::getpid(), SIGUSR1);
+    });
+    EXPECT_EQ(w.run(), EVL_RUN_DONE);
+    sender.join();
+    EXPECT_EQ(w.log(), "signal timer");
+    evl_close(signal);
+}
+
+// A wait for ever is no way to pass idle time.
+TEST(Time, Contract_03_AJumpingClockThatHasNowhereToJumpIsADeadlock) {
+    World w;
+    evl_event *event = nullptr;
+    ASSERT_EQ(evl_event_new(w.loop, &event), 0);
+    ASSERT_EQ(evl_event_wait(event, w.op(w.says("set"))), 0);
+    w.timer_in(3600 * sec, w.says("timer"));
+    EXPECT_EQ(w.run(), EVL_EDEADLK);
+    EXPECT_EQ(w.once(), EVL_EDEADLK);
+    EXPECT_EQ(w.log(), "timer");
+    evl_loop_hold(w.loop);
+    std::thread poster([&] {
+        evl_post(w.loop, [](void *e) { evl_event_set(static_cast<evl_event *>(e)); }, event);
+        evl_loop_unhold(w.loop);
+    });
+    EXPECT_EQ(w.run(), EVL_RUN_DONE);
+    poster.join();
+    EXPECT_EQ(w.log(), "timer set");
+    evl_event_free(event);
+}
+
 TEST(Time, Contract_03_AHoldIsNoDeadlock) {
     World w({.clock = EVL_CLOCK_MANUAL});
     w.timer_in(1, w.says("timer"));
@@ -337,12 +375,13 @@ TEST(Time, Contract_03_JumpOnlyWhenNothingIsReadyAndAPollFoundNothing) {
 }
 
 TEST(Time, Contract_03_NoJumpUnderAHold) {
+    Sys sys;
     World w;
     w.timer_in(1 * sec, w.says("timer"));
     EXPECT_EQ(evl_loop_hold(w.loop), 0);
     std::thread other([&] {
         // The loop is asleep, or about to be; either way it may not jump.
-        until([&] { return evl_loop_alive(w.loop) != 0; });
+        until([&] { return !sys.waits().empty(); });
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
         w.post([&] {
             w.note("post");
