@@ -1,8 +1,15 @@
-/* evloop/io.h - fd watchers: be told when a file descriptor can be read or written.
+/* evloop/io.h - fd watchers: being called while a file descriptor can be read or written.
+ *
+ *     evl_io_new(loop, fd, EVL_READ, 0, readable, conn, &io); // readable(conn, mask) while fd can be read
+ *     evl_io_set(io, EVL_READ | EVL_WRITE);
+ *     evl_close(io);                                          // then close(fd)
+ *
+ * Use it for descriptors that another library owns (libpq, hiredis, libcurl); for bytes use stream.h. To
+ * wait once, see evl_wait_fd (op.h).
  *
  * Any number of watchers may share an fd, each with its own mask. Watchers are level-triggered: while the
- * condition holds they report once a pass. The fd stays the caller's: evloop never closes it, and the caller
- * closes the watcher first. */
+ * condition holds they report once a pass. The fd is the caller's: evloop never closes it, and the watcher
+ * must be closed first. */
 #ifndef EVLOOP_IO_H
 #define EVLOOP_IO_H
 
@@ -12,46 +19,56 @@
 extern "C" {
 #endif
 
-/* What a watcher wants, and what it is told. The values are those of poll(2). */
+/* What a watcher waits for, and what it reports. The values are those of poll(2) on Linux. */
 enum {
     EVL_READ = 1,  /* data, end of file, or a connection to accept */
-    EVL_PRI = 2,   /* urgent data; wants EVL_CAP_PRI */
+    EVL_PRI = 2,   /* urgent data; needs EVL_CAP_PRI */
     EVL_WRITE = 4, /* room to write, or a connect that has ended */
-    EVL_ERR = 8,   /* result only: an error is pending; comes with whichever of READ and WRITE is wanted */
-    EVL_HUP = 16,  /* result only: the other end is gone; likewise. Only with EVL_CAP_HUP */
-    EVL_NVAL = 32  /* evl_poll_row.reported only: the number is closed */
+    EVL_ERR = 8,   /* reported only: an error is pending; together with the READ or WRITE that is wanted */
+    EVL_HUP = 16,  /* reported only: the peer has closed; as EVL_ERR. Needs EVL_CAP_HUP */
+    EVL_NVAL = 32  /* evl_poll_row.reported only: the fd is not open */
 };
 
-/* evl_io_new flags. */
+/* Flags of evl_io_new. */
 enum {
-    EVL_IO_ONESHOT = 1, /* the mask becomes 0 when it reports; evl_io_set arms it again */
-    EVL_IO_EDGE = 2     /* report changes only; wants EVL_CAP_EDGE, and every watcher of the fd must be so */
+    EVL_IO_ONESHOT = 1, /* the mask becomes 0 when it reports; evl_io_set sets it again */
+    EVL_IO_EDGE = 2 /* report changes only; needs EVL_CAP_EDGE, and every watcher of the fd must have it */
 };
 
-/* Watches fd for mask, which may be 0. fn gets a mask, or a negative error: EVL_EBADF when the loop notices
- * that the fd was closed, EVL_ECLOSED after evl_fd_closing, or what the kernel refused a changed mask with
- * (EVL_ENOMEM, EVL_ENOSPC); the watcher is then inactive for good.
+/* Watches fd for `mask`, which may be 0: fn(arg, mask) runs with what is ready, or with a negative error.
  *
- * Only select notices a closed fd by itself, in the next pass. epoll and kqueue report nothing for one, so
- * that the loop notices when the mask is changed, or when the number is watched again. Until then the watcher
- * keeps the loop alive: call evl_close or evl_fd_closing before close(). fn NULL: records with `arg` as
- * user_data. Errors: EVL_EBADF, EVL_EPERM (a regular file or directory), EVL_EINVAL, EVL_ENOTSUP (PRI or EDGE
- * where the backend has none), EVL_EEXIST (edge and level on one fd), EVL_ENOMEM, EVL_ENOSPC, EVL_EMFILE
- * (more fds than select can hold). @since 0.1 */
+ * After an error the watcher is inactive for good: EVL_EBADF (the loop noticed that the fd was closed by
+ * another part of the program), EVL_ECLOSED (evl_fd_closing), or the error with which the kernel refused a
+ * changed mask. When a closed fd is noticed depends on the backend: select notices in the next pass; epoll
+ * and kqueue forget a closed fd without a report, and the loop notices when evl_io_set changes the mask or
+ * the number is used again. fn NULL produces records of EVL_KIND_IO.
+ * Errors:
+ * - EVL_EBADF: the fd is not open.
+ * - EVL_EPERM: a regular file or a directory, which cannot be waited for.
+ * - EVL_ENOTSUP: EVL_PRI or EVL_IO_EDGE, where the backend lacks them.
+ * - EVL_EEXIST: the fd has watchers with and without EVL_IO_EDGE.
+ * - EVL_EMFILE: more fds than select can hold.
+ * - EVL_ENOMEM, EVL_ENOSPC: out of memory or of the kernel's limit of watches.
+ * @since 0.1 */
 EVL_API int32_t evl_io_new(evl_loop *loop, evl_fd fd, uint32_t mask, uint32_t flags, evl_done_fn *fn,
                            void *arg, evl_io **out);
 
-/* Changes the mask; 0 pauses. Changes between two polls cost at most one system call, and none when they
- * cancel out. A report already due is narrowed to the new mask, or taken back. Errors: EVL_EBADF, EVL_ECLOSED
- * (the watcher has ended), EVL_EINVAL, EVL_ENOTSUP. @since 0.1 */
+/* Changes the mask; 0 pauses the watcher. Changes between two polls cost at most one system call, and none
+ * when they cancel out. A report that is already queued is narrowed to the new mask, or cancelled.
+ * Errors:
+ * - EVL_EBADF, EVL_ECLOSED: the watcher has ended with this error.
+ * - EVL_ENOTSUP: EVL_PRI, where the backend lacks it.
+ * @since 0.1 */
 EVL_API int32_t evl_io_set(evl_io *io, uint32_t mask);
 
-/* The fd, or -1 when the watcher has ended; the mask. Or an error. @since 0.1 */
+/* Returns the fd; -1 when the watcher has ended with an error. @since 0.1 */
 EVL_API evl_fd evl_io_fd(const evl_io *io);
+
+/* Returns the mask. @since 0.1 */
 EVL_API int32_t evl_io_mask(const evl_io *io);
 
-/* To be called before close(fd) when others may be watching it: ends every watcher of fd with EVL_ECLOSED.
- * Answers how many there were. @since 0.1 */
+/* Ends every watcher of fd with EVL_ECLOSED, and every operation that waits for it. To be called before
+ * close(fd) when other parts of the program may be watching it. Returns how many there were. @since 0.1 */
 EVL_API int32_t evl_fd_closing(evl_loop *loop, evl_fd fd);
 
 #ifdef __cplusplus

@@ -1,14 +1,25 @@
-/* evloop/loop.h - making a loop, running it, stopping it, and taking it down.
+/* evloop/loop.h - making a loop, running it, stopping it, taking it down; fork; embedding.
  *
- * A loop belongs to the thread that is inside evl_loop_run, evl_loop_records or evl_loop_dispatch. While one
- * is, calls from other threads answer EVL_ETHREAD, except those marked "@thread any". Outside, whoever the
- * caller serialises may use it.
+ *     evl_loop_new(&loop, NULL);
+ *     evl_loop_run(loop, EVL_RUN_DEFAULT); // until nothing is left to do, or evl_stop
+ *     evl_loop_close(loop);                // or evl_loop_destroy, whatever is still open
  *
- * A pass: (1) changed interest is sent to the kernel; (2) the loop polls, without waiting if anything is
- * ready, otherwise until the next deadline; (3) the clock is read once; (4) posts, then what the kernel
- * reported (reader before writer for one fd), then due timers in deadline order are queued; (5) what is ready
- * at that moment runs, and nothing newer. While the ready list is not empty, (1) to (3) happen only after
- * evl_options.poll_interval callbacks. A wait that a signal interrupts ends the pass. */
+ * Threads. A thread owns the loop while it is inside evl_loop_run, evl_loop_run_until, evl_loop_records or
+ * evl_loop_dispatch; callbacks run on that thread. Meanwhile calls from other threads return EVL_ETHREAD,
+ * except functions marked "@thread any". While no thread owns the loop any thread may use it, but only one
+ * at a time: the program provides the locking.
+ *
+ * A pass is one iteration of the loop:
+ *
+ * - Changed fd interest is sent to the kernel.
+ * - The kernel is polled: without waiting if anything is ready, else until the next deadline.
+ * - The clock is read once. evl_now returns that value until the next poll.
+ * - Callbacks are queued: posts and signals, kernel events (read before write of one fd), due timers by
+ *   deadline.
+ * - Exactly the callbacks that are queued now run. What becomes ready meanwhile runs in the next pass.
+ *
+ * While callbacks are ready the first three steps are skipped until evl_options.poll_interval callbacks
+ * have run since the last poll. A wait that is interrupted by a signal without a watcher ends the pass. */
 #ifndef EVLOOP_LOOP_H
 #define EVLOOP_LOOP_H
 
@@ -18,161 +29,203 @@
 extern "C" {
 #endif
 
-/* evl_options.flags */
+/* Flags of evl_options. */
 enum {
-    EVL_LOOP_NOENV = 1, /* do not look at EVLOOP_BACKEND */
-    EVL_LOOP_NOPOST = 2 /* posts answer EVL_ENOTSUP; the allocator need not be thread-safe */
+    EVL_LOOP_NOENV = 1, /* ignore the environment variable EVLOOP_BACKEND */
+    EVL_LOOP_NOPOST = 2 /* posts return EVL_ENOTSUP; the allocator need not be thread-safe */
 };
 
-/* evl_options.clock: where the loop's time comes from.
+/* Where the loop's time comes from: evl_options.clock.
  *
- * EVL_CLOCK_MANUAL moves only by evl_clock_advance; a run that only time could end returns EVL_EDEADLK.
- * EVL_CLOCK_JUMP moves by evl_clock_advance, and by itself to the next deadline when nothing is ready, a poll
- * found nothing, no post is queued and there is no evl_loop_hold. A run that would wait for ever because no
- * deadline is left, and no fd, signal, child or job can end it, returns EVL_EDEADLK. A thread that is going
- * to post makes itself known by evl_loop_hold, with both. Where the system is to have more of something
- * later, as fds for a server, the wait is real with every clock. */
+ * EVL_CLOCK_MANUAL advances only by evl_clock_advance; a run that only time could continue returns
+ * EVL_EDEADLK.
+ *
+ * EVL_CLOCK_JUMP advances by evl_clock_advance, and by itself to the next deadline when nothing is ready,
+ * a poll found nothing, no post is queued and there is no evl_loop_hold. A run that would wait without
+ * limit because no deadline is left, and no fd, signal, child or job can end it, returns EVL_EDEADLK.
+ *
+ * With both, a thread that is going to post makes itself known by evl_loop_hold. Waits for a resource of
+ * the system (a server out of file descriptors) last real time with every clock. */
 enum { EVL_CLOCK_REAL = 0, EVL_CLOCK_MANUAL = 1, EVL_CLOCK_JUMP = 2 };
 
-/* Allocates, resizes and frees: ptr NULL allocates, new_size 0 frees (and answers NULL), otherwise resizes.
- * NULL for a size that is not 0 means out of memory and leaves ptr as it was. Must be safe to call from any
- * thread that posts, unless EVL_LOOP_NOPOST is set. */
+/* An allocator: ptr NULL allocates, new_size 0 frees (and returns NULL), otherwise resizes. NULL for a
+ * size that is not 0 means out of memory and leaves ptr as it was. Called on any thread that posts, unless
+ * EVL_LOOP_NOPOST is set. It must not call the loop. */
 typedef void *evl_realloc_fn(void *ctx, void *ptr, size_t old_size, size_t new_size);
 
-/* Set struct_size to sizeof(evl_options) and the rest to 0, then what you want. Fields past struct_size count
- * as 0, so that a program built against an older header keeps working. */
+/* How to make a loop. Set struct_size and the rest to 0, then the wanted fields. Fields beyond struct_size
+ * count as 0, so that a program built with an older header keeps working. */
 typedef struct evl_options {
-    uint32_t struct_size;
+    uint32_t struct_size;   /* sizeof(evl_options) */
     uint32_t flags;         /* EVL_LOOP_* */
-    const char *backend;    /* "epoll", "kqueue", "select"; NULL: EVLOOP_BACKEND, then the best there is */
+    const char *backend;    /* "epoll", "kqueue" or "select"; NULL: EVLOOP_BACKEND, then the best one */
     int32_t clock;          /* EVL_CLOCK_* */
-    uint32_t poll_interval; /* callbacks between two looks at the kernel while busy; 0: 64; 1: every pass */
+    uint32_t poll_interval; /* callbacks between two polls while busy; 0: 64; 1: poll in every pass */
     evl_realloc_fn *alloc;  /* NULL: malloc */
-    void *alloc_ctx;        /* the first argument of alloc */
-    const char *name;       /* for dumps, copied, at most 31 bytes; NULL: none */
-    int64_t linger_ns; /* how long closed streams may go on, see stream.h; 0: 10 seconds; EVL_NEVER: as long
-                          as it takes; negative: closing is aborting */
+    void *alloc_ctx;        /* first argument of alloc */
+    const char *name;       /* for dumps; copied, at most 31 bytes; NULL: none */
+    int64_t linger_ns; /* how long closed streams may linger (stream.h); 0: 10 seconds; EVL_NEVER: as long as
+                          it takes; negative: closing aborts */
 } evl_options;
 
-/* Makes a loop and stores it in *out. `options` may be NULL. EVLOOP_BACKEND is ignored in set-id programs and
- * with EVL_LOOP_NOENV. Ends with evl_loop_close or evl_loop_destroy.
- * Errors: EVL_EINVAL (a NULL out, an unknown option), EVL_ENOTSUP (no backend of that name), EVL_ENOMEM,
- * EVL_EMFILE, EVL_ENFILE. @thread any. @since 0.1 */
+/* Makes a loop and stores it in *out. `options` may be NULL. Ends with evl_loop_close or evl_loop_destroy.
+ *
+ * EVLOOP_BACKEND is ignored in set-id programs and with EVL_LOOP_NOENV.
+ * Errors:
+ * - EVL_EINVAL: out is NULL, or an option is unknown.
+ * - EVL_ENOTSUP: there is no backend of that name.
+ * - EVL_ENOMEM, EVL_EMFILE, EVL_ENFILE: out of memory or file descriptors.
+ * @thread any. @since 0.1 */
 EVL_API int32_t evl_loop_new(evl_loop **out, const evl_options *options);
 
 /* How evl_loop_run runs. */
 enum {
     EVL_RUN_DEFAULT = 0, /* until nothing is alive, or evl_stop */
-    EVL_RUN_ONCE = 1,    /* one pass; waits for something to happen if nothing is ready */
+    EVL_RUN_ONCE = 1,    /* one pass, which waits for something to happen if nothing is ready */
     EVL_RUN_NOWAIT = 2,  /* one pass that does not wait */
-    EVL_RUN_FOREVER = 3  /* until evl_stop, also while nothing is alive */
+    EVL_RUN_FOREVER = 3  /* until evl_stop, even while nothing is alive */
 };
 
-/* What evl_loop_run answers when nothing stopped it and nothing failed. */
+/* What evl_loop_run returns when nothing stopped it and nothing failed. */
 enum {
     EVL_RUN_DONE = 0,   /* nothing is alive */
-    EVL_RUN_ALIVE = 1,  /* the pass of ONCE or NOWAIT is over and something is still alive */
-    EVL_RUN_RECORDS = 2 /* records wait for evl_loop_records; every mode returns then */
+    EVL_RUN_ALIVE = 1,  /* the pass of ONCE or NOWAIT is over and something is alive */
+    EVL_RUN_RECORDS = 2 /* records are ready for evl_loop_records; every mode returns then */
 };
 
-/* Runs the loop on this thread. Alive is: a ready callback or record, a started timer, an enabled watcher, a
- * pending operation, a queued post, a hold. Signal watchers and hooks are not, unless evl_keep_alive.
- * Answers EVL_RUN_*, or the argument of evl_stop. EVL_RUN_ONCE with nothing alive returns at once.
+/* Runs the loop on this thread.
  *
- * If a callback forks, the callbacks that were ready in the same pass run in the child too, unless it
- * destroys the loop or exits; then run returns EVL_EFORK there (evl_loop_fork). A child of a hook or a post
- * stops at once. Errors: EVL_ERUNNING inside a callback of this loop, EVL_ETHREAD while another thread runs
- * it, EVL_EFORK, EVL_ECLOSED, EVL_EDEADLK (a virtual clock, and nothing could end the wait), EVL_EINVAL, and
- * what the kernel's wait failed with. @since 0.1 */
+ * Alive is: a ready callback or record, a started timer, a watcher with a mask, a listening server, a
+ * stream in push mode or with bytes to send, a child process, a pending operation, a queued post, a hold.
+ * Signal watchers, hooks and futures are not; evl_keep_alive changes that for a handle.
+ *
+ * Returns EVL_RUN_*, or the argument of evl_stop. EVL_RUN_ONCE with nothing alive returns at once.
+ *
+ * If a callback forks, the callbacks that were ready in the same pass run in the child, too, unless it
+ * destroys the loop or exits; then the run returns EVL_EFORK there (evl_loop_fork). A child of a hook or a
+ * post stops at once.
+ * Errors:
+ * - EVL_ERUNNING: called inside a callback of this loop; runs do not nest.
+ * - EVL_ETHREAD: another thread runs the loop.
+ * - EVL_EDEADLK: the clock is virtual and nothing could end the wait.
+ * - and what the kernel's wait fails with.
+ * @since 0.1 */
 EVL_API int32_t evl_loop_run(evl_loop *loop, int32_t mode);
 
-/* Makes run return `result` (not negative, or EVL_EUSER and such) when the current pass is over. Everything
- * that was ready in this pass still runs. Before run: the next run makes one pass without waiting and
- * returns. evl_loop_records answers a record of EVL_KIND_STOP instead. @thread any. @since 0.1 */
+/* Makes evl_loop_run return `result` (not negative, or EVL_EUSER and the like) when the current pass is
+ * over; everything that was ready in this pass still runs. When the loop does not run, the next run makes
+ * one pass without waiting and returns it. evl_loop_records produces a record of EVL_KIND_STOP instead.
+ * @thread any. @since 0.1 */
 EVL_API int32_t evl_stop(evl_loop *loop, int32_t result);
 
-/* Closes a loop on which nothing is left and gives up the caller's reference.
- * EVL_EBUSY while a handle is open, an operation pending, anything queued, or a hold is out: nothing changed,
- * and evl_loop_blockers says what. Posts answer EVL_ECLOSED afterwards. NULL: 0.
- * Also EVL_ERUNNING, EVL_ETHREAD. Works in a forked child. @since 0.1 */
+/* Closes a loop on which nothing is left, and releases the caller's reference. Posts return EVL_ECLOSED
+ * from then on. NULL is allowed and returns 0. Works in a forked child.
+ * Errors, after which nothing has changed:
+ * - EVL_EBUSY: a handle is open, an operation pending, a callback queued, or a hold left;
+ *   evl_loop_blockers lists them.
+ * - EVL_ERUNNING: called inside a callback of this loop.
+ * @since 0.1 */
 EVL_API int32_t evl_loop_close(evl_loop *loop);
 
-/* Closes a loop whatever is on it and gives up the caller's reference; works in any order, inside a callback
- * of the loop and in a forked child too. Handles answer EVL_ECLOSED to everything but evl_close as long as
- * somebody holds a reference, operations become inactive in silence, what is queued is dropped: the drops run
- * inside this call (inside the run around it, when a callback destroys its own loop).
- * NULL: 0. EVL_ETHREAD while another thread runs the loop: nothing happened. @since 0.1 */
+/* Closes a loop whatever is on it, and releases the caller's reference.
+ *
+ * Works in any order, inside a callback of the loop and in a forked child. Handles return EVL_ECLOSED to
+ * everything but evl_close as long as a reference to the loop exists. Operations become idle without a
+ * callback. What is queued does not run; its drops run inside this call, or before the surrounding
+ * evl_loop_run returns when a callback destroys its own loop. Streams do not linger: only what the kernel
+ * has accepted arrives. NULL is allowed and returns 0.
+ * Errors, after which nothing has changed:
+ * - EVL_ETHREAD: another thread runs the loop.
+ * @since 0.1 */
 EVL_API int32_t evl_loop_destroy(evl_loop *loop);
 
-/* Adds and gives up a reference to the loop's memory. A thread that posts holds one, so that a post can
- * answer EVL_ECLOSED instead of touching freed memory. evl_loop_ref answers its argument. @thread any. @since
- * 0.1 */
+/* Adds a reference to the loop's memory. A thread that posts holds one, so that a post to a closed loop
+ * returns EVL_ECLOSED instead of touching freed memory. Returns its argument. @thread any. @since 0.1 */
 EVL_API evl_loop *evl_loop_ref(evl_loop *loop);
+
+/* Releases a reference. NULL is allowed. @thread any. @since 0.1 */
 EVL_API void evl_loop_unref(evl_loop *loop);
 
-/* Keeps the loop alive with nothing on it, for as long as a thread is going to post, say. Counts.
- * EVL_EINVAL: an unhold too many. @thread any. @since 0.1 */
+/* Keeps the loop alive with nothing on it, for example while a thread is going to post. Holds are counted.
+ * @thread any. @since 0.1 */
 EVL_API int32_t evl_loop_hold(evl_loop *loop);
+
+/* Releases a hold.
+ * Errors:
+ * - EVL_EINVAL: there is none.
+ * @thread any. @since 0.1 */
 EVL_API int32_t evl_loop_unhold(evl_loop *loop);
 
-/* Returns 1 if run would find something alive, else 0, also when run would return an error. @since 0.1 */
+/* Returns 1 if evl_loop_run would find something alive, else 0, also when it would return an error. @since
+ * 0.1 */
 EVL_API int32_t evl_loop_alive(const evl_loop *loop);
 
-/* After a fork, in the child: gives the loop a kernel queue of its own and everything on it goes on, but
- * what threads worked on, jobs and names: those operations complete with EVL_EFORK. Until then every call but
- * close, cancel, stop and destroy answers EVL_EFORK there. Answers 0 also where there was nothing to repair.
+/* Repairs a loop in a forked child: it gets a kernel queue of its own and everything on it goes on, except
+ * what threads of the parent worked on (jobs and look-ups), which completes with EVL_EFORK.
  *
- * Other threads may post, work and take signals while the process forks: what they had finished by then, the
- * child has too. A loop that another thread was running can be repaired or destroyed if that thread waited
- * for events; if it was in a callback, the loop is lost to the child: these calls return EVL_ETHREAD, and its
- * memory stays.
+ * Before this call every function but close, cancel, stop, destroy and queries returns EVL_EFORK in the
+ * child. Returns 0 also when there is nothing to repair. evl_loop_fd may return another number afterwards.
  *
- * On failure the loop stays as it was and the call may be tried again. Errors: EVL_ENOMEM, EVL_EMFILE,
- * EVL_ENFILE, EVL_ETHREAD. @since 0.1 */
+ * Other threads may post, run jobs and receive signals while the process forks: what they had finished by
+ * then, the child has, too. A loop that another thread was running can be repaired or destroyed if that
+ * thread was waiting for events. If it was in a callback, the loop is lost to the child: this function and
+ * evl_loop_destroy return EVL_ETHREAD, and its memory stays.
+ * Errors, after which the call may be repeated:
+ * - EVL_ENOMEM, EVL_EMFILE, EVL_ENFILE: out of memory or file descriptors.
+ * - EVL_ETHREAD: see above.
+ * @since 0.1 */
 EVL_API int32_t evl_loop_fork(evl_loop *loop);
 
-/* The name of the backend this loop uses; static. NULL for NULL. @since 0.1 */
+/* Returns the name of the loop's backend, in static memory; NULL for NULL. @since 0.1 */
 EVL_API const char *evl_loop_backend(const evl_loop *loop);
 
-/* --- embedding -------------------------------------------------------------------------------------------
+/* --- embedding ---
  *
- * For a program that has a loop of its own. Where EVL_CAP_LOOP_FD is there, watching one fd is enough:
+ * For a program that has a loop of its own. Where the backend has EVL_CAP_LOOP_FD, watching one fd is
+ * enough:
  *
- *     evl_fd fd = evl_loop_fd(loop);                        // once, then whenever it is readable:
+ *     evl_fd fd = evl_loop_fd(loop);    // once; then, whenever it is readable:
  *     evl_loop_dispatch(loop, NULL, 0);
  *
- * Everywhere, prepare tells what to wait for and dispatch takes it back:
+ * Everywhere, evl_loop_prepare says what to wait for and evl_loop_dispatch takes the outcome:
  *
- *     n = evl_loop_prepare(loop, rows, cap, &timeout_ns);   // more than cap: a larger array, and again
+ *     n = evl_loop_prepare(loop, rows, cap, &timeout_ns); // more than cap: again, with a larger array
  *     // wait for `wanted` of the n rows, for timeout_ns at most; store what was found in `reported`
- *     evl_loop_dispatch(loop, rows, n);
- */
+ *     evl_loop_dispatch(loop, rows, n); */
 
-/* The fd that polls readable whenever evl_loop_dispatch would find work: kernel events, timers, deferred
- * calls, posts. From the first call on, the loop keeps it so, at one system call for a change made between
- * two dispatches. It belongs to the loop: poll it, nothing else, level-triggered or, if you dispatch until it
- * returns 0, edge-triggered. An epoll or kqueue of your own may know it for as long as the loop lives, but a
- * repaired child has a new one: call evl_loop_fd again after evl_loop_fork. A timer of a manual clock shows
- * once the clock was moved to it, one of a jumping clock at once. On Linux the fd takes up two of the five
+/* Returns the fd that polls readable whenever evl_loop_dispatch would find work: kernel events, timers,
+ * deferred calls, posts.
+ *
+ * From the first call on the loop keeps it so, at one system call for a change made between two
+ * dispatches. It belongs to the loop: only poll it, level-triggered, or edge-triggered if you dispatch
+ * until it returns 0. An epoll or kqueue of your own may know it for as long as the loop lives; a repaired
+ * child has a new one, so call this again after evl_loop_fork. A timer of a manual clock shows once the
+ * clock was advanced to it, one of a jumping clock at once. On Linux the fd takes up two of the five
  * levels that epolls may be nested.
- * Errors: EVL_ENOTSUP without EVL_CAP_LOOP_FD, EVL_EMFILE, EVL_ENFILE, EVL_ENOMEM. @since 0.1 */
+ * Errors:
+ * - EVL_ENOTSUP: the backend has no EVL_CAP_LOOP_FD.
+ * - EVL_EMFILE, EVL_ENFILE, EVL_ENOMEM: out of file descriptors or memory.
+ * @since 0.1 */
 EVL_API evl_fd evl_loop_fd(evl_loop *loop);
 
-/* A descriptor that a host has to wait for in the loop's place: evl_loop_prepare, evl_loop_dispatch. */
+/* An fd that a host waits for. */
 typedef struct evl_poll_row {
     evl_fd fd;         /* what to wait for */
-    uint32_t wanted;   /* EVL_READ | EVL_WRITE | EVL_PRI */
-    uint32_t reported; /* the host fills this in; EVL_ERR, EVL_HUP and EVL_NVAL may be among it */
+    uint32_t wanted;   /* EVL_READ, EVL_WRITE, EVL_PRI */
+    uint32_t reported; /* set by the host; EVL_ERR, EVL_HUP and EVL_NVAL may be in it */
 } evl_poll_row;
 
-/* Fills up to cap rows, answers how many there are, and stores in *timeout_ns how long the host may wait: 0,
- * nanoseconds, or -1 for ever. Interest is flushed to the kernel first. `timeout_ns` may be NULL. @since 0.1
- */
+/* Sends changed interest to the kernel, stores up to cap rows in `rows`, and stores in *timeout_ns how
+ * long the host may wait: nanoseconds, 0 for not at all, -1 for no limit. timeout_ns may be NULL. Returns
+ * how many rows there are.
+ * Errors:
+ * - EVL_ERUNNING: called inside a callback of this loop.
+ * @since 0.1 */
 EVL_API int32_t evl_loop_prepare(evl_loop *loop, evl_poll_row *rows, int32_t cap, int64_t *timeout_ns);
 
-/* One pass without waiting. `rows` are those of prepare with `reported` filled in; NULL: the loop looks for
- * itself. Answers 1 while more is ready (so that a host with an edge-triggered watch calls again), else 0,
- * or an error as evl_loop_run. A stop answers as in run. @since 0.1 */
+/* Runs one pass without waiting. `rows` are those of evl_loop_prepare with `reported` set; NULL lets the
+ * loop poll by itself. Returns 1 while more is ready, so that a host with an edge-triggered watch calls
+ * again, else 0; or the result of evl_stop. Errors: those of evl_loop_run. @since 0.1 */
 EVL_API int32_t evl_loop_dispatch(evl_loop *loop, const evl_poll_row *rows, int32_t n);
 
 #ifdef __cplusplus

@@ -1,4 +1,8 @@
-/* evloop/metrics.h - what the loop is doing: errors nobody took, counters, who is open, slow callbacks. */
+/* evloop/metrics.h - what a loop is doing: unhandled errors, counters, what is open, slow callbacks.
+ *
+ *     evl_blocker blockers[16];
+ *     n = evl_loop_blockers(loop, blockers, 16);    // what keeps evl_loop_close from closing
+ *     evl_loop_dump(loop, buf, sizeof buf);         // all that is open and queued, as text */
 #ifndef EVLOOP_METRICS_H
 #define EVLOOP_METRICS_H
 
@@ -8,70 +12,77 @@
 extern "C" {
 #endif
 
-/* Set struct_size before the call; the library fills what both sides know. Counters only grow. */
+/* Counters of a loop; they only grow. Set struct_size before the call; the library fills what both sides
+ * know. */
 typedef struct evl_metrics {
     uint32_t struct_size;
-    uint32_t reserved;
-    uint64_t passes;      /* iterations of the loop */
-    uint64_t polls;       /* times the kernel was asked */
-    uint64_t empty_polls; /* of these, found nothing */
-    uint64_t events;      /* what the kernel reported */
-    uint64_t callbacks;   /* callbacks run and records handed out */
-    uint64_t timers;      /* expirations queued */
-    uint64_t posts;       /* posts taken in */
-    uint64_t wakeups;     /* waits that another thread, a signal handler or evl_wake ended */
-    uint64_t errors;      /* unhandled errors, whether a hook took them or not */
-    uint64_t idle_ns;     /* inside waits */
-    uint64_t busy_ns;     /* between the end of a wait and the beginning of the next */
-    uint64_t lag[64]; /* lag[i]: how often such a busy stretch took [2^i, 2^(i+1)) ns; a real clock only */
-    uint64_t slow_callbacks; /* callbacks over the threshold of evl_set_slow_callback */
+    uint32_t reserved;       /* 0 */
+    uint64_t passes;         /* iterations of the loop */
+    uint64_t polls;          /* times the kernel was polled */
+    uint64_t empty_polls;    /* of these, how many found nothing */
+    uint64_t events;         /* events that the kernel reported */
+    uint64_t callbacks;      /* callbacks run and records fetched */
+    uint64_t timers;         /* expirations queued */
+    uint64_t posts;          /* posts queued */
+    uint64_t wakeups;        /* waits ended by another thread, a signal handler or evl_wake */
+    uint64_t errors;         /* unhandled errors, with or without a hook */
+    uint64_t idle_ns;        /* time inside waits */
+    uint64_t busy_ns;        /* time between the end of a wait and the start of the next */
+    uint64_t lag[64];        /* lag[i]: busy stretches of [2^i, 2^(i+1)) ns; with a real clock only */
+    uint64_t slow_callbacks; /* callbacks above the threshold of evl_set_slow_callback */
     uint64_t longest_ns;     /* the longest callback; 0 unless evl_set_slow_callback is on */
-    uint64_t longest_id;     /* and its handle's id, 0 for other callbacks */
-    char longest_name[32];   /* and its name */
-    uint64_t handles;        /* open now */
-    uint64_t bytes;          /* allocated by the loop now */
-    char error_name[32];     /* the name of the future whose error was the last that nobody looked at */
+    uint64_t longest_id;     /* id of its handle; 0 for other callbacks */
+    char longest_name[32];   /* name of its handle */
+    uint64_t handles;        /* open handles */
+    uint64_t bytes;          /* memory that the loop holds */
+    char error_name[32];     /* name of the last future whose error was never retrieved */
 } evl_metrics;
 
-/* Errors: EVL_EINVAL (struct_size too small to hold itself). @since 0.1 */
+/* Stores the loop's counters in *out.
+ * Errors:
+ * - EVL_EINVAL: struct_size is too small to hold itself.
+ * @since 0.1 */
 EVL_API int32_t evl_loop_metrics(const evl_loop *loop, evl_metrics *out);
 
-/* What keeps evl_loop_close from closing. */
+/* Something that keeps evl_loop_close from closing. */
 typedef struct evl_blocker {
     uint64_t id;   /* of a handle; 0 for what is only counted */
-    int32_t kind;  /* EVL_KIND_*, the kinds above EVL_KIND_HOOK included */
+    int32_t kind;  /* EVL_KIND_* */
     int32_t count; /* 1 for a handle */
     char name[32]; /* as evl_set_name gave it, or empty */
 } evl_blocker;
 
-/* Fills up to cap blockers and answers how many there are; 0 means close would succeed. @since 0.1 */
+/* Stores up to cap blockers in `out` and returns how many there are; 0 means that evl_loop_close would
+ * succeed.
+ * @since 0.1 */
 EVL_API int32_t evl_loop_blockers(const evl_loop *loop, evl_blocker *out, int32_t cap);
 
-/* Fills up to cap ids of the open handles and answers how many there are. @since 0.1 */
+/* Stores up to cap ids of the open handles in `ids` and returns how many there are. @since 0.1 */
 EVL_API int32_t evl_loop_walk(const evl_loop *loop, uint64_t *ids, int32_t cap);
 
-/* Writes what is open and queued as text, one line each, and answers the length it needs without the final 0;
- * at most cap bytes are written, the 0 included. @since 0.1 */
+/* Writes what is open and queued as text, one line each, at most cap bytes with the final 0. Returns the
+ * length of the whole text without the final 0. @since 0.1 */
 EVL_API int32_t evl_loop_dump(const evl_loop *loop, char *buf, size_t cap);
 
-/* Sets the function that is called with errors that no callback could take: fn(arg, code). NULL: they are
- * kept for evl_loop_error.
+/* Sets the error hook: fn(arg, code) runs for errors that no callback could take, such as the error of a
+ * future that was never retrieved.
  *
- * It is called from the loop, by a run, and so never inside the call that the error came to light in: a
- * future that failed and is released without having been looked at, a poll that could not be set up. Only
- * evl_loop_report calls it at once. It may do what any callback may, destroying the loop included. While
- * evl_loop_records collects, and while the hook itself runs, errors are kept instead. @since 0.1 */
+ * The hook is called from the loop, in a pass, never inside another call; it may do anything that a
+ * callback may. An error in the hook, and an error while only evl_loop_records drives the loop, is kept
+ * for evl_loop_error. NULL removes the hook. @since 0.1 */
 EVL_API int32_t evl_set_error_hook(evl_loop *loop, evl_done_fn *fn, void *arg);
 
-/* Reports an error to the hook: for bindings whose callback threw. @since 0.1 */
+/* Reports an error to the hook at once, from where it is called: for bindings whose callback threw an
+ * exception.
+ * @since 0.1 */
 EVL_API int32_t evl_loop_report(evl_loop *loop, int32_t error);
 
-/* The first unhandled error since the last call, 0 if there was none. @since 0.1 */
+/* Returns the first unhandled error since the last call, and forgets it; 0 if there was none. @since 0.1 */
 EVL_API int32_t evl_loop_error(evl_loop *loop);
 
-/* Times every callback, each of a batch of posts on its own (two clock reads each), and tells fn(arg, ns) of
- * those that took `threshold_ns` or longer; the metrics name the longest. fn may be NULL. A negative
- * threshold turns it off. @since 0.1 */
+/* Measures every callback, each post on its own (two clock reads each), and calls fn(arg, ns) after those
+ * that took threshold_ns or longer; evl_metrics names the longest. fn may be NULL. A negative threshold turns
+ * it off. @since 0.1 */
 EVL_API int32_t evl_set_slow_callback(evl_loop *loop, int64_t threshold_ns, evl_done_fn *fn, void *arg);
 
 #ifdef __cplusplus

@@ -48,7 +48,7 @@ EVL_API void evl_queue_free(evl_queue *queue);
  * Ownership. The queue owns the item from the moment it is added. If this call returns an error or the
  * operation completes with one, the item was not added and is the caller's. evl_op_cancel returns 0 if the
  * item was added already. Where the completion is not reported, because the operation was closed or its loop
- * destroyed, evl_op_result tells: 0 if the item was added and stays in the queue, negative if it is the
+ * destroyed, evl_op_result says which: 0 if the item was added and stays in the queue, negative if it is the
  * caller's.
  * Errors:
  * - EVL_ESHUTDOWN: evl_queue_shutdown was called.

@@ -50,8 +50,8 @@ typedef struct evl_transport {
     int64_t (*try_write)(void *self, const evl_buf *bufs, int32_t n);
 
     /* What the call that has just returned EVL_EAGAIN waits for: EVL_READ, EVL_WRITE or both. Do not add
-     * EVL_READ for a call that only waits for room: while nobody reads, the loop would spin over what comes
-     * in. 0: no event of the fd helps, and nothing is called again before the stream is used. */
+     * EVL_READ for a call that only waits for room: while nothing is read, the loop would spin over what
+     * comes in. 0: no event of the fd helps, and nothing is called again before the stream is used. */
     uint32_t (*want)(void *self);
 
     /* Announces the end of what is written (TLS: close_notify). It is called when everything written was

@@ -33,5 +33,5 @@ extern const void *to;
 extern char buf[256], own[EVL_ADDRESS_SIZE];
 
 extern evl_fn fn, refresh, finished, collect_garbage, read_all;
-extern evl_done_fn done, readable, changed, exited, interrupted, received;
+extern evl_done_fn connected, done, readable, changed, exited, interrupted, received;
 void dispatch(uint64_t user_data, int32_t result);
