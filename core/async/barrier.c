@@ -1,4 +1,4 @@
-/* barrier.c - nobody goes on until all are there. */
+/* barrier.c - no operation goes on until all are there. */
 #include "sync.h"
 
 struct evl_barrier {

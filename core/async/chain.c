@@ -213,7 +213,7 @@ static void cross_back(evl_watch *watch, evl_future *subject) {
     bridge *self = EVL_OWNER(watch, bridge, watch);
     evl_future *out = self->out;
     evl_loop *loop = evl_loop_ref(subject->loop);
-    (void)evl_future_post(out, outcome_of(subject)); /* refused: nobody is there to hear of it */
+    (void)evl_future_post(out, outcome_of(subject)); /* refused: the other loop is gone */
     evl_watch_stop(watch);
     evl_mem_free(&loop->mem, self, sizeof *self);
     evl_loop_unref(loop);

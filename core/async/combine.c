@@ -225,7 +225,7 @@ static void release_seat(evl_combinator *maker) {
     several *whole = (several *)self->middle->maker;
     if (whole) {
         *self->place = NULL;
-        if (--whole->seats == 0) /* nobody is left to hear of it, nor of the timeout */
+        if (--whole->seats == 0) /* nothing is left to wait for it, nor of the timeout */
             evl_future_finish(self->middle, EVL_FUTURE_CANCELLED, 0);
     }
     evl_future_unref(self->middle);

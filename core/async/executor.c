@@ -20,7 +20,7 @@ typedef struct evl_job {
     evl_node node; /* of its drop: EVL_NODE_JOB */
     evl_executor *pool;
     evl_loop *loop;    /* a reference */
-    evl_operation *op; /* NULL: nobody waits for it any more */
+    evl_operation *op; /* NULL: no operation waits for it any more */
     evl_fn *fn;
     void *arg;
     evl_fn *drop;
@@ -44,7 +44,7 @@ typedef struct worker {
     evl_executor *pool;
     pthread_t thread;
     bool busy; /* runs a job */
-    bool left; /* left behind: nobody joins it, and it frees itself */
+    bool left; /* left behind: it is not joined, and it frees itself */
 } worker;
 
 struct evl_executor {
@@ -249,12 +249,12 @@ static bool came_back(const evl_job *job) {
     return false;
 }
 
-/* Under the lock: whether a job that nobody waits for any more will never come back. */
+/* Under the lock: whether a job without an operation will never come back. */
 static bool withdraw(evl_job *job) {
     evl_executor *pool = job->pool;
     job->op = NULL;
     if (is_parents(pool))
-        return !came_back(job); /* a thread may be in the pool's lists, which nobody uses here */
+        return !came_back(job); /* a thread may be in the pool's lists, which are not used here */
     if (job->state != JOB_QUEUED)
         return false;
     evl_list_remove(&job->link);
@@ -331,7 +331,7 @@ static uint32_t collect_done(evl_loop *loop, void *state) {
     return count;
 }
 
-/* A timeout is not to end early or late because somebody sets the wall clock. */
+/* A timeout is not to end early or late because the wall clock is set. */
 #if defined(_POSIX_CLOCK_SELECTION) && _POSIX_CLOCK_SELECTION > 0
 #    define QUIET_CLOCK CLOCK_MONOTONIC
 

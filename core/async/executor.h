@@ -15,7 +15,7 @@ int evl_jobs_pool(evl_loop *loop, int which, uint32_t threads, const char *name,
  * When it completes with 0, op->value is arg: the type's `deliver` makes a result of it and frees it, and its
  * `refuse` frees it. drop(arg), which runs no user code, is called where the job is given up instead, on
  * either thread. The caller has checked the start. EVL_ENOMEM, EVL_ECLOSED, and what starting a thread
- * answers. */
+ * returns. */
 int evl_job_start(evl_executor *pool, evl_loop *loop, evl_op *op, const evl_op_type *type, evl_fn *fn,
                   void *arg, evl_fn *drop);
 void evl_job_leave(evl_operation *op);

@@ -101,7 +101,7 @@ static void give_slot(evl_loop *loop, evl_node *node) {
 }
 
 /* What user code has to be run for is queued, carried by the node of the future's own operation, which has
- * nothing else to do any more: the drop of a value, or an error that nobody has looked at. Once the loop is
+ * nothing else to do any more: the drop of a value, or an error that was not retrieved. Once the loop is
  * gone there is no later: then this is the last act of whoever gave up the last reference. */
 static void run_end(evl_loop *loop, evl_node *node) {
     const evl_future *future = EVL_OWNER(node, evl_future, op.node);
@@ -174,7 +174,7 @@ static uint32_t take_left(evl_loop *loop, void *state) {
     return count;
 }
 
-/* Without memory: the future is the list's element. The loop may be shut meanwhile, and then nobody looks
+/* Without memory: the future is the list's element. The loop may be shut meanwhile, and then nothing looks
  * there any more but us. */
 static void leave_on_list(evl_loop *loop, evl_future *future) {
     evl_futures *all = evl_futures_of(evl_loop_ref(loop));
@@ -312,7 +312,7 @@ int32_t evl_future_fail(evl_future *future, int32_t error) {
     return rc;
 }
 
-/* Cancels one future, or answers the next one that has to be cancelled for it. */
+/* Cancels one future, or returns the next one that has to be cancelled for it. */
 static evl_future *cancel_step(evl_future *future) {
     evl_future *inner = NULL;
     if (evl_future_is_done(future))

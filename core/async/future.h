@@ -4,7 +4,7 @@
 
 #include "../op/op.h"
 
-/* Somebody inside evloop who looks at a future: combinators, then, follow. Unlike done callbacks it runs no
+/* A part of evloop that watches a future: combinators, then, follow. Unlike done callbacks it runs no
  * user code, and so it need not wait for the next pass. Part of the combinator's memory. */
 typedef struct evl_watch {
     evl_link link;              /* in evl_future.watches; next NULL: watches nothing */
@@ -48,7 +48,7 @@ struct evl_future {
     uint32_t gen;
     uint8_t state;
     bool is_pointer;
-    bool looked_at; /* somebody has seen the error */
+    bool looked_at; /* the error was retrieved */
     bool taken;
     char name[EVL_NAME_SIZE];
 };

@@ -1,7 +1,7 @@
 /* queue.c - producers and consumers.
  *
  * A getter is woken when there is an item for it, and takes one when it is delivered; until then the item is
- * spoken for (`promised`), so that nobody overtakes. A putter is woken by its item going in. */
+ * spoken for (`promised`), so that no getter overtakes. A putter is woken by its item going in. */
 #include "sync.h"
 
 /* One item and where it belongs. */
@@ -271,7 +271,7 @@ int32_t evl_queue_get(evl_queue *q, evl_op *op, void **value) {
     int rc = evl_op_check_start(loop, op);
     if (rc != 0)
         return rc;
-    if (q->store.size > q->promised) { /* nobody waits then */
+    if (q->store.size > q->promised) { /* nothing waits then */
         q->promised++;
         evl_operation *self = evl_operation_of(op);
         self->value = value;

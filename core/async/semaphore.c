@@ -47,7 +47,7 @@ int32_t evl_semaphore_acquire(evl_semaphore *semaphore, evl_op *op) {
     int rc = evl_op_check_start(loop, op);
     if (rc != 0)
         return rc;
-    if (semaphore->value > 0) { /* nobody waits then: permits are handed over */
+    if (semaphore->value > 0) { /* nothing waits then: permits are handed over */
         semaphore->value--;
         return evl_sync_start_done(&semaphore->waiters, op, &acquiring);
     }

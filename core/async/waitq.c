@@ -22,7 +22,7 @@ static void hand(waitq *q, bool counts, int64_t result) {
 }
 
 /* Only what was handed over is handed on: a wake of all was meant for those who waited then. Whose loop goes
- * down has nobody to hand it to. */
+ * down has no waiter to hand it to. */
 static void refuse(evl_operation *op) {
     waitq *q = op->owner;
     if (op->count == 0 || evl_is_closed(op->loop))

@@ -53,7 +53,7 @@ typedef struct evl_kernel_event {
 typedef struct evl_backend {
     const char *name;
 
-    /* EVL_CAP_*. What is missing answers EVL_ENOTSUP before the backend is asked. */
+    /* EVL_CAP_*. What is missing returns EVL_ENOTSUP before the backend is asked. */
     uint32_t caps;
 
     /* Bytes of state; the loop allocates them, zeroed, and passes them to everything below. */
@@ -64,7 +64,7 @@ typedef struct evl_backend {
     int (*open)(void *state, evl_mem *mem, uint64_t wake_tag);
 
     /* Gives everything back. `forked`: this is a child of the process that opened it; free memory and do not
-     * touch an fd, since the number may be somebody else's by now. */
+     * touch an fd, since the number may name another file by now. */
     void (*close)(void *state, int forked);
 
     /* After a fork, or when an entry that cannot be deleted haunts the queue: a fresh queue with nothing
@@ -92,7 +92,7 @@ typedef struct evl_backend {
     int (*remove)(void *state, int fd, uint32_t mask);
 
     /* Waits up to timeout_ns (0: not at all; negative: for ever; never shorter than asked while nothing
-     * happens, so round up) and stores up to cap rows, at most one for an fd. Answers how many, or EVL_EINTR,
+     * happens, so round up) and stores up to cap rows, at most one for an fd. Returns how many, or EVL_EINTR,
      * or what else failed. */
     int (*wait)(void *state, evl_kernel_event *out, int cap, int64_t timeout_ns);
 

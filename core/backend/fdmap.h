@@ -26,7 +26,7 @@ static inline int evl_fd_look(int fd, struct stat *st) {
     return S_ISREG(st->st_mode) || S_ISDIR(st->st_mode) ? EVL_EPERM : 0;
 }
 
-/* Answers `slots` with room for fd, perhaps moved and with new items 0, or NULL and nothing changed. */
+/* Returns `slots` with room for fd, perhaps moved and with new items 0, or NULL and nothing changed. */
 static inline void *evl_fd_room(evl_mem *mem, void *slots, uint32_t *cap, int fd, size_t size) {
     return evl_mem_reserve(mem, &slots, cap, (uint32_t)fd + 1, size) == 0 ? slots : NULL;
 }

@@ -2,7 +2,7 @@
  * indexed by fd knows which were asked for, and the tag.
  *
  * What is added or removed is told to the kernel at once. A changed mask waits in a list and rides on the
- * next waiting call, unless somebody else polls the queue by its fd. Each change begins with EV_ENABLE on the
+ * next waiting call, unless another loop polls the queue by its fd. Each change begins with EV_ENABLE on the
  * knotes that are there already: knotes disappear with the file, so ENOENT tells that the number is not the
  * file's any more. Where there are none, which is so with a pipe whose other end is gone, device and inode
  * do. */
@@ -78,7 +78,7 @@ typedef struct kqueue_state {
     int kq;
     int wake_r; /* a pipe where EVFILT_USER does not work; otherwise -1 */
     int wake_w;
-    bool polled; /* somebody waits on kq itself */
+    bool polled; /* another loop waits on kq itself */
     int64_t armed;
     uint64_t wake_tag;
 } kqueue_state;
@@ -355,7 +355,7 @@ static int apply_again(kqueue_state *s, int fd) {
     return slot->error;
 }
 
-/* Deletes what the kernel has. Answers EVL_ENOENT or EVL_EBADF when it had nothing of that any more. */
+/* Deletes what the kernel has. Returns EVL_ENOENT or EVL_EBADF when it had nothing of that any more. */
 static int delete_knotes(kqueue_state *s, int fd) {
     struct kevent changes[CHANGES_OF_FD];
     int n = 0, err = 0;
@@ -511,7 +511,7 @@ static int describe_pending(const kqueue_state *s, struct kevent *changes, int c
     return n;
 }
 
-/* The changes were carried: `rows` has the errors among what it reports. Answers whether there were any. */
+/* The changes were carried: `rows` has the errors among what it reports. Returns whether there were any. */
 static bool settle_pending(kqueue_state *s, const struct kevent *rows, int n) {
     bool errors = false;
     for (int i = 0; i < n; i++) {
@@ -654,7 +654,7 @@ static int kqueue_wait(void *state, evl_kernel_event *out, int cap, int64_t time
     return b.n > 0 ? b.n : rc;
 }
 
-/* --- for somebody else's loop ----------------------------------------------------------------- */
+/* --- for another loop ----------------------------------------------------------------- */
 
 static int kqueue_fd(void *state) {
     kqueue_state *s = state;

@@ -170,7 +170,7 @@ static int select_open(void *state, evl_mem *mem, uint64_t wake_tag) {
     return rc;
 }
 
-/* Where nobody forked the pipe stays, since other threads may be writing to it. */
+/* Where no process forked, the pipe stays, since other threads may be writing to it. */
 static int select_reopen(void *state, int forked) {
     select_state *s = state;
     int rc = forked ? open_pipe(s) : 0;
@@ -315,7 +315,7 @@ static int report_gone(select_state *s, evl_kernel_event *out, int cap) {
 
 /* --- waiting ---------------------------------------------------------------------------------- */
 
-/* Lowers `end` to where the wanted sets end; answers in how many words that is. */
+/* Lowers `end` to where the wanted sets end; returns in how many words that is. */
 static int trim(select_state *s) {
     int i = (s->end + WORD_BITS - 1) / WORD_BITS;
     while (i > 0 &&

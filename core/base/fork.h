@@ -10,7 +10,7 @@
 
 extern atomic_uint *evl_fork_word; /* the first of the two */
 
-/* Makes the word valid for this process and answers its generation, never 0. EVL_ENOMEM if it cannot be had.
+/* Makes the word valid for this process and returns its generation, never 0. EVL_ENOMEM if it cannot be had.
  */
 int evl_fork_generation(uint32_t *out);
 

@@ -24,7 +24,7 @@ enum {
     EVL_NODE_OP_INTERNAL = 4, /* an operation of the library's own, see evl_op_target */
     EVL_NODE_OP_FUTURE = 5,   /* an operation that lies in a future */
     EVL_NODE_FUTURE = 6,      /* a done callback of a future */
-    EVL_NODE_FUTURE_END = 7,  /* what a future leaves: a value to drop, or an error nobody has looked at */
+    EVL_NODE_FUTURE_END = 7,  /* what a future leaves: a value to drop, or an error that was not retrieved */
     EVL_NODE_JOB = 8,         /* the argument that a job leaves, to drop */
     EVL_NODE_REPORT = 9,      /* an error of the loop's own, for the hook */
     EVL_NODE_TYPES = 10

@@ -160,7 +160,7 @@ typedef struct evl_mmsg {
  * close-on-exec and non-blocking; write_pipe is writev without SIGPIPE, and sendfile and splice_out raise
  * none either; splice is for a pipe that has a reader; reopen opens the pipe or terminal that fd refers to
  * once more, where the platform lets one, ENXIO for everything else; unconfirmed is how many bytes of a
- * socket the peer's system has not confirmed, ENOSYS where nothing says so; getcwd answers 0; if_index is
+ * socket the peer's system has not confirmed, ENOSYS where nothing says so; getcwd returns 0; if_index is
  * if_nametoindex, with -1 for its 0; sendmmsg and recvmmsg answer ENOSYS where there are none. All answer as
  * the system call does, with errno: getaddrinfo and getnameinfo too, which answer -1, and leave in errno
  * either what the system said or -EVL_EAI_*.

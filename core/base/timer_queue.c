@@ -302,7 +302,7 @@ static uint64_t by_order(const evl_timer_entry *entry, int64_t base) {
     return entry->order;
 }
 
-/* One stable pass per digit that the keys differ in; answers which of the two arrays holds the result. */
+/* One stable pass per digit that the keys differ in; returns which of the two arrays holds the result. */
 static evl_timer_entry *radix_sort(evl_timer_entry *from, evl_timer_entry *to, uint32_t n, sort_key *key,
                                    int64_t base, uint64_t max) {
     for (uint32_t shift = 0; shift < 64 && (max >> shift) != 0; shift += DIGIT_BITS) {

@@ -61,7 +61,7 @@ bool evl_io_has_tag(const evl_watcher *io) {
 
 /* After 65,536 uses of a watcher's slot its tags may begin again, and an entry that outlived its watcher
  * would be taken for the new one's: a queue that may have one goes before that. */
-void evl_io_tags_repeat(evl_loop *loop) { loop->haunted |= loop->maybe_haunted; }
+void evl_io_tags_repeat(evl_loop *loop) { loop->stale_entry_seen |= loop->stale_entry_possible; }
 
 static inline bool tag_is_stale(uint64_t tag, const evl_watcher *io) {
     return (tag_generation)(tag >> TAG_SHIFT) != (tag_generation)io->base.gen;
@@ -113,7 +113,7 @@ static uint32_t told(const evl_watcher *first) { return with_edge(first, first->
  * and its entry in the queue. */
 static bool was_closed(evl_loop *loop, int rc) {
     bool closed = rc == EVL_ENOENT || rc == EVL_EBADF;
-    loop->maybe_haunted |= closed;
+    loop->stale_entry_possible |= closed;
     return closed;
 }
 
@@ -175,7 +175,7 @@ static int end_watchers(evl_loop *loop, int fd, int error) {
     if (!io)
         return 0;
     loop->fds[fd] = 0;
-    loop->forgot = true;
+    loop->watcher_removed = true;
     if (is_owner(io)) {
         lose(loop, io, error);
         return 1;
@@ -313,8 +313,8 @@ static int check_wishes(const evl_loop *loop, uint32_t mask, uint32_t flags) {
     return 0;
 }
 
-/* Who owns an fd shares it with nobody. Whether the number still names what is watched costs one kernel call;
- * if not, whoever watches it has ended. */
+/* An owner of an fd shares it with no other watcher. Whether the number still names what is watched costs one
+ * kernel call; if not, whoever watches it has ended. */
 static bool is_taken(evl_loop *loop, evl_watcher *first) {
     int fd = first->fd, rc = 0;
     if (first->armed != 0)
@@ -344,7 +344,8 @@ static int attach(evl_loop *loop, evl_watcher *io) {
     return 0;
 }
 
-/* The watcher that waits of the past left behind, so that an fd looks as if nobody had ever waited for it. */
+/* The watcher that waits of the past left behind, so that an fd looks as if nothing had ever waited for it.
+ */
 void evl_io_forget(evl_loop *loop, int fd) {
     evl_watcher *io;
     while ((io = first_of(loop, fd)) && is_idle_waiter(io)) {
@@ -456,7 +457,7 @@ static void detach(evl_handle *handle) {
         return;
     }
     loop->fds[io->fd] = io->next;
-    loop->forgot = true;
+    loop->watcher_removed = true;
     evl_watcher *next = by_link(loop, io->next);
     if (!next) {
         if (io->armed != 0 && !evl_is_forked(loop))
@@ -607,11 +608,11 @@ static void report_share(evl_loop *loop, evl_watcher *io, uint32_t share) {
     }
 }
 
-/* A report for nobody. Unless a watcher was closed after the poll, by a hook or a post, the kernel has an
- * entry that it would not delete. */
-static void note_ghost(evl_loop *loop) { loop->haunted |= !loop->forgot; }
+/* A report without a watcher. Unless a watcher was closed after the poll, by a hook or a post, the kernel has
+ * an entry that it would not delete. */
+static void note_stale_entry(evl_loop *loop) { loop->stale_entry_seen |= !loop->watcher_removed; }
 
-/* Several watchers, one-shots, trouble, what nobody wants any more. Readers are queued before those that only
+/* Several watchers, one-shots, trouble, what is no longer wanted. Readers are queued before those that only
  * write. */
 static void report_odd(evl_loop *loop, evl_watcher *first, uint32_t mask) {
     if (has_flag(first, EVL_F_WAKE)) {
@@ -620,7 +621,7 @@ static void report_odd(evl_loop *loop, evl_watcher *first, uint32_t mask) {
         return;
     }
     if (first->fd < 0) { /* it has ended, but the kernel would not let go of its fd */
-        note_ghost(loop);
+        note_stale_entry(loop);
         return;
     }
     if (mask & EVL_MASK_GONE) {
@@ -645,7 +646,7 @@ void evl_io_events(evl_loop *loop, const evl_kernel_event *events, int n) {
         uint32_t mask = EVL_EVENT_MASK(&events[i]);
         evl_watcher *io = tag_watcher(loop, tag);
         if (EVL_UNLIKELY(tag_is_stale(tag, io)))
-            note_ghost(loop);
+            note_stale_entry(loop);
         else if (EVL_LIKELY((mask & io->odd) == 0))
             report(loop, io, mask);
         else
@@ -674,7 +675,7 @@ int evl_io_requeue(evl_loop *loop, bool forked) {
     int rc = loop->backend->reopen(loop->state, forked);
     if (rc != 0)
         return rc;
-    loop->haunted = loop->maybe_haunted = false;
+    loop->stale_entry_seen = loop->stale_entry_possible = false;
     loop->dirty_len = 0;
     evl_wall_requeue(loop, forked);
     for (uint32_t fd = 0; fd < loop->fds_cap; fd++) {

@@ -208,7 +208,7 @@ uint32_t evl_backend_caps(const evl_loop *loop) { return loop ? loop->backend->c
 /* --- owning ----------------------------------------------------------------------------------- */
 
 /* In a child the thread that was inside is not there. If it waited in the kernel, the loop is as it is
- * between two runs; if not, it was in the middle of something that nobody will end. */
+ * between two runs; if not, it was in the middle of something that no thread will end. */
 int evl_enter_foreign(evl_loop *loop) {
     if (!evl_is_forked(loop) || !loop->waiting)
         return EVL_ETHREAD;
@@ -221,9 +221,9 @@ int evl_own(evl_loop *loop) {
     int rc = evl_enter(loop);
     if (rc != 0)
         return rc;
-    uintptr_t nobody = 0;
-    if (!atomic_compare_exchange_strong(&loop->owner, &nobody, evl_self()))
-        return nobody == evl_self() ? EVL_ERUNNING : EVL_ETHREAD;
+    uintptr_t no_owner = 0;
+    if (!atomic_compare_exchange_strong(&loop->owner, &no_owner, evl_self()))
+        return no_owner == evl_self() ? EVL_ERUNNING : EVL_ETHREAD;
     atomic_store_explicit(&loop->home, evl_self(), memory_order_relaxed);
     atomic_store(&loop->sleeping, false);
     loop->now = evl_clock_read(&loop->clock); /* a first pass that does not poll must not see an old time */

@@ -42,7 +42,7 @@ typedef struct evl_handle_type {
     bool (*lingers)(evl_handle *handle);
 
     /* The handle is its fd's watcher, and the kernel has reported `mask`. Or its fd is taken from it for an
-     * `error`, which is not 0 then, and `mask` is the fd: EVL_EBADF and EVL_ECLOSED say that somebody else
+     * `error`, which is not 0 then, and `mask` is the fd: EVL_EBADF and EVL_ECLOSED say that another part
      * closes it, or has. Runs no user code. */
     void (*event)(evl_handle *handle, uint32_t mask, int error);
 
@@ -216,9 +216,9 @@ struct evl_loop {
     uint32_t fds_cap;
     uint32_t dirty_len;
     int32_t dirty[EVL_DIRTY_MAX];
-    bool haunted;       /* the kernel reports an fd that nobody watches: make a new queue */
-    bool maybe_haunted; /* an fd was closed before its watcher: the queue may keep an entry for it */
-    bool forgot;        /* a watcher that the kernel knew by its tag has gone since the last poll began */
+    bool stale_entry_seen;     /* the kernel reports an fd that has no watcher: make a new queue */
+    bool stale_entry_possible; /* an fd was closed before its watcher: the queue may keep an entry for it */
+    bool watcher_removed; /* a watcher that the kernel knew by its tag has gone since the last poll began */
     evl_watcher wake_watcher;
 
     evl_timer_queue timers;
@@ -382,7 +382,7 @@ static inline void evl_node_set(evl_node *node, int kind, evl_done_fn *fn, void 
     node->type = EVL_NODE_DONE;
 }
 
-/* Somebody outside wants something: a post, a wake, a stop, a signal. */
+/* Another thread wants something: a post, a wake, a stop, a signal. */
 static inline bool evl_is_asked(const evl_loop *loop) {
     return atomic_load(&loop->posted) != 0 || atomic_load(&loop->wake_asked) ||
            atomic_load(&loop->stop_asked) || atomic_load(&loop->signal_seen);
@@ -454,7 +454,7 @@ void evl_io_flush(evl_loop *loop);
 extern const evl_handle_type evl_io_type;
 
 /* Handles that begin with an evl_watcher and are their fd's only one. edge: where the kernel can.
- * EVL_EEXIST when somebody watches it, and those of evl_io_new. */
+ * EVL_EEXIST when it is watched, and those of evl_io_new. */
 int evl_io_own(evl_watcher *io, int fd, uint32_t mask, bool edge);
 void evl_io_want(evl_watcher *io, uint32_t mask); /* told to the kernel before the next poll */
 void evl_io_disown(evl_watcher *io);              /* before the fd is closed; it is -1 then */
@@ -534,7 +534,7 @@ void evl_drop_unreserve(evl_loop *loop, evl_node *node);               /* does n
 /* loop.c */
 int evl_loop_make(const evl_options *options, evl_loop **out); /* without any part */
 
-/* close.c: the last step of taking down a loop, once nobody runs it. */
+/* close.c: the last step of taking down a loop, once no thread runs it. */
 void evl_finish_close(evl_loop *loop);
 
 static inline void *evl_part_at(const evl_loop *loop, int place) { return loop->parts[place]; }

@@ -175,13 +175,13 @@ int evl_before_poll(evl_loop *loop, bool may_wait) {
         rc = run_hooks(loop, EVL_HOOK_IDLE);
     if (EVL_UNLIKELY(rc != 0))
         return rc;
-    if (EVL_UNLIKELY(loop->haunted)) {
+    if (EVL_UNLIKELY(loop->stale_entry_seen)) {
         rc = evl_io_requeue(loop, false);
         if (rc != 0)
             evl_report_later(loop, rc);
     }
     evl_io_flush(loop);
-    loop->forgot = false;
+    loop->watcher_removed = false;
     return 0;
 }
 

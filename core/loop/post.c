@@ -167,7 +167,7 @@ int32_t evl_wake(evl_loop *loop) {
 
 /* --- taking in -------------------------------------------------------------------------------- */
 
-/* This runs no user code, and so it waits for nobody's turn. What finds no memory stays where it is for the
+/* This runs no user code, and so it needs no turn. What finds no memory stays where it is for the
  * next pass, which is asked for by one more in `posted`. */
 static void act_on_taken(evl_loop *loop) {
     evl_post_queue *q = &loop->posts[EVL_POST_INTERNAL];
@@ -294,7 +294,7 @@ int32_t evl_posts_record(evl_node *node, evl_record *out, int32_t cap) {
     return count;
 }
 
-/* Jobs that have returned are not among them: either an operation waits for one, or nobody does. */
+/* Jobs that have returned are not among them: either an operation waits for one, or none does. */
 uint32_t evl_posts_left(evl_loop *loop) {
     uint32_t left = 0;
     bool locked = !evl_is_forked(loop); /* else by a thread that is not here, perhaps */

@@ -107,8 +107,8 @@ static bool is_ours(const struct sigaction *action) {
     return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == handler;
 }
 
-/* Somebody who put a handler on top of ours calls ours, or has taken the signal over: installing ours again
- * would make the two call each other for ever. Where no handler is by now, and nobody has watched since,
+/* A library that put a handler on top of ours calls ours, or has taken the signal over: installing ours again
+ * would make the two call each other for ever. Where no handler is by now, and there was no watcher since,
  * there is nothing to call: ours comes back. */
 static int install(entry *e, int signo) {
     struct sigaction there;

@@ -186,7 +186,7 @@ evl_expiry evl_next_expiry(int64_t deadline, int64_t repeat, int64_t now) {
 }
 
 void evl_report_count(evl_loop *loop, evl_node *node, int64_t count) {
-    if (evl_linked(&node->link)) { /* a record that nobody has fetched yet */
+    if (evl_linked(&node->link)) { /* a record that was not fetched yet */
         node->u.result = evl_saturated_add(node->u.result, count);
         return;
     }

@@ -319,7 +319,7 @@ static void stop(evl_loop *loop, void *state) {
     forget_ready(&loop->sinks[EVL_SINK_RECORD]);
 }
 
-/* Nobody works any more on those that threads worked on. */
+/* No thread works any more on those that threads worked on. */
 static void fork_ops(evl_loop *loop, void *state) {
     (void)state;
     for (evl_link *link = loop->pending.next, *next; link != &loop->pending; link = next) {

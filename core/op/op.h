@@ -135,7 +135,7 @@ static inline evl_operation *evl_op_park(evl_loop *loop, evl_op *op, const evl_o
     return self;
 }
 
-/* Ends a start that failed after evl_op_park; answers `error`. */
+/* Ends a start that failed after evl_op_park; returns `error`. */
 int evl_op_unpark(evl_operation *op, int error);
 
 /* Pending, and already out of where it waited: queues the completion. */
@@ -159,20 +159,20 @@ static inline void evl_op_try(evl_operation *op) {
     evl_touch(op->loop);
 }
 
-/* The same in the call that starts it. Answers 1 if it may be tried at once and has found something
+/* The same in the call that starts it. Returns 1 if it may be tried at once and has found something
  * (EVL_OP_SYNC, and not too often in a row), else 0. */
 int evl_op_try_now(evl_operation *op);
 
 /* Active, of a type that tries: it is over with an error. The caller has taken it out of where it waited. */
 void evl_op_fail(evl_operation *op, int64_t error);
 
-/* Starts answered at once before one has to wait a pass, so that nobody keeps the loop for himself. */
+/* Starts completed at once before one has to wait a pass, so that no operation keeps the loop busy. */
 #define EVL_SYNC_IN_ROW 64
 
 /* It completes in the next pass. */
 int evl_op_start_done_later(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner, int64_t result);
 
-/* Starts an operation that has its result already: answers 1 if it may say so at once (EVL_OP_SYNC, and not
+/* Starts an operation that has its result already: returns 1 if it may say so at once (EVL_OP_SYNC, and not
  * too often in a row), else 0, and it completes in the next pass. */
 static inline int evl_op_start_done(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner,
                                     int64_t result) {

@@ -25,7 +25,7 @@ static void enter(evl_paths *paths, evl_path_watch *watch, int number) {
         evl_list_append(evl_paths_bucket(paths, number), &watch->link);
 }
 
-/* Another number, or none: -1. The old one goes when nobody has it any more. */
+/* Another number, or none: -1. The old one goes when no path has it any more. */
 static void set_watch(evl_watched *p, evl_path_watch *watch, int number) {
     evl_paths *paths = evl_paths_of(p);
     int old = watch->number;
@@ -225,7 +225,7 @@ static void fail_all(evl_loop *loop, int error) {
     close_queue(loop, paths); /* the next path gets another */
 }
 
-/* Answers what the last read did. */
+/* Returns what the last read did. */
 static int read_all(evl_paths *paths) {
     int rc = 1;
     for (int i = 0; i < READS && (rc == 1 || rc == EVL_EINTR); i++)

@@ -1,8 +1,8 @@
 /* path.h - what path.c, which has the handles, and a system's way to hear of files (path_inotify.c,
  * path_vnode.c) know of each other.
  *
- * A watch is a number that stands for one file. Nobody counts who has it: a system asked to watch a file that
- * it watches already answers the same number, and it is let go when no path has it any more. */
+ * A watch is a number that stands for one file. Its users are not counted: a system asked to watch a file
+ * that it watches already returns the same number, and it is let go when no path has it any more. */
 #ifndef EVL_CORE_PATH_H
 #define EVL_CORE_PATH_H
 
@@ -65,7 +65,7 @@ typedef struct evl_paths {
 } evl_paths;
 
 struct evl_path_system {
-    /* Answers what is to be `fd`, close-on-exec, or a negative error. */
+    /* Returns what is to be `fd`, close-on-exec, or a negative error. */
     int (*open)(void);
 
     /* Watches what is at `where`; `as_directory`: that has to be one, and only what it is named and the names

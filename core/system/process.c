@@ -1,6 +1,6 @@
 /* process.c - child processes as handles.
  *
- * What waits for a child's end is a block of its own: it outlives the handle, since somebody has to take the
+ * What waits for a child's end is a block of its own: it outlives the handle, since something has to take the
  * status of a child whose handle was closed, or it stays a zombie. When the loop goes too, the number goes
  * into a table of the process's, and whichever loop has to do with children next looks after it. */
 #include "../async/waitq.h"
@@ -45,15 +45,15 @@ struct process {
 
 #define ORPHANS 256
 
-static atomic_int orphans[ORPHANS]; /* process ids, 0: free, -1: somebody is looking */
+static atomic_int orphans[ORPHANS]; /* process ids, 0: free, -1: a thread is checking it */
 static atomic_int orphan_count;     /* may be too large for a moment */
 
 /* One that finds no room stays a zombie until this process ends. */
 static void add_orphan(int pid) {
     atomic_fetch_add(&orphan_count, 1);
     for (int i = 0; i < ORPHANS; i++) {
-        int nobody = 0;
-        if (atomic_compare_exchange_strong(&orphans[i], &nobody, pid))
+        int unused = 0;
+        if (atomic_compare_exchange_strong(&orphans[i], &unused, pid))
             return;
     }
     atomic_fetch_sub(&orphan_count, 1);
@@ -160,7 +160,7 @@ static int take_status(const child *c, int *status) {
 }
 
 /* Internal. A signal may be any child's, and the next one may come before this one is looked at; an
- * fd that somebody else has closed is no longer ours, and a signal has to do. */
+ * fd that another part of the program has closed is no longer ours, and a signal has to do. */
 static void news(void *arg, int64_t result) {
     child *c = arg;
     int status, rc = 0;
@@ -175,7 +175,7 @@ static void news(void *arg, int64_t result) {
         rc = await_news(c);
     if (pid == 0 && rc == 0)
         return;
-    if (pid == 0) { /* nobody will tell any more */
+    if (pid == 0) { /* no signal or fd will report it */
         add_orphan(c->pid);
         end(c, rc, 0);
     } else if (pid < 0)
@@ -199,8 +199,8 @@ static int send_signal(const process *p, int signo) {
     return rc == 0 ? 0 : evl_err_from_errno(errno);
 }
 
-/* If somebody else has waited for the child, or nobody has to, its number may stand for another group by now,
- * although nothing has said so yet. */
+/* If another part of the program has waited for the child, or none has to, its number may stand for another
+ * group by now, although nothing has said so yet. */
 static int send_to_group(const process *p, int signo) {
     if (send_signal(p, 0) == EVL_ESRCH)
         return EVL_ESRCH;

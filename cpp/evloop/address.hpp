@@ -21,7 +21,7 @@ enum class family : std::int32_t {
     ipv6 = EVL_FAMILY_IPV6
 };
 
-// Somebody's struct sockaddr and its length.
+// A borrowed struct sockaddr and its length.
 class address_view {
   public:
     address_view() noexcept = default;
@@ -76,7 +76,7 @@ class address {
     static address parse(const char *text, std::uint16_t port = 0) { return make(text, port).value(); }
 #endif
 
-    // From a call that writes up to so many bytes there and answers the length.
+    // From a call that writes up to so many bytes there and returns the length.
     template <class Write>
     static address from(Write write) noexcept {
         address made;

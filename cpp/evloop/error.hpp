@@ -73,7 +73,7 @@ inline std::error_code make_error_code(errc code) noexcept {
 
 [[noreturn]] inline void throw_error(std::int32_t code) { throw std::system_error(make_error_code(code)); }
 
-// What a call that may fail answers: nothing, or it throws. Without exceptions it answers the C code.
+// What a call that may fail returns: nothing, or it throws. Without exceptions it returns the C code.
 using status = void;
 inline void check(std::int32_t code) {
     if (code < 0) [[unlikely]]

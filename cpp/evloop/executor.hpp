@@ -80,7 +80,7 @@ class executor {
     ~executor() { (void)close(closing::abandon, std::chrono::nanoseconds(0)); }
 
     // Closes it and blocks, the loop too, until its jobs have ended, or for so long: then it abandons them.
-    // Answers 0, or EVL_ETIMEDOUT when jobs were left behind.
+    // Returns 0, or EVL_ETIMEDOUT when jobs were left behind.
     std::int32_t close(closing how = closing::drain) noexcept {
         return evl_executor_close(release(*this), static_cast<std::int32_t>(how), -1);
     }

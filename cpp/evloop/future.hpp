@@ -1,4 +1,4 @@
-// evloop/future.hpp - futures in C++: a result that somebody else gives, for all who await it.
+// evloop/future.hpp - futures in C++: a result that another part of the program gives, for all who await it.
 //
 //     evloop::future<std::string> reply(loop);
 //     reply.resolve("hello");                          once; from any thread: reply.post("hello")

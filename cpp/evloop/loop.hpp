@@ -5,7 +5,7 @@
 //     timer.start_in(500ms);
 //     loop.run();
 //
-// A call that fails throws std::system_error; without exceptions it answers the C code.
+// A call that fails throws std::system_error; without exceptions it returns the C code.
 #pragma once
 
 #include "callback.hpp"
@@ -97,7 +97,7 @@ class once {
 
 } // namespace detail
 
-// A loop of somebody's. Copies refer to the same loop; nobody owns it through one.
+// A reference to a loop. Copies refer to the same loop; none of them owns it.
 class loop_ref {
   public:
     loop_ref(evl_loop *loop) noexcept : c_(loop) {}
@@ -108,7 +108,7 @@ class loop_ref {
     friend bool operator==(loop_ref, loop_ref) noexcept = default;
     friend bool operator==(loop_ref loop, std::nullptr_t) noexcept { return loop.c_ == nullptr; }
 
-    // Until nothing is alive, one pass, one pass that does not wait, until stop. Answers EVL_RUN_*, or the
+    // Until nothing is alive, one pass, one pass that does not wait, until stop. Returns EVL_RUN_*, or the
     // argument of stop. No exception of a callback leaves here: see loop::on_error.
     std::int32_t run() const { return check_number(evl_loop_run(c_, EVL_RUN_DEFAULT)); }
     std::int32_t run_once() const { return check_number(evl_loop_run(c_, EVL_RUN_ONCE)); }
@@ -185,7 +185,7 @@ using unhandled_error = std::int32_t;
 
 namespace detail {
 
-// Hears of the errors of one loop that nobody took.
+// Receives the unhandled errors of one loop.
 class error_listener {
   public:
     callback hook; // none: the first error is kept
@@ -249,9 +249,9 @@ class error_listener {
 
 } // namespace detail
 
-// A loop, and the errors on it that nobody took: exceptions of callbacks and of tasks, errors of futures.
+// A loop, and the unhandled errors on it: exceptions of callbacks and of tasks, errors of futures.
 //
-// Destroying it always succeeds, in any order: what was made on it answers errc::closed from then on.
+// Destroying it always succeeds, in any order: what was made on it returns errc::closed from then on.
 class loop : public loop_ref {
   public:
 #if EVLOOP_EXCEPTIONS
@@ -294,7 +294,7 @@ class loop : public loop_ref {
         return check(rc);
     }
 
-    // fn(unhandled_error) hears of each error that nobody took, from the loop's thread. Without it the first
+    // fn(unhandled_error) is called with each unhandled error, from the loop's thread. Without it the first
     // is kept: unhandled() gives it, once, or what is false. So it does with what the function throws, and
     // with what fails while it runs. Errors: EVL_ENOMEM, and what was set stays.
     template <class F>

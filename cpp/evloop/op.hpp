@@ -5,7 +5,7 @@
 //     class sleep_awaitable : public op_awaitable<sleep_awaitable> {
 //       public:
 //         static constexpr const char *name = "sleep";                   what dumps say
-//         std::int32_t start(evl_loop *loop, evl_op *op) noexcept {      begins, as C answers: 0, 1 or an
+//         std::int32_t start(evl_loop *loop, evl_op *op) noexcept {      begins, as C returns: 0, 1 or an
 //         error
 //             return evl_sleep(loop, op, ns_);
 //         }

@@ -151,7 +151,7 @@ enum class task_end : unsigned char { none, value, error, cancelled };
 
 // What depends on the type of a task's result.
 struct task_kind {
-    // The outermost coroutine has returned: takes its result. Answers how it ended.
+    // The outermost coroutine has returned: takes its result. Returns how it ended.
     task_end (*collect)(task_state &, promise_base &) noexcept;
     void (*dispose)(task_state *) noexcept;
 };
@@ -233,7 +233,7 @@ class task_state {
             destroy();
     }
 
-    // The next pass runs the first step. Answers the loop's error.
+    // The next pass runs the first step. Returns the loop's error.
     std::int32_t start() noexcept { return evl_defer(loop, &op); }
 
     // The first step runs inside this call.

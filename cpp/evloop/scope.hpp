@@ -53,7 +53,7 @@ class scope {
     std::size_t size() const noexcept { return home_.live; }
     evl_loop *loop() const noexcept { return home_.loop; }
 
-    // The first exception of a task that nobody awaited; empty: none. Each has been reported to the loop's
+    // The first exception of a task that was not awaited; empty: none. Each has been reported to the loop's
     // error hook. Without exceptions a code.
     auto take_error() noexcept { return std::exchange(home_.error, detail::error_type{}); }
 

@@ -116,7 +116,7 @@ class lock : public detail::owned<evl_lock, evl_lock_free> {
         return detail::scoped_wait<lock, evl_lock, evl_lock_acquire>(*this);
     }
     bool try_acquire() noexcept { return evl_lock_try(object_) == 0; }
-    // 0, or EVL_EPERM when nobody has it.
+    // 0, or EVL_EPERM when it is not held.
     std::int32_t release() noexcept { return evl_lock_release(object_); }
     bool held() const noexcept { return evl_lock_is_held(object_) == 1; }
 };
@@ -156,7 +156,7 @@ class condition : public detail::owned<evl_condition, evl_condition_free> {
     }
 
     // Releases the lock, waits to be notified, and has the lock again when it ends, also when it is
-    // cancelled. Errors: EVL_EPERM when nobody has the lock.
+    // cancelled. Errors: EVL_EPERM when the lock is not held.
     detail::attempt<void> wait() {
         std::int32_t rc = 0;
         rc = (co_await detail::settled(waiting(object_))).code();
@@ -178,7 +178,7 @@ class condition : public detail::owned<evl_condition, evl_condition_free> {
         co_return result<void>();
 #endif
     }
-    // Answers how many, or EVL_EPERM when nobody has the lock.
+    // Returns how many, or EVL_EPERM when the lock is not held.
     std::int32_t notify(std::int32_t n = 1) noexcept { return evl_condition_notify(object_, n); }
     std::int32_t notify_all() noexcept { return evl_condition_notify(object_, -1); }
 

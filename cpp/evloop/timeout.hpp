@@ -35,7 +35,7 @@ class time_limit {
     // Whether the time ran out before the end.
     bool expired() const noexcept { return stage_ == expiring || stage_ == over; }
 
-    // Ends it. Answers whether a cancellation that arrives now is the limit's own.
+    // Ends it. Returns whether a cancellation that arrives now is the limit's own.
     bool leave() noexcept {
         (void)evl_op_close(&timer_);
         if (stage_ != expiring) {

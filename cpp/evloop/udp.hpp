@@ -109,7 +109,7 @@ class udp : public handle {
     [[nodiscard]] udp_awaitable flush() const noexcept { return {c(), evl_udp_flush}; }
 
     // Awaited: a datagram, into a room that must stay meanwhile, or as a string. Fails with EVL_EMSGSIZE when
-    // it is longer, and with what the network answers to what was sent; the socket goes on.
+    // it is longer, and with what the network reports of what was sent; the socket goes on.
     [[nodiscard]] receive_awaitable receive(room to) const noexcept { return {c(), to}; }
     [[nodiscard]] receive_string_awaitable receive(std::size_t most = 64 * 1024) const { return {c(), most}; }
 

@@ -1,4 +1,4 @@
-// evloop/unhandled.hpp - an exception that nobody could take goes to the loop's error hook.
+// evloop/unhandled.hpp - an exception that no caller could take goes to the loop's error hook.
 //
 // The hook of C gets a code; unhandled_exception() inside it is the exception.
 #pragma once

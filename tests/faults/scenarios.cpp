@@ -149,7 +149,7 @@ void number_used_again(Stage &s) {
 
 // An entry that the kernel will not delete, since the file lives on under another number: the queue is made
 // anew.
-void haunted(Stage &s) {
+void stale_entry(Stage &s) {
     Pipe &pipe = s.pipe(), &other = s.pipe();
     if (!s.make())
         return;
@@ -566,7 +566,7 @@ const std::vector<Scenario> &scenarios() {
         FAULTS_SCENARIO(oneshot),
         FAULTS_SCENARIO(paused_from_the_start),
         FAULTS_SCENARIO(number_used_again),
-        FAULTS_SCENARIO(haunted),
+        FAULTS_SCENARIO(stale_entry),
         FAULTS_SCENARIO(timers),
         FAULTS_SCENARIO(walls),
         FAULTS_SCENARIO(posts),
