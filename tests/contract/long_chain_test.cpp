@@ -39,7 +39,8 @@ struct Chain {
 struct Case {
     const char *name;
     std::function<std::function<void()>(Chain &)> make;
-    int32_t state; // of the futures, completed
+    int32_t state;    // of the futures, completed
+    bool held = true; // each by the operation in it
 };
 
 const Case cases[] = {
@@ -75,7 +76,7 @@ const Case cases[] = {
          }
          return [first] { EXPECT_EQ(evl_future_resolve(first, 1), 0); };
      },
-     EVL_FUTURE_VALUE},
+     EVL_FUTURE_VALUE, false},
     {"event",
      [](Chain &c) {
          evl_event *event = nullptr;
@@ -151,7 +152,7 @@ const Case cases[] = {
          EXPECT_EQ(evl_barrier_new(c.w.loop, kMany + 1, &barrier), 0);
          for (int i = 0; i < kMany; i++)
              EXPECT_EQ(evl_barrier_wait(barrier, c.op()), 0);
-         evl_op *last = c.op();
+         evl_op *last = c.w.op([] {});
          return [barrier, last] {
              EXPECT_EQ(evl_barrier_wait(barrier, last), 0);
              evl_barrier_free(barrier);
@@ -239,6 +240,8 @@ TEST(LongChains, AreCompletedBehindTheirEndOfTheLoop) {
 
 TEST(LongChains, AreReleasedWhileTheyWait) {
     for_each([](const Case &one) {
+        if (!one.held)
+            return;
         Chain c;
         auto complete = one.make(c);
         evl_future *first = evl_future_ref(c.futures.front()); // what completes them may need it

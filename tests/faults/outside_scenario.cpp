@@ -117,7 +117,12 @@ void take_the_rest(Stage &s) {
     siginfo_t info{};
     while (::waitid(P_ALL, 0, &info, WEXITED | WNOWAIT) == 0) {
         evl_loop *loop = nullptr;
+        evl_process *process = nullptr;
+        evl_process_options options{};
+        options.struct_size = sizeof options;
+        options.file = "/no/such/file"; // one that has to do with children, though it makes none
         ASSERT_EQ(evl_loop_new(&loop, nullptr), 0);
+        EXPECT_LT(evl_process_spawn(loop, &options, Stage::hear, s.ear(), &process), 0);
         EXPECT_EQ(evl_loop_close(loop), 0);
     }
 }
