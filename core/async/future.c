@@ -177,7 +177,7 @@ static uint32_t take_left(evl_loop *loop, void *state) {
 /* Without memory: the future is the list's element. The loop may be shut meanwhile, and then nothing looks
  * there any more but us. */
 static void leave_on_list(evl_loop *loop, evl_future *future) {
-    evl_futures *all = evl_futures_of(evl_loop_ref(loop));
+    evl_futures *all = evl_futures_of(loop);
     atomic_fetch_add(&loop->posted, 1);
     future->next_left = atomic_load(&all->left);
     while (!atomic_compare_exchange_weak(&all->left, &future->next_left, future))
@@ -186,7 +186,6 @@ static void leave_on_list(evl_loop *loop, evl_future *future) {
         (void)take_left(loop, all);
     else
         evl_notify(loop);
-    evl_loop_unref(loop);
 }
 
 static bool take_unref(evl_loop *loop, const evl_post_item *item) {
@@ -195,21 +194,30 @@ static bool take_unref(evl_loop *loop, const evl_post_item *item) {
     return true;
 }
 
-/* The loop's thread gives up what is the last reference again. */
-static void send_home(evl_loop *loop, evl_future *future) {
-    atomic_store(&future->refs, 1);
-    int rc = evl_post_internal(loop, (evl_post_item){.act = take_unref, .arg = future});
-    if (rc != 0)
+/* The last reference is handed to the loop's thread, and not given up here: the future never stands there
+ * without one, where the end of the loop would find it. */
+static EVL_COLD void unref_elsewhere(evl_loop *loop, evl_future *future) {
+    int refs = atomic_load(&future->refs);
+    while (refs > 1)
+        if (atomic_compare_exchange_weak(&future->refs, &refs, refs - 1))
+            return;
+    (void)evl_loop_ref(loop); /* which the future has held until now */
+    if (evl_post_internal(loop, (evl_post_item){.act = take_unref, .arg = future}) != 0)
         leave_on_list(loop, future);
+    evl_loop_unref(loop);
 }
 
 void evl_future_unref(evl_future *future) {
-    if (!future || atomic_fetch_sub_explicit(&future->refs, 1, memory_order_acq_rel) != 1)
+    if (!future)
         return;
     evl_loop *loop = future->loop;
-    if (EVL_UNLIKELY(!evl_is_shut(loop) && !evl_is_home(loop)))
-        send_home(loop, future);
-    else if (future->maker && !evl_is_shut(loop))
+    if (EVL_UNLIKELY(!evl_is_home(loop)) && !evl_is_shut(loop)) {
+        unref_elsewhere(loop, future);
+        return;
+    }
+    if (atomic_fetch_sub_explicit(&future->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (future->maker && !evl_is_shut(loop))
         free_chain(evl_futures_of(loop), future);
     else
         free_one(future);

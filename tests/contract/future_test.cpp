@@ -513,6 +513,31 @@ TEST(Future, TheLastReferenceGoesOnAnotherThreadWithoutPosts) {
     }
 }
 
+// The last reference may be given up on another thread while the loop goes down: one of the two frees the
+// future, and neither uses what the other has freed.
+TEST(Future, TheLastReferenceGoesWhileTheLoopEnds) {
+    std::atomic<evl_future *> given{nullptr};
+    std::atomic<bool> over{false};
+    std::atomic<int> taken{0};
+    std::thread other([&] {
+        while (!over) {
+            evl_future *f = given.exchange(nullptr);
+            if (!f)
+                continue;
+            evl_future_unref(f);
+            taken++;
+        }
+    });
+    for (int i = 0; i < (slow() ? 300 : 3000); i++) {
+        World w;
+        given = make(w);
+        EXPECT_EQ(w.destroy(), 0);
+        until([&] { return taken == i + 1; });
+    }
+    over = true;
+    other.join();
+}
+
 // An error nobody looked at comes to light in the middle of a cancel. The hook is called when that is
 // through, from the loop, and finds everything cancelled.
 struct Meddler {
