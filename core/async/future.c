@@ -227,7 +227,7 @@ void evl_future_unref(evl_future *future) {
 
 /* Those that wait, in the order in which they came: operations complete, callbacks are queued. Then those
  * that watch from inside. */
-static void tell_one(evl_future *future) {
+static inline void tell_one(evl_future *future) {
     while (!evl_list_empty(&future->line)) {
         evl_node *node = evl_node_of(evl_list_shift(&future->line));
         node->u.result = future->state;

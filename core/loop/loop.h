@@ -539,6 +539,12 @@ void evl_finish_close(evl_loop *loop);
 
 static inline void *evl_part_at(const evl_loop *loop, int place) { return loop->parts[place]; }
 
+/* The state of a part, made on the first call; NULL: out of memory. */
+static inline void *evl_part_need(evl_loop *loop, const evl_part *part) {
+    void *state = loop->parts[part->place];
+    return EVL_LIKELY(state != NULL) ? state : evl_part_make(loop, part);
+}
+
 /* post.c */
 int evl_posts_init(evl_loop *loop);
 void evl_posts_take(evl_loop *loop);

@@ -1,11 +1,8 @@
 /* part.c - making the parts of a loop, and calling them in the order of their places. */
 #include "loop.h"
 
-void *evl_part_need(evl_loop *loop, const evl_part *part) {
-    void *state = loop->parts[part->place];
-    if (EVL_LIKELY(state != NULL))
-        return state;
-    state = part->size != 0 ? evl_mem_zalloc(&loop->mem, part->size) : loop;
+void *evl_part_make(evl_loop *loop, const evl_part *part) {
+    void *state = part->size != 0 ? evl_mem_zalloc(&loop->mem, part->size) : loop;
     if (!state)
         return NULL;
     if (part->open && !part->open(loop, state)) {

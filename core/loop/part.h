@@ -36,8 +36,8 @@ typedef struct evl_part {
     bool (*awaits)(const evl_loop *loop, const void *state); /* something that only the kernel can bring */
 } evl_part;
 
-/* Its state, made on the first call; NULL: out of memory. */
-void *evl_part_need(evl_loop *loop, const evl_part *part);
+/* evl_part_need (loop.h), where there is none yet. */
+void *evl_part_make(evl_loop *loop, const evl_part *part);
 
 /* What the loop calls: the function of that name of every part there is. */
 void evl_parts_stop(evl_loop *loop);
