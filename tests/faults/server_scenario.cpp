@@ -122,8 +122,8 @@ void leave_path(const std::string &path) {
     EXPECT_EQ(::bind(left, as_any(address), sizeof address), 0);
 }
 
-void by_path(Stage &s) {
-    std::string path = walk_path();
+// A path of its own, once as a whole and once from the current directory, which the server has to ask for.
+void by_path(Stage &s, const std::string &path) {
     evl_server *server = nullptr;
     leave_path(path);
     s.attempt([&] { return evl_server_listen_unix(s.loop, path.c_str(), nullptr, &server); });
@@ -136,6 +136,11 @@ void by_path(Stage &s) {
     EXPECT_EQ(evl_close(server), 0);
     bool unable = s.failing == Call::lstat || s.failing == Call::unlink || s.failing == Call::getsockname;
     s.expect(::unlink(path.c_str()) != 0 || unable, "the path is gone");
+}
+
+void by_relative_path(Stage &s) {
+    EXPECT_EQ(::chdir("/tmp"), 0); // every step is a process of its own
+    by_path(s, walk_path().substr(std::string("/tmp/").size()));
 }
 
 // --- by callbacks and by records --------------------------------------------------------------------------
@@ -257,7 +262,8 @@ void servers(Stage &s) {
     if (!s.make())
         return;
     by_port(s);
-    by_path(s);
+    by_path(s, walk_path());
+    by_relative_path(s);
 }
 
 void servers_by_callback(Stage &s) { serve(s, with(EVL_SERVER_SHARED, EVL_ACCEPT_SHED, 0), false); }
