@@ -107,6 +107,10 @@ static bool is_ours(const struct sigaction *action) {
     return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == handler;
 }
 
+static bool is_same(const struct sigaction *a, const struct sigaction *b) {
+    return a->sa_handler == b->sa_handler && a->sa_flags == b->sa_flags;
+}
+
 /* A library that put a handler on top of ours calls ours, or has taken the signal over: installing ours again
  * would make the two call each other for ever. Where no handler is by now, and there was no watcher since,
  * there is nothing to call: ours comes back. */
@@ -121,7 +125,10 @@ static int install(entry *e, int signo) {
         return 0;
     struct sigaction now = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
     (void)sigemptyset(&now.sa_mask);
-    e->previous = there; /* before, so that a handler in flight never sees half of it */
+    /* Before, so that a handler in flight never sees half of it; and only if it is another one, since a
+     * handler of the installation before this may still be reading it on another thread. */
+    if (!is_same(&e->previous, &there))
+        e->previous = there;
     if (evl_sys.sigaction(signo, &now, NULL) != 0)
         return evl_err_from_errno(errno);
     e->installed = true;
