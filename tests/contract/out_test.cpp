@@ -26,9 +26,17 @@ struct Stage {
         EXPECT_EQ(evl_future_new(w.loop, &future), 0);
         EXPECT_EQ(evl_server_listen(w.loop, localhost, "0", nullptr, &server), 0);
         EXPECT_EQ(evl_lock_new(w.loop, &lock), 0);
+        fill_timers();
         EXPECT_EQ(evl_op_init(&op, [](void *, int64_t) {}, nullptr, 0), 0);
         local.sin_family = AF_INET;
         local.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    }
+    // Up to the end of a chunk of 64, so that one more has to allocate.
+    void fill_timers() {
+        evl_timer *timer = nullptr;
+        do
+            ASSERT_EQ(evl_timer_new(w.loop, nullptr, nullptr, &timer), 0);
+        while (evl_id(timer) % 64 != 63);
     }
     ~Stage() {
         evl_lock_free(lock);
