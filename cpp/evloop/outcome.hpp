@@ -12,6 +12,7 @@
 
 namespace evloop::inline EVLOOP_CPP_ABI {
 
+// How something ended: with a value of type T, or with an exception.
 template <class T>
 class [[nodiscard]] outcome {
   public:

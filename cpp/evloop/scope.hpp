@@ -533,18 +533,21 @@ template <class F>
 auto spawn(F &&what, std::source_location here = std::source_location::current()) {
     return spawn(detail::task_of(std::forward<F>(what)), begin::queued, here);
 }
-// One for each number of arguments, for `here` cannot come after a pack.
+// As spawn of a function, with one argument. One for each number of them, for `here` cannot come after a
+// pack.
 template <class F, class A>
     requires detail::callable_with<std::decay_t<F>, A>
 auto spawn(F &&what, A &&a, std::source_location here = std::source_location::current()) {
     return spawn(detail::task_of(std::forward<F>(what), std::forward<A>(a)), begin::queued, here);
 }
+// As spawn of a function, with two arguments.
 template <class F, class A, class B>
     requires detail::callable_with<std::decay_t<F>, A, B>
 auto spawn(F &&what, A &&a, B &&b, std::source_location here = std::source_location::current()) {
     return spawn(detail::task_of(std::forward<F>(what), std::forward<A>(a), std::forward<B>(b)),
                  begin::queued, here);
 }
+// As spawn of a function, with three arguments.
 template <class F, class A, class B, class C>
     requires detail::callable_with<std::decay_t<F>, A, B, C>
 auto spawn(F &&what, A &&a, B &&b, C &&c, std::source_location here = std::source_location::current()) {
