@@ -126,8 +126,7 @@ static void hand_back(evl_job *job) {
     if (!closed) {
         evl_jobs *jobs = jobs_of(loop);
         job->link.next = jobs->done;
-        atomic_thread_fence(
-            memory_order_release); /* one store, for a child of a fork in between: see post.c */
+        EVL_PUBLISH(); /* one store, for a child of a fork in between: see post.c */
         jobs->done = &job->link;
         atomic_fetch_add(&loop->posted, 1);
     }

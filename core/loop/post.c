@@ -31,9 +31,6 @@ static void free_batch(evl_loop *loop, evl_post_batch *batch) {
 
 static evl_post_batch *first_batch(evl_link *list) { return EVL_OWNER(list->next, evl_post_batch, peers); }
 
-/* What was written before is there for whoever sees what is written now. */
-static void publish(void) { atomic_thread_fence(memory_order_release); }
-
 /* Under the lock: the batch that is being filled, with room for one more item; NULL: out of memory. */
 static evl_post_batch *with_room(evl_loop *loop, int queue) {
     evl_post_queue *q = &loop->posts[queue];
@@ -52,7 +49,7 @@ static evl_post_batch *with_room(evl_loop *loop, int queue) {
     evl_node_set(&batch->drops, EVL_KIND_POST, drop_batch, batch);
     for (; full && batch->len < full->len; batch->len++)
         batch->items[batch->len] = full->items[batch->len];
-    publish();
+    EVL_PUBLISH();
     q->in = batch;
     free_batch(loop, full);
     return batch;
@@ -124,7 +121,7 @@ static int append(evl_loop *loop, int queue, evl_post_item item) {
     evl_post_batch *batch = rc == 0 ? with_room(loop, queue) : NULL;
     if (batch) {
         batch->items[batch->len] = item;
-        publish();
+        EVL_PUBLISH();
         batch->len++;
         atomic_fetch_add(&loop->posted, 1);
     }
