@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The echo server over TLS, with OpenSSL over the fd and over memory, serves Python's ssl and strangers."""
 import random
+import select
 import socket
 import ssl
 import threading
@@ -17,18 +18,32 @@ def tls(port):
     return context.wrap_socket(connect(port, receive_buffer=65536))
 
 
+def step(client, call):
+    """What the call returns, or None: it cannot go on now."""
+    try:
+        return call()
+    except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        return None
+
+
 def exchange(port, data, back):
+    """Sends and receives in turn on one thread, for OpenSSL's connections are not for two at a time."""
     client = tls(port)
-
-    def send():
-        for at in range(0, len(data), 100000):
-            client.sendall(data[at:at + 100000])
-
-    sender = threading.Thread(target=send)
-    sender.start()
+    patience = client.gettimeout()
+    client.setblocking(False)
+    sent = 0
     while len(back) < len(data):
-        back += client.recv(1 << 16)
-    sender.join()
+        size = step(client, lambda: client.send(data[sent:sent + 100000])) if sent < len(data) else None
+        got = step(client, lambda: client.recv(1 << 16))
+        if got == b"":
+            raise EOFError(f"the end after {len(back)} of {len(data)} bytes")
+        sent += size or 0
+        back += got or b""
+        if size is None and got is None:
+            ready = select.select([client], [client] if sent < len(data) else [], [], patience)
+            if not any(ready):
+                raise TimeoutError(f"{sent} bytes sent, {len(back)} received")
+    client.settimeout(patience)
     client.unwrap().close()  # close_notify, and the server's
 
 
