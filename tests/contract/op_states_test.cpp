@@ -114,6 +114,12 @@ void use_again(Cell &c) {
     c.start();
     c.place->fire();
     c.passes();
+    // Where threads work, what came back first may be the one that the earlier start has left behind.
+    if (dynamic_cast<LookUp *>(c.place.get()) || dynamic_cast<ConnectName *>(c.place.get()))
+        until([&] {
+            c.passes(1);
+            return evl_op_active(c.op) == 0;
+        });
     c.completed(c.place->value());
 }
 
