@@ -18,9 +18,10 @@ class Place {
     explicit Place(World &world) : w(world) {}
     Place(const Place &) = delete;
     virtual ~Place() = default;
-    virtual void arm() {}                  // before each start
-    virtual int32_t start(evl_op *op) = 0; // one that has to wait
-    virtual void fire() = 0;               // what it waits for comes about
+    virtual void arm() {}                                   // before each start
+    virtual bool works_on_threads() const { return false; } // a completion may then come some passes later
+    virtual int32_t start(evl_op *op) = 0;                  // one that has to wait
+    virtual void fire() = 0;                                // what it waits for comes about
     // Starts one whose result is there already, after arm(). EVL_ENOSYS: there is no such thing.
     virtual int32_t start_done(evl_op *op) {
         fire();
@@ -274,6 +275,7 @@ struct Job : Place {
         return true;
     }
     int64_t freed() override { return EVL_ECANCELED; }
+    bool works_on_threads() const override { return true; }
     static void work(void *arg) { static_cast<Job *>(arg)->go.acquire(); }
     static void drop(void *arg) { static_cast<Job *>(arg)->dropped++; }
     evl_executor *pool = nullptr;

@@ -417,6 +417,7 @@ class Gate {
 
 struct LookUp : Place {
     using Place::Place;
+    bool works_on_threads() const override { return true; }
     void arm() override { gate.shut(); }
     void fire() override {
         gate.open();
@@ -532,6 +533,7 @@ struct Connect : Connecting {
 // It has to ask for the name first.
 struct ConnectName : Connect {
     using Connect::Connect;
+    bool works_on_threads() const override { return true; }
     void arm() override {
         Connect::arm();
         gate.shut();

@@ -271,9 +271,10 @@ void Stage::close_all() {
     memory.fail(0);
     check_usable();
     close_handles();
-    // What is still queued, drops among it, takes passes; and a pass may be what fails.
-    for (int i = 0; i < 8 && evl_loop_blockers(loop, nullptr, 0) > 0; i++)
-        (void)evl_loop_run(loop, EVL_RUN_NOWAIT);
+    // What is still queued, drops among it, takes passes; and a pass may be what fails. A stream that lingers
+    // takes until the system has told it of its peer's end, or a quarter of a second.
+    for (int i = 0; i < 16 && evl_loop_blockers(loop, nullptr, 0) > 0; i++)
+        (void)evl_loop_run(loop, i < 8 ? EVL_RUN_NOWAIT : EVL_RUN_ONCE);
     check_sleep();
     (void)troubled();
     uint64_t allocations = memory.calls();
