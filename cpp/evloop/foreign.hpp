@@ -92,7 +92,9 @@ class [[nodiscard("co_await it")]] foreign_wait : public awaiting {
         if (!suspend(std::coroutine_handle<stand_in::promise_type>::from_promise(*stand_in)))
             return false;
         // Of this layer after all, it has handed its handle on: to what waits, or to what is called.
-        stand_in->called_through = static_cast<bool>(task_->next);
+        // Otherwise the stand-in may be resumed on another thread already, and is not touched.
+        if (task_->next)
+            stand_in->called_through = true;
         return task_->waiting || task_->next || task_->wait(*this);
     }
 
