@@ -2,7 +2,7 @@
 // badly.
 //
 // A fuzzer is a plain program: <name> [seconds [seed]], or EVLOOP_FUZZ_SECONDS and EVLOOP_SEED. With a seed
-// it runs that round alone. EVLOOP_BACKEND as ever.
+// it runs that round alone; EVLOOP_FUZZ_FROM is the seed that the rounds begin with. EVLOOP_BACKEND as ever.
 #pragma once
 
 #include <evloop.h>
@@ -105,7 +105,8 @@ inline int run(int argc, char **argv, void (*round)(uint64_t seed)) {
     const char *time = argc > 1 ? argv[1] : std::getenv("EVLOOP_FUZZ_SECONDS");
     const char *given = argc > 2 ? argv[2] : std::getenv("EVLOOP_SEED");
     const double seconds = time ? std::atof(time) : 3;
-    uint64_t seed = given ? std::strtoull(given, nullptr, 0) : std::random_device{}();
+    const char *from = given ? given : std::getenv("EVLOOP_FUZZ_FROM");
+    uint64_t seed = from ? std::strtoull(from, nullptr, 0) : std::random_device{}();
     if (__sanitizer_set_death_callback)
         __sanitizer_set_death_callback(say_seed);
     else

@@ -267,7 +267,8 @@ def main():
     warnings.simplefilter("ignore")
     seconds = float(sys.argv[2] if len(sys.argv) > 2 else os.environ.get("EVLOOP_FUZZ_SECONDS", 3))
     given = sys.argv[3] if len(sys.argv) > 3 else os.environ.get("EVLOOP_SEED")
-    first = seed = int(given) if given else random.randrange(2**32)
+    begin = given or os.environ.get("EVLOOP_FUZZ_FROM")
+    first = seed = int(begin) if begin else random.randrange(2**32)
     program, until, failures = Program(sys.argv[1]), time.monotonic() + seconds, 0
     while True:
         root = generate(seed)
