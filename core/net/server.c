@@ -50,7 +50,7 @@ struct server {
     uint32_t live;      /* connections */
     uint32_t lingering; /* of these, closed by their user */
     int32_t error;      /* to be reported */
-    int32_t lost;       /* why one of several sockets is no more: the next accept answers it */
+    int32_t lost;       /* why one of several sockets is no more: the next accept returns it */
     int spare;          /* EVL_ACCEPT_SHED: an fd to close when there is none left */
     int parked;         /* a connection that there was no memory for, or -1 */
     bool parked_tcp;

@@ -376,7 +376,7 @@ static bool has_unread_input(const evl_stream_handle *s) {
 }
 
 /* What was written to the socket before it became a stream is only known to the kernel, which is asked when
- * it matters: at the end. Without input that nobody has read, closing is no reset. */
+ * it matters: at the end. Without unread input closing is no reset. */
 static void settle_foreign(evl_stream_handle *s) {
     if (evl_s_has(s, EVL_S_FOREIGN) && s->bytes_out == 0 && s->io.fd >= 0) {
         int rc = evl_sys.unconfirmed(s->io.fd);
