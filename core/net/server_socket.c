@@ -1,0 +1,127 @@
+/* server_socket.c - the sockets of a server: made, bound, and closed, with the path of a Unix socket. */
+#include "server.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+
+/* --- sockets ---------------------------------------------------------------------------------- */
+
+static int set(int fd, int level, int name) {
+    int on = 1;
+    return evl_sys.setsockopt(fd, level, name, &on, sizeof on) == 0 ? 0 : evl_err_from_errno(errno);
+}
+
+static int set_up(int fd, int family, uint32_t flags) {
+    if (family == AF_UNIX)
+        return 0;
+    int rc = set(fd, SOL_SOCKET, SO_REUSEADDR);
+    if (rc == 0 && family == AF_INET6)
+        rc = set(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+    if (rc == 0 && (flags & EVL_SERVER_REUSE_PORT))
+        rc = set(fd, SOL_SOCKET, SO_REUSEPORT);
+    if (rc == 0)
+        (void)set(fd, IPPROTO_TCP, TCP_NODELAY); /* inherited by what it accepts */
+    return rc;
+}
+
+/* A socket in the file system that nobody has any more. Another kind of socket cannot be connected to it
+ * (EPROTOTYPE), but is refused only where there is none: so whoever has it is not disturbed by the question.
+ */
+static bool is_stale(const evl_address *address) {
+    struct stat st;
+    if (evl_sys.lstat(address->u.path.sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
+        return false;
+    int fd = evl_sys.socket(AF_UNIX, SOCK_DGRAM, 0);
+    if (fd < 0)
+        return false;
+    int rc;
+    do
+        rc = evl_sys.connect(fd, &address->u.any, address->length);
+    while (rc != 0 && errno == EINTR);
+    bool refused = rc != 0 && errno == ECONNREFUSED;
+    (void)evl_sys.close(fd);
+    return refused;
+}
+
+static bool is_path(const evl_address *address) {
+    return address->u.any.sa_family == AF_UNIX && address->u.path.sun_path[0] != '\0';
+}
+
+static int bind_to(int fd, const evl_address *address) {
+    if (evl_sys.bind(fd, &address->u.any, address->length) == 0)
+        return 0;
+    int error = evl_err_from_errno(errno);
+    if (error != EVL_EADDRINUSE || !is_path(address) || !is_stale(address))
+        return error;
+    (void)evl_sys.unlink(address->u.path.sun_path);
+    return evl_sys.bind(fd, &address->u.any, address->length) == 0 ? 0 : evl_err_from_errno(errno);
+}
+
+/* The current directory may be another when the path is removed. */
+static int remember_path(const evl_server_state *sv, evl_listener *l, const evl_address *address) {
+    char before[4096] = "";
+    const char *path = address->u.path.sun_path;
+    struct stat st;
+    if (!is_path(address) || (sv->options.flags & EVL_SERVER_KEEP_PATH) || evl_sys.lstat(path, &st) != 0)
+        return 0;
+    if (path[0] != '/' && evl_sys.getcwd(before, sizeof before) != 0)
+        before[0] = '\0';
+    l->path_size = strlen(before) + strlen(path) + 2;
+    l->path = evl_mem_zalloc(&sv->loop->mem, l->path_size);
+    if (!l->path)
+        return EVL_ENOMEM;
+    (void)snprintf(l->path, l->path_size, "%s%s%s", before, before[0] ? "/" : "", path);
+    l->path_dev = st.st_dev;
+    l->path_ino = st.st_ino;
+    return 0;
+}
+
+int evl_server_listen_at(evl_server_state *sv, const evl_address *address) {
+    int family = address->u.any.sa_family;
+    int fd = evl_sys.socket(family, SOCK_STREAM, 0);
+    if (fd < 0)
+        return evl_err_from_errno(errno);
+    int rc = set_up(fd, family, sv->options.flags);
+    if (rc == 0)
+        rc = bind_to(fd, address);
+    bool bound = rc == 0;
+    evl_listener *l;
+    if (rc == 0 && evl_sys.listen(fd, sv->options.backlog) != 0)
+        rc = evl_err_from_errno(errno);
+    if (rc == 0)
+        rc = evl_server_add(sv, fd, family != AF_UNIX, &l);
+    if (rc != 0) {
+        if (bound && is_path(address))
+            (void)evl_sys.unlink(address->u.path.sun_path);
+        (void)evl_sys.close(fd);
+        return rc;
+    }
+    rc = remember_path(sv, l, address);
+    if (rc != 0) /* the listener goes with the server */
+        (void)evl_sys.unlink(address->u.path.sun_path);
+    return rc;
+}
+
+/* The path may name another server's socket by now. */
+void evl_listener_remove_path(evl_listener *l) {
+    struct stat st;
+    if (!l->path)
+        return;
+    if (!evl_is_forked(l->of->loop) && evl_sys.lstat(l->path, &st) == 0 && st.st_ino == l->path_ino &&
+        st.st_dev == l->path_dev)
+        (void)evl_sys.unlink(l->path);
+    evl_mem_free(&l->of->loop->mem, l->path, l->path_size);
+    l->path = NULL;
+}
+
+void evl_listener_close(evl_listener *l) {
+    int fd = l->io.fd;
+    evl_listener_remove_path(l);
+    if (fd < 0)
+        return;
+    evl_io_disown(&l->io);
+    l->may_accept = false;
+    (void)evl_sys.close(fd);
+}
