@@ -1,5 +1,5 @@
-/* stream.h - streams from the inside: stream.c (their life), stream_read.c, stream_write.c and
- * write_*.c, stream_splice.c, transport.c. */
+/* stream.h - streams from the inside: stream.c (their life); stream_input.c, stream_read.c, stream_push.c and
+ * read_buffer.c; stream_write.c and write_*.c; stream_splice.c; transport.c. */
 #ifndef EVL_CORE_STREAM_H
 #define EVL_CORE_STREAM_H
 
@@ -168,8 +168,13 @@ evl_stream_more *evl_stream_more_of(evl_stream_handle *s);   /* NULL: out of mem
 void evl_stream_interest(evl_stream_handle *s);              /* tells the kernel what is wanted now */
 void evl_stream_settle(evl_stream_handle *s); /* after a change of either side: is it active, is it over */
 
-/* stream_read.c */
+/* stream_input.c, stream_read.c, stream_push.c, read_buffer.c; what only these share is in stream_input.h */
 int64_t evl_stream_fetch(evl_stream_handle *s, void *buf, size_t cap); /* a read, and what follows from it */
+int64_t evl_stream_noted(evl_stream_handle *s, int64_t n, size_t cap); /* what a read answered */
+int64_t evl_stream_pull(evl_stream_handle *s, void *buf, size_t cap);  /* what is there, or one read */
+int64_t
+evl_stream_standing(const evl_stream_handle *s); /* with nothing to read: EVL_EAGAIN, an error, 0: the end */
+int evl_stream_check_idle(const evl_stream_handle *s); /* may a read be started? */
 void evl_stream_readable(evl_stream_handle *s);
 void evl_stream_discard(evl_stream_handle *s);
 void evl_stream_discard_soon(evl_stream_handle *s);           /* in the next pass: what is lent now stays */
@@ -177,12 +182,6 @@ void evl_stream_end_reading(evl_stream_handle *s, int error); /* whoever reads h
 void evl_stream_unready(evl_stream_handle *s); /* takes back a push that is due; what it was for stays */
 bool evl_stream_take(evl_handle *handle, int64_t *result);
 void evl_inbuf_give(evl_net *net, evl_inbuf *in);
-
-int64_t evl_stream_noted(evl_stream_handle *s, int64_t n, size_t cap); /* what a read answered */
-int64_t evl_stream_pull(evl_stream_handle *s, void *buf, size_t cap);  /* what is there, or one read */
-int64_t
-evl_stream_standing(const evl_stream_handle *s); /* with nothing to read: EVL_EAGAIN, an error, 0: the end */
-int evl_stream_check_idle(const evl_stream_handle *s); /* may a read be started? */
 
 /* stream_splice.c */
 extern const evl_op_type evl_stream_splicing;

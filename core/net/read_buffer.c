@@ -1,0 +1,150 @@
+/* read_buffer.c - the bytes of a stream that came in and were not taken: the buffer, and what a caller can do
+ * with it. */
+#include "stream_input.h"
+
+#include <string.h>
+
+/* --- the stream's own buffer ------------------------------------------------------------------ */
+
+void evl_inbuf_give(evl_net *net, evl_inbuf *in) {
+    if (in->cap == EVL_INBUF_POOLED)
+        evl_pool_give(net, &net->blocks, in);
+    else
+        evl_mem_free(&net->loop->mem, in, offsetof(evl_inbuf, bytes) + in->cap);
+}
+
+evl_inbuf *evl_inbuf_new(evl_net *net, size_t cap) {
+    bool pooled = cap <= EVL_INBUF_POOLED;
+    evl_inbuf *in = pooled ? evl_pool_take(net, &net->blocks)
+                           : evl_mem_resize(&net->loop->mem, NULL, 0, offsetof(evl_inbuf, bytes) + cap);
+    if (!in)
+        return NULL;
+    *in = (evl_inbuf){.cap = pooled ? EVL_INBUF_POOLED : cap};
+    return in;
+}
+
+/* Room for `want` more bytes behind those that are there; NULL: out of memory. */
+char *evl_inbuf_reserve(evl_stream_handle *s, size_t want) {
+    evl_inbuf *in = s->in;
+    if (in && in->cap - in->start - in->len >= want)
+        return in->bytes + in->start + in->len;
+    size_t len = in ? in->len : 0;
+    if (in && evl_inbuf_room(in) >= want) {
+        memmove(in->bytes, in->bytes + in->start, len);
+        in->start = 0;
+        return in->bytes + len;
+    }
+    if (want > SIZE_MAX / 4 - len)
+        return NULL;
+    size_t cap = len == 0 || !in || len + want <= in->cap / 2 ? len + want : (len + want) * 2;
+    evl_inbuf *fresh = evl_inbuf_new(evl_s_net(s), cap);
+    if (!fresh)
+        return NULL;
+    if (in) {
+        memcpy(fresh->bytes, in->bytes + in->start, len);
+        fresh->len = len;
+        fresh->seen = in->seen;
+        evl_inbuf_give(evl_s_net(s), in);
+    } else
+        evl_stream_end_loan(s);
+    s->in = fresh;
+    return fresh->bytes + len;
+}
+
+static void drop_empty(evl_stream_handle *s) {
+    if (!s->in || s->in->len != 0)
+        return;
+    evl_inbuf_give(evl_s_net(s), s->in);
+    s->in = NULL;
+}
+
+void evl_inbuf_consume(evl_stream_handle *s, size_t len) {
+    evl_inbuf *in = s->in;
+    if (len == 0)
+        return;
+    in->start += len;
+    in->len -= len;
+    in->seen -= in->seen < len ? in->seen : len;
+    drop_empty(s);
+}
+
+size_t evl_inbuf_copy_out(evl_stream_handle *s, void *buf, size_t cap) {
+    size_t n = s->in->len < cap ? s->in->len : cap;
+    memcpy(buf, s->in->bytes + s->in->start, n);
+    evl_inbuf_consume(s, n);
+    return n;
+}
+
+/* --- the buffer, for the caller --------------------------------------------------------------- */
+
+static EVL_APART int64_t peek_own(const evl_stream *stream, const void **data) {
+    int rc = evl_check_kind(stream, EVL_KIND_STREAM);
+    if (EVL_UNLIKELY(rc != 0 || !data))
+        return rc != 0 ? rc : EVL_EINVAL;
+    const evl_stream_handle *s = evl_s_of(stream);
+    *data = s->in ? s->in->bytes + s->in->start : NULL;
+    return (int64_t)evl_s_buffered(s);
+}
+
+int64_t evl_stream_peek(evl_stream *stream, const void **data) {
+    if (EVL_UNLIKELY(!stream || !data) || stream->loop->lent_to != stream)
+        return peek_own(stream, data);
+    const evl_net *net = evl_net_at(stream->loop);
+    *data = net->lent_data;
+    return (int64_t)net->lent_len;
+}
+
+/* Who pulls records has made room, and may be told of more. */
+static void go_on_pushing(evl_stream_handle *s) {
+    bool pushed = evl_s_has(s, EVL_S_PUSH) && !evl_s_has(s, EVL_S_PAUSED);
+    if (pushed && evl_s_may_find(s))
+        evl_stream_readable(s);
+}
+
+/* What a callback is lent counts as taken; this only moves what it sees of it. */
+static int consume_lent(evl_net *net, size_t len) {
+    if (len > net->lent_len)
+        return EVL_EINVAL;
+    net->lent_data += len;
+    net->lent_len -= len;
+    return 0;
+}
+
+int32_t evl_stream_consume(evl_stream *stream, size_t len) {
+    int rc = evl_stream_enter(stream);
+    if (rc != 0)
+        return rc;
+    evl_stream_handle *s = evl_s_of(stream);
+    if (stream->loop->lent_to == stream)
+        return consume_lent(evl_s_net(s), len);
+    if (len > evl_s_buffered(s))
+        return EVL_EINVAL;
+    evl_inbuf_consume(s, len);
+    go_on_pushing(s);
+    return 0;
+}
+
+int32_t evl_stream_unread(evl_stream *stream, const void *data, size_t len) {
+    int rc = evl_stream_enter(stream);
+    if (rc != 0)
+        return rc;
+    if (!data && len > 0)
+        return EVL_EINVAL;
+    evl_stream_handle *s = evl_s_of(stream);
+    if (len == 0)
+        return 0;
+    if (!evl_inbuf_reserve(s, len))
+        return EVL_ENOMEM;
+    evl_inbuf *in = s->in;
+    memmove(in->bytes + in->start + len, in->bytes + in->start, in->len);
+    memcpy(in->bytes + in->start, data, len);
+    in->len += len;
+    bool pushed = evl_s_has(s, EVL_S_PUSH) && !evl_s_has(s, EVL_S_PAUSED);
+    if (!pushed) /* else these bytes are new, and what was reported is not reported again */
+        in->seen = 0;
+    if (s->reader)
+        evl_op_try(s->reader);
+    else
+        go_on_pushing(s);
+    return 0;
+}
