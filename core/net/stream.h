@@ -1,5 +1,6 @@
-/* stream.h - streams from the inside: stream.c (their life); stream_input.c, stream_read.c, stream_push.c and
- * read_buffer.c; stream_write.c and write_*.c; stream_splice.c; transport.c. */
+/* stream.h - streams from the inside: stream.c (their life), stream_open.c, stream_event.c, stream_linger.c,
+ * stream_info.c; stream_input.c, stream_read.c, stream_push.c and read_buffer.c; stream_write.c and
+ * write_*.c; stream_splice.c; transport.c. */
 #ifndef EVL_CORE_STREAM_H
 #define EVL_CORE_STREAM_H
 
@@ -163,9 +164,19 @@ static inline int64_t evl_transport_send(evl_stream_handle *s, const void *data,
 
 /* stream.c */
 int evl_stream_make(evl_loop *loop, int fd, uint32_t flags, int64_t linger, evl_stream_handle **out);
+evl_stream_more *evl_stream_more_of(evl_stream_handle *s); /* NULL: out of memory */
+void evl_stream_finish(evl_stream_handle *s);              /* closes it for good, without lingering */
+
+/* stream_event.c */
+uint32_t evl_stream_wanted(const evl_stream_handle *s);
+void evl_stream_interest(evl_stream_handle *s); /* tells the kernel what is wanted now */
+void evl_stream_update_slow_mask(evl_stream_handle *s);
+void evl_stream_event(evl_handle *handle, uint32_t mask, int error);
+
+/* stream_linger.c */
+bool evl_stream_lingers(evl_handle *handle);
 int64_t evl_stream_linger_until(const evl_stream_handle *s); /* when a lingering one changes by time alone */
-evl_stream_more *evl_stream_more_of(evl_stream_handle *s);   /* NULL: out of memory */
-void evl_stream_interest(evl_stream_handle *s);              /* tells the kernel what is wanted now */
+bool evl_stream_set_linger_ns(evl_stream_handle *s, int64_t ns); /* false: out of memory */
 void evl_stream_settle(evl_stream_handle *s); /* after a change of either side: is it active, is it over */
 
 /* stream_input.c, stream_read.c, stream_push.c, read_buffer.c; what only these share is in stream_input.h */

@@ -1,0 +1,92 @@
+/* stream_event.c - what a stream asks the kernel for, and what the kernel reports. */
+#include "stream.h"
+
+/* --- what is wanted of the kernel ------------------------------------------------------------- */
+
+static uint32_t readable_mask(const evl_stream_handle *s) {
+    return EVL_READ | (evl_s_loop(s)->backend->caps & EVL_CAP_PRI ? EVL_PRI : 0U);
+}
+
+static bool somebody_reads(const evl_stream_handle *s) {
+    bool pushed = evl_s_has(s, EVL_S_PUSH) && !evl_s_has(s, EVL_S_PAUSED);
+    return s->reader || pushed || evl_s_has(s, EVL_S_DISCARD);
+}
+
+/* A transport may need any direction for either side, and so gets no edges. */
+static uint32_t custom_wanted(const evl_stream_handle *s) {
+    bool over = evl_s_has(s, EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_CAN_READ);
+    const evl_stream_more *more = s->more;
+    uint32_t mask = more && evl_s_has(s, EVL_S_OUT) ? more->want_write : 0U;
+    return mask | (more && somebody_reads(s) && !over ? more->want_read : 0U);
+}
+
+/* With edges a stream registers once, and WRITE joins when it is first needed. Without, READ is there while
+ * somebody waits, for it would be reported again and again. */
+uint32_t evl_stream_wanted(const evl_stream_handle *s) {
+    uint32_t mask = evl_s_has(s, EVL_S_OUT) ? EVL_WRITE : 0;
+    if (evl_s_has(s, EVL_S_CUSTOM))
+        return custom_wanted(s);
+    if (evl_s_has(s, EVL_S_NO_READ))
+        return evl_s_has(s, EVL_S_EDGE) ? EVL_WRITE : mask;
+    if (evl_s_has(s, EVL_S_EDGE))
+        return mask | readable_mask(s);
+    bool over = evl_s_has(s, EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_CAN_READ);
+    return mask | (somebody_reads(s) && !over ? (uint32_t)EVL_READ : 0);
+}
+
+/* Data that is pushed makes the node ready like a watcher's, with READ as its result, and
+ * evl_stream_take knows it by that. */
+void evl_stream_update_slow_mask(evl_stream_handle *s) {
+    const uint32_t state = EVL_S_EDGE | EVL_S_PUSH | EVL_S_PAUSED | EVL_S_DISCARD | EVL_S_CUSTOM;
+    bool straight = (s->flags & state) == (EVL_S_EDGE | EVL_S_PUSH);
+    s->io.odd = straight ? ~(uint32_t)EVL_READ : UINT32_MAX;
+}
+
+void evl_stream_interest(evl_stream_handle *s) {
+    evl_stream_update_slow_mask(s);
+    if (s->io.fd >= 0)
+        evl_io_want(&s->io, evl_stream_wanted(s));
+}
+
+/* --- events ----------------------------------------------------------------------------------- */
+
+/* The fd is not ours any more: it was closed behind our back, or is about to be, or the kernel would not have
+ * it. */
+static EVL_COLD void lose(evl_stream_handle *s, int fd, int error) {
+    if (error != EVL_EBADF && error != EVL_ECLOSED && !evl_s_has(s, EVL_S_KEEP_FD))
+        (void)evl_sys.close(fd); /* the kernel would not watch it */
+    s->flags |= EVL_S_KEEP_FD;
+    s->flags &= ~(uint32_t)EVL_S_UNBLOCK;
+    s->flags &= ~(uint32_t)EVL_S_DISCARD; /* there is nothing left to discard */
+    evl_stream_end_reading(s, error);
+    evl_stream_end_writing(s, error);
+    evl_stream_settle(s);
+}
+
+/* Anything but data for a callback or an operation. */
+static EVL_COLD void slow_event(evl_stream_handle *s, uint32_t mask) {
+    bool both = evl_s_has(s, EVL_S_CUSTOM);
+    bool reads = (mask & ~(uint32_t)EVL_WRITE) != 0 || both;
+    if (EVL_LIKELY(reads && !evl_s_has(s, EVL_S_NO_READ))) {
+        s->io.base.node.u.result = 0; /* whatever it was ready for, it is not data alone */
+        uint32_t alone = mask == EVL_READ ? EVL_S_ALONE : 0U;
+        s->flags = (s->flags & ~(uint32_t)EVL_S_ALONE) | EVL_S_CAN_READ | alone;
+        evl_stream_readable(s);
+    }
+    bool writes = (mask & (EVL_WRITE | EVL_ERR | EVL_HUP)) != 0;
+    if (EVL_UNLIKELY(both) ? s->io.fd >= 0 : EVL_UNLIKELY(writes) && s->out)
+        evl_stream_send_queue(s);
+}
+
+void evl_stream_event(evl_handle *handle, uint32_t mask, int error) {
+    evl_stream_handle *s = evl_s_of(handle);
+    bool waited = s->reader && !evl_s_has(s, EVL_S_DISCARD | EVL_S_CUSTOM);
+    if (EVL_UNLIKELY(error != 0))
+        lose(s, (int)mask, error);
+    else if (EVL_UNLIKELY(mask != EVL_READ || !waited || s->reader->type == &evl_stream_splicing))
+        slow_event(s, mask);
+    else {
+        s->flags |= EVL_S_CAN_READ | EVL_S_ALONE;
+        evl_op_try(s->reader);
+    }
+}

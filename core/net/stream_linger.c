@@ -1,0 +1,117 @@
+/* stream_linger.c - whether a stream is active and when it is over: a closed one lingers until what was
+ * written has arrived. */
+#include "server.h"
+#include "stream.h"
+
+#include <errno.h>
+
+#define PATIENCE (INT64_C(250) * 1000000) /* a peer keeps a loop that has nothing else to do */
+
+bool evl_stream_set_linger_ns(evl_stream_handle *s, int64_t ns) {
+    evl_stream_more *more = evl_stream_more_of(s);
+    if (more)
+        more->linger = ns;
+    return more != NULL;
+}
+
+/* Whether something would be lost if the fd were closed now: what is queued, and what the other end has not
+ * read yet, which a reset would destroy that anything it still sends would provoke. */
+static bool is_owed(const evl_stream_handle *s) {
+    if (evl_s_is_unfinished(s))
+        return true;
+    bool quiet = !evl_s_has(s, EVL_S_SOCKET) || evl_s_has(s, EVL_S_EOF | EVL_S_READ_FAILED);
+    return !quiet && (s->bytes_out != 0 || evl_s_has(s, EVL_S_FOREIGN));
+}
+
+static bool has_unread_input(const evl_stream_handle *s) {
+    char byte;
+    return evl_sys.recv(s->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* What was written to the socket before it became a stream is only known to the kernel, which is asked when
+ * it matters: at the end. Without unread input closing is no reset. */
+static void settle_foreign(evl_stream_handle *s) {
+    if (evl_s_has(s, EVL_S_FOREIGN) && s->bytes_out == 0 && s->io.fd >= 0) {
+        int rc = evl_sys.unconfirmed(s->io.fd);
+        bool known = rc == 0 || (rc < 0 && errno != ENOSYS);
+        if (known && !has_unread_input(s))
+            s->flags &= ~(uint32_t)EVL_S_FOREIGN;
+    }
+}
+
+static int64_t linger_of(const evl_stream_handle *s) {
+    return s->more && s->more->linger != 0 ? s->more->linger : evl_s_loop(s)->linger_ns;
+}
+
+/* Everything is with the kernel, and only the peer can go on. How long that may hold up a loop that has
+ * nothing else to do. */
+static int64_t patience_ends(const evl_stream_handle *s) {
+    return evl_s_is_unfinished(s) ? EVL_NEVER : evl_saturated_add(s->last_out, PATIENCE);
+}
+
+static bool keeps_alive(const evl_stream_handle *s) { return patience_ends(s) > evl_s_loop(s)->now; }
+
+int64_t evl_stream_linger_until(const evl_stream_handle *s) {
+    int64_t patience = patience_ends(s);
+    return keeps_alive(s) && patience < s->last_in ? patience : s->last_in;
+}
+
+bool evl_stream_lingers(evl_handle *handle) {
+    evl_stream_handle *s = evl_s_of(handle);
+    evl_loop *loop = handle->loop;
+    evl_stream_unready(s);
+    int64_t linger = linger_of(s);
+    bool ends = evl_s_has(s, EVL_S_READ_FAILED | EVL_S_WRITE_FAILED | EVL_S_KEEP_FD | EVL_S_ABORT);
+    if (ends || evl_is_forked(loop) || s->io.fd < 0)
+        return false;
+    settle_foreign(s);
+    bool owed = is_owed(s);
+    if (linger < 0 && owed)
+        s->flags |= EVL_S_ABORT;
+    if (evl_s_has(s, EVL_S_ABORT) || (!owed && !evl_s_has(s, EVL_S_CUSTOM)))
+        return false; /* closing says all that there is to say */
+    s->flags &= ~(uint32_t)(EVL_S_PUSH | EVL_S_DISCARD);
+    evl_stream_end_reading(s, EVL_ECLOSED);
+    evl_stream_end_waiting(s);
+    s->flags &= ~(uint32_t)EVL_S_READ_FAILED;
+    s->read_error = 0;
+    s->flags |= EVL_S_DISCARD | (evl_s_has(s, EVL_S_SOCKET) ? EVL_S_SHUT_ASKED : 0U);
+    evl_stream_try_shutdown(s);
+    if (!is_owed(s) || evl_s_has(s, EVL_S_WRITE_FAILED | EVL_S_ABORT))
+        return false;
+    evl_list_unlink(&s->peers);
+    if (s->server)
+        evl_server_lingers(loop, s->server);
+    s->last_out = evl_clock_read(&loop->clock);
+    s->last_in = evl_saturated_add(s->last_out, linger);
+    evl_list_append(&evl_net_at(loop)->lingering, &s->peers);
+    evl_timer_first(evl_net_at(loop)->sweep_timer, evl_stream_linger_until(s));
+    evl_stream_interest(s);
+    if (evl_s_has(s, EVL_S_CAN_READ))
+        evl_stream_discard_soon(s);
+    return true;
+}
+
+void evl_stream_settle(evl_stream_handle *s) {
+    bool lingering = evl_s_lingers(s);
+    bool over = !is_owed(s) || evl_s_has(s, EVL_S_WRITE_FAILED | EVL_S_ABORT) || s->io.fd < 0;
+    if (lingering && over) {
+        evl_stream_finish(s);
+        return;
+    }
+    bool pushed = evl_s_has(s, EVL_S_PUSH) && !evl_s_has(s, EVL_S_PAUSED);
+    evl_handle_set_active(&s->io.base, pushed || evl_s_is_unfinished(s) || (lingering && keeps_alive(s)));
+    if (lingering)
+        evl_timer_first(evl_s_net(s)->sweep_timer, evl_stream_linger_until(s));
+    if (evl_s_has(s, EVL_S_EDGE))
+        evl_stream_update_slow_mask(s);
+    else
+        evl_stream_interest(s);
+}
+
+int32_t evl_stream_set_linger(evl_stream *stream, int64_t ns) {
+    int rc = evl_stream_enter(stream);
+    if (rc != 0)
+        return rc;
+    return evl_stream_set_linger_ns(evl_s_of(stream), ns > 0 ? ns : -1) ? 0 : EVL_ENOMEM;
+}

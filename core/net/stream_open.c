@@ -1,0 +1,119 @@
+/* stream_open.c - streams over an fd, or over a transport, that the program brings. */
+#include "option.h"
+#include "stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+static int socket_option(int fd, int name, int *value) {
+    socklen_t len = sizeof *value;
+    return evl_sys.getsockopt(fd, SOL_SOCKET, name, value, &len) == 0 ? 0 : evl_err_from_errno(errno);
+}
+
+/* What is known about an fd that somebody else has opened. */
+static int look_at(int fd, uint32_t *flags, int *status) {
+    struct stat st;
+    int type = SOCK_STREAM;
+    if (evl_sys.fstat(fd, &st) != 0)
+        return evl_err_from_errno(errno);
+    *status = evl_sys.get_fd_flags(fd);
+    if (*status < 0)
+        return evl_err_from_errno(errno);
+    int access = *status & O_ACCMODE;
+    *flags |= access == O_WRONLY ? EVL_S_NO_READ : access == O_RDONLY ? EVL_S_NO_WRITE : 0U;
+    if (!S_ISSOCK(st.st_mode))
+        return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ? EVL_EPERM : 0;
+    int rc = socket_option(fd, SO_TYPE, &type);
+    if (rc != 0 || type != SOCK_STREAM)
+        return rc != 0 ? rc : EVL_EPROTOTYPE;
+    int family = evl_socket_family(fd);
+    *flags |= EVL_S_SOCKET | EVL_S_FOREIGN | (family == AF_INET || family == AF_INET6 ? EVL_S_TCP : 0U);
+    return 0;
+}
+
+/* The flag belongs to what was opened, and so to everyone who shares it: a shell and its children share the
+ * terminal. A pipe or terminal is opened once more where that is possible. */
+static int unblock(int *fd, uint32_t *flags, int status) {
+    if (status & O_NONBLOCK)
+        return 0;
+    if (!(*flags & EVL_S_SOCKET)) {
+        int again = evl_sys.reopen(*fd, (status & O_ACCMODE) | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+        if (again >= 0) {
+            *fd = again;
+            return 0;
+        }
+    }
+    if (evl_sys.set_fd_flags(*fd, status | O_NONBLOCK) < 0)
+        return evl_err_from_errno(errno);
+    *flags |= EVL_S_UNBLOCK;
+    return 0;
+}
+
+static void undo_unblock(int fd, int given, uint32_t flags, int status) {
+    if (fd != given)
+        (void)evl_sys.close(fd);
+    else if (flags & EVL_S_UNBLOCK)
+        (void)evl_sys.set_fd_flags(fd, status);
+}
+
+int32_t evl_stream_open(evl_loop *loop, evl_fd given, uint32_t options, evl_stream **out) {
+    if (out)
+        *out = NULL;
+    int rc = evl_enter(loop);
+    if (rc != 0)
+        return rc;
+    if (!out || (options & ~(uint32_t)EVL_STREAM_KEEP_FD) != 0)
+        return EVL_EINVAL;
+    evl_stream_handle *s;
+    uint32_t flags = 0;
+    int fd = given, status = 0;
+    rc = look_at(fd, &flags, &status);
+    if (rc == 0)
+        rc = unblock(&fd, &flags, status);
+    if (rc != 0)
+        return rc;
+    if (fd == given && (options & EVL_STREAM_KEEP_FD))
+        flags |= EVL_S_KEEP_FD;
+    rc = evl_stream_make(loop, fd, flags, 0, &s);
+    if (rc != 0) {
+        undo_unblock(fd, given, flags, status);
+        return rc;
+    }
+    if (fd != given && !(options & EVL_STREAM_KEEP_FD))
+        (void)evl_sys.close(given);
+    *out = &s->io.base;
+    evl_touch(loop);
+    return 0;
+}
+
+static bool is_complete(const evl_transport *t) {
+    return t && t->struct_size >= offsetof(evl_transport, flush) && t->try_read && t->try_write && t->want &&
+           t->shutdown && t->close;
+}
+
+int32_t evl_stream_open_on(evl_loop *loop, evl_fd fd, const evl_transport *transport, void *self,
+                           evl_stream **out) {
+    if (out)
+        *out = NULL;
+    int rc = evl_enter(loop);
+    if (rc != 0)
+        return rc;
+    if (!out || !is_complete(transport))
+        return EVL_EINVAL;
+    evl_stream_handle *s;
+    rc = evl_stream_make(loop, fd, EVL_S_SOCKET | EVL_S_FOREIGN | EVL_S_CAN_READ | EVL_S_CUSTOM, 0, &s);
+    if (rc != 0)
+        return rc;
+    if (!evl_stream_more_of(s)) {
+        evl_io_disown(&s->io);
+        evl_handle_give(&s->io.base);
+        return EVL_ENOMEM;
+    }
+    s->more->transport = transport;
+    s->more->self = self;
+    evl_stream_interest(s);
+    *out = &s->io.base;
+    evl_touch(loop);
+    return 0;
+}
