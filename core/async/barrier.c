@@ -1,4 +1,5 @@
 /* barrier.c - no operation goes on until all are there. */
+#include "../loop/access.h"
 #include "sync.h"
 
 struct evl_barrier {

@@ -1,4 +1,7 @@
 /* chain.c - one future out of another: then, follow, shield, wait_for, across. */
+#include "../loop/access.h"
+#include "../loop/loop.h"
+#include "../loop/post.h"
 #include "future.h"
 
 static int check(const evl_future *future, evl_future *const *out) {

@@ -1,4 +1,5 @@
 /* combine.c - one future out of several: gather, wait_futures, any, as_completed. */
+#include "../loop/access.h"
 #include "future.h"
 
 typedef struct several several;

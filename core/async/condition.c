@@ -1,6 +1,7 @@
 /* condition.c - waiting for something that a lock protects. A waiter stands first in the condition's line,
  * and, notified, in the lock's; op->count says in which. Until it was told, one that was notified keeps the
  * memory of both: it gets the lock also if the condition is freed meanwhile. */
+#include "../loop/access.h"
 #include "sync.h"
 
 enum { IN_CONDITION = 0, IN_LOCK = 1 };

@@ -1,4 +1,5 @@
 /* event.c - a flag that can be waited for. */
+#include "../loop/access.h"
 #include "sync.h"
 
 struct evl_event {

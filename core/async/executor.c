@@ -7,6 +7,12 @@
 #    define _GNU_SOURCE /* pthread_setname_np */
 #endif
 #include "executor.h"
+#include "../loop/access.h"
+#include "../loop/embed.h"
+#include "../loop/loop.h"
+#include "../loop/node_type.h"
+#include "../loop/part.h"
+#include "../loop/post.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,5 +1,14 @@
 /* future.c - a result that is not there yet. */
 #include "future.h"
+#include "../loop/access.h"
+#include "../loop/deferred.h"
+#include "../loop/embed.h"
+#include "../loop/loop.h"
+#include "../loop/node_type.h"
+#include "../loop/part.h"
+#include "../loop/pass.h"
+#include "../loop/post.h"
+#include "../loop/report.h"
 
 static evl_future *of_op(const evl_operation *op) { return EVL_OWNER(op, evl_future, op); }
 

@@ -2,6 +2,8 @@
 #ifndef EVL_CORE_FUTURE_H
 #define EVL_CORE_FUTURE_H
 
+#include "../loop/loop.h"
+#include "../loop/part.h"
 #include "../op/op.h"
 
 /* A part of evloop that watches a future: combinators, then, follow. Unlike done callbacks it runs no

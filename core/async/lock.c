@@ -1,5 +1,6 @@
 /* lock.c - a lock that is handed over: while anybody waits it is never free, so a newcomer cannot overtake.
  */
+#include "../loop/access.h"
 #include "sync.h"
 
 struct evl_lock {

@@ -2,6 +2,8 @@
  *
  * A getter is woken when there is an item for it, and takes one when it is delivered; until then the item is
  * spoken for (`promised`), so that no getter overtakes. A putter is woken by its item going in. */
+#include "../loop/access.h"
+#include "../loop/loop.h"
 #include "sync.h"
 
 /* One item and where it belongs. */

@@ -1,4 +1,5 @@
 /* semaphore.c - permits, handed over as locks are. */
+#include "../loop/access.h"
 #include "sync.h"
 
 struct evl_semaphore {

@@ -1,5 +1,7 @@
 /* sync.c - what events, locks, semaphores, conditions, barriers and queues share: their memory. */
 #include "sync.h"
+#include "../loop/access.h"
+#include "../loop/loop.h"
 
 int evl_sync_new(evl_loop *loop, size_t size, void **out) {
     int rc = evl_enter(loop);

@@ -1,5 +1,6 @@
 /* waitq.c - the public wait list. */
 #include "waitq.h"
+#include "../loop/access.h"
 
 typedef struct waitq {
     evl_waiters waiters;

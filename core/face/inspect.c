@@ -1,5 +1,10 @@
 /* inspect.c - what is open: for people who ask why a loop does not end. */
+#include "../loop/access.h"
+#include "../loop/blockers.h"
+#include "../loop/handle.h"
+#include "../loop/hook.h"
 #include "../loop/loop.h"
+#include "../loop/watcher.h"
 
 #include <stdarg.h>
 #include <stdio.h>

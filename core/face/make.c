@@ -1,4 +1,5 @@
 /* make.c - putting a loop together: what every loop has. The other parts come with their first use. */
+#include "../loop/loop.h"
 #include "../op/op.h"
 
 int32_t evl_loop_new(evl_loop **out, const evl_options *options) {

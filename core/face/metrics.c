@@ -1,4 +1,6 @@
 /* metrics.c - what the loop counts. */
+#include "../loop/access.h"
+#include "../loop/handle.h"
 #include "../loop/loop.h"
 
 #include <string.h>

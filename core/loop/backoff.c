@@ -1,5 +1,7 @@
 /* backoff.c - waits for what the system will have more of later. There are seldom any, and hardly ever two.
  */
+#include "backoff.h"
+#include "embed.h"
 #include "loop.h"
 
 void evl_rest_begin(evl_loop *loop, evl_rest *rest, int64_t ns) {

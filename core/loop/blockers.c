@@ -1,5 +1,9 @@
 /* blockers.c - what is open and queued: why a loop cannot be closed. */
+#include "blockers.h"
+#include "access.h"
+#include "handle.h"
 #include "loop.h"
+#include "post.h"
 
 typedef struct list {
     evl_blocker *out;

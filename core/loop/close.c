@@ -10,7 +10,12 @@
  *
  * Every step leaves the loop consistent, and none but the last runs user code. Where a run is around us, the
  * last one is that run's, on its way out. */
+#include "access.h"
+#include "blockers.h"
+#include "handle.h"
 #include "loop.h"
+#include "part.h"
+#include "post.h"
 
 /* Under the lock of the posts, unless a fork may have left it locked by a thread that is not here. */
 static void shut(evl_loop *loop) {

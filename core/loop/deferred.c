@@ -1,6 +1,10 @@
 /* deferred.c - deferred calls. Their nodes come from a slab and go back to it before the function runs, so
  * that a chain of calls uses one node. */
+#include "deferred.h"
+#include "access.h"
+#include "embed.h"
 #include "loop.h"
+#include "post.h"
 
 static int call_later(evl_loop *loop, evl_fn *fn, void *arg, evl_fn *drop) {
     evl_node *node = evl_slab_take(&loop->calls, &loop->mem);

@@ -1,5 +1,14 @@
 /* embed.c - living in a host's loop: an fd that tells when there is work, or rows to wait for. */
+#include "embed.h"
+#include "access.h"
+#include "backoff.h"
 #include "loop.h"
+#include "pass.h"
+#include "post.h"
+#include "report.h"
+#include "timer.h"
+#include "wall.h"
+#include "watcher.h"
 
 /* A virtual clock does not move by waiting. */
 static int64_t next_alarm(evl_loop *loop) {

@@ -1,5 +1,9 @@
 /* handle.c - what all handles have in common: slots, ids, names, drops, closing. */
+#include "handle.h"
+#include "access.h"
+#include "embed.h"
 #include "loop.h"
+#include "watcher.h"
 
 uint64_t evl_handle_id(const evl_handle *handle) {
     uint64_t kind = handle->node.kind == EVL_KIND_LINGERING ? EVL_KIND_STREAM : handle->node.kind;

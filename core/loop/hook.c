@@ -1,4 +1,6 @@
 /* hook.c - functions around the loop's polls. */
+#include "hook.h"
+#include "access.h"
 #include "loop.h"
 
 /* Hooks have no result, and so they use the other callback type; a node keeps either. */

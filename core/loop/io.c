@@ -1,6 +1,10 @@
 /* io.c - fd watchers. The watchers of an fd form a chain; the first stands for the fd in the kernel: its
  * address and generation are the tag, and it remembers what the kernel was last told. */
+#include "access.h"
+#include "embed.h"
 #include "loop.h"
+#include "wall.h"
+#include "watcher.h"
 
 #define MASK_WANTED  (EVL_READ | EVL_PRI | EVL_WRITE)
 #define MASK_TROUBLE (EVL_ERR | EVL_HUP)

@@ -3,6 +3,15 @@
 #    define _GNU_SOURCE /* secure_getenv */
 #endif
 #include "loop.h"
+#include "access.h"
+#include "deferred.h"
+#include "embed.h"
+#include "hook.h"
+#include "post.h"
+#include "report.h"
+#include "signals.h"
+#include "timer.h"
+#include "wall.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 /* part.c - making the parts of a loop, and calling them in the order of their places. */
+#include "part.h"
 #include "loop.h"
 
 void *evl_part_make(evl_loop *loop, const evl_part *part) {

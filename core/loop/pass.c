@@ -1,5 +1,19 @@
 /* pass.c - one pass of the loop: ask the kernel, queue what is ready, run exactly that. */
+#include "pass.h"
+#include "access.h"
+#include "backoff.h"
+#include "handle.h"
+#include "hook.h"
 #include "loop.h"
+#include "part.h"
+#include "post.h"
+#include "records.h"
+#include "report.h"
+#include "signals.h"
+#include "slow.h"
+#include "timer.h"
+#include "wall.h"
+#include "watcher.h"
 
 /* --- the wait --------------------------------------------------------------------------------- */
 

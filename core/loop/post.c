@@ -4,7 +4,12 @@
  * A process may fork while another of its threads posts. What the child has of that is what the thread had
  * written up to some moment, and so a batch is whole after every single store: an item is counted when it is
  * complete, and a larger batch takes the place of a full one when it has its items. */
+#include "post.h"
+#include "access.h"
+#include "handle.h"
 #include "loop.h"
+#include "part.h"
+#include "slow.h"
 
 #define BATCH_MIN  8
 #define SPARES_MAX 64 /* batches kept per queue; a loop needs two, and more if it posts to itself */

@@ -1,5 +1,11 @@
 /* records.c - the other sink: flat records in the caller's array. Nothing here runs user code. */
+#include "records.h"
+#include "access.h"
+#include "handle.h"
 #include "loop.h"
+#include "pass.h"
+#include "post.h"
+#include "watcher.h"
 
 int32_t evl_clamp_result(int64_t value) {
     return value > INT32_MAX ? INT32_MAX : value < INT32_MIN ? INT32_MIN : (int32_t)value;

@@ -1,4 +1,7 @@
 /* report.c - errors that no caller is there to be given. */
+#include "report.h"
+#include "access.h"
+#include "embed.h"
 #include "loop.h"
 
 /* A hook that fails itself is not asked about that, and whoever pulls records wants no user code to run. */

@@ -2,7 +2,11 @@
  *
  * What the handler reads is a table of singly linked lists that is edited under a lock and read without one:
  * an element is unlinked by one atomic store, and freed only when no handler is in flight. */
+#include "access.h"
 #include "loop.h"
+#include "post.h"
+#include "signals.h"
+#include "timer.h"
 
 #include <errno.h>
 #include <sched.h>

@@ -1,5 +1,9 @@
 /* slow.c - callbacks that take too long. */
+#include "slow.h"
+#include "access.h"
+#include "handle.h"
 #include "loop.h"
+#include "pass.h"
 
 #include <string.h>
 

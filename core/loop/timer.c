@@ -1,5 +1,9 @@
 /* timer.c - timers and the loop's time; the order in which timers fall due is timer_queue.c's. */
+#include "timer.h"
+#include "access.h"
+#include "embed.h"
 #include "loop.h"
+#include "wall.h"
 
 evl_timer_key *evl_timer_key_of(void *loop, uint32_t slot) {
     evl_timer_handle *timer = evl_slab_at(&((evl_loop *)loop)->handles[EVL_KIND_TIMER], slot);

@@ -1,6 +1,12 @@
 /* wall.c - wall-clock timers: a second timer queue whose deadlines are wall-clock times, so that nothing has
  * to be recomputed when the clock is set. What it takes is to wake up then. */
+#include "wall.h"
+#include "access.h"
+#include "embed.h"
 #include "loop.h"
+#include "report.h"
+#include "timer.h"
+#include "watcher.h"
 
 #include <errno.h>
 

@@ -1,5 +1,9 @@
 /* connect.c - the race of addresses: one attempt after another, staggered, and the first to answer wins. The
  * whole race is a block of the loop's own, made of operations of its own, and ends with the caller's. */
+#include "../loop/backoff.h"
+#include "../loop/embed.h"
+#include "../loop/loop.h"
+#include "../loop/watcher.h"
 #include "address.h"
 #include "stream.h"
 

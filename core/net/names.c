@@ -3,6 +3,7 @@
  * A look-up is a block of the job that does it, so that it may be left behind. What the resolver found is
  * turned into the caller's on the loop, right before the operation is told. */
 #include "../async/executor.h"
+#include "../loop/loop.h"
 #include "address.h"
 
 #include <errno.h>

@@ -1,5 +1,7 @@
 /* read_buffer.c - the bytes of a stream that came in and were not taken: the buffer, and what a caller can do
  * with it. */
+#include "../loop/handle.h"
+#include "../loop/loop.h"
 #include "stream_input.h"
 
 #include <string.h>

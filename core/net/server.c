@@ -1,6 +1,11 @@
 /* server.c - the life of a server: making, pausing, stopping, ending, its clients, and what can be asked of
  * it. */
 #include "server.h"
+#include "../loop/access.h"
+#include "../loop/embed.h"
+#include "../loop/handle.h"
+#include "../loop/loop.h"
+#include "../loop/watcher.h"
 #include "stream.h"
 
 #include <errno.h>

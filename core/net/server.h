@@ -7,6 +7,9 @@
 #ifndef EVL_CORE_SERVER_H
 #define EVL_CORE_SERVER_H
 
+#include "../loop/access.h"
+#include "../loop/backoff.h"
+#include "../loop/watcher.h"
 #include "address.h"
 #include "shared.h"
 

@@ -1,4 +1,6 @@
 /* server_accept.c - taking connections, at once and by operations, and what happens at the limits. */
+#include "../loop/handle.h"
+#include "../loop/loop.h"
 #include "server.h"
 #include "stream.h"
 

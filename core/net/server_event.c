@@ -1,5 +1,10 @@
 /* server_event.c - when a server asks the kernel for connections, what the kernel reports, and who is
  * notified of it. */
+#include "../loop/backoff.h"
+#include "../loop/embed.h"
+#include "../loop/handle.h"
+#include "../loop/loop.h"
+#include "../loop/watcher.h"
 #include "server.h"
 
 #define BACKOFF_MAX (INT64_C(1000) * 1000000)

@@ -1,4 +1,5 @@
 /* server_listen.c - listening at an address, a path, a list of addresses, or a host and port. */
+#include "../loop/loop.h"
 #include "server.h"
 
 #include <stdlib.h>

@@ -1,4 +1,7 @@
 /* server_socket.c - the sockets of a server: made, bound, and closed, with the path of a Unix socket. */
+#include "../loop/access.h"
+#include "../loop/loop.h"
+#include "../loop/watcher.h"
 #include "server.h"
 
 #include <errno.h>

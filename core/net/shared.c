@@ -1,5 +1,9 @@
 /* shared.c - what the streams of a loop share. */
 #include "shared.h"
+#include "../loop/handle.h"
+#include "../loop/loop.h"
+#include "../loop/part.h"
+#include "../loop/timer.h"
 #include "stream.h"
 
 /* --- pools ------------------------------------------------------------------------------------ */

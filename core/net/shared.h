@@ -3,6 +3,8 @@
 #ifndef EVL_CORE_NET_H
 #define EVL_CORE_NET_H
 
+#include "../loop/loop.h"
+#include "../loop/part.h"
 #include "../op/op.h"
 
 #define EVL_READ_MAX   65536 /* one read of an event */

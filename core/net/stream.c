@@ -1,5 +1,10 @@
 /* stream.c - the life of a stream: making, closing, aborting, detaching. */
 #include "stream.h"
+#include "../loop/access.h"
+#include "../loop/handle.h"
+#include "../loop/loop.h"
+#include "../loop/timer.h"
+#include "../loop/watcher.h"
 #include "server.h"
 
 #include <stdio.h>

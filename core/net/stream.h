@@ -4,6 +4,9 @@
 #ifndef EVL_CORE_STREAM_H
 #define EVL_CORE_STREAM_H
 
+#include "../loop/access.h"
+#include "../loop/handle.h"
+#include "../loop/watcher.h"
 #include "shared.h"
 
 #include <sys/socket.h>

@@ -1,4 +1,7 @@
 /* stream_event.c - what a stream asks the kernel for, and what the kernel reports. */
+#include "../loop/handle.h"
+#include "../loop/loop.h"
+#include "../loop/watcher.h"
 #include "stream.h"
 
 /* --- what is wanted of the kernel ------------------------------------------------------------- */

@@ -1,4 +1,5 @@
 /* stream_info.c - what can be asked of a stream, and set. */
+#include "../loop/access.h"
 #include "option.h"
 #include "stream.h"
 

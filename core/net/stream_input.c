@@ -1,5 +1,7 @@
 /* stream_input.c - what comes in: one read from the kernel or a transport, who gets it, and the end. */
 #include "stream_input.h"
+#include "../loop/handle.h"
+#include "../loop/loop.h"
 
 /* --- one read --------------------------------------------------------------------------------- */
 

@@ -3,6 +3,8 @@
 #ifndef EVL_CORE_STREAM_INPUT_H
 #define EVL_CORE_STREAM_INPUT_H
 
+#include "../loop/handle.h"
+#include "../loop/loop.h"
 #include "stream.h"
 
 #define EVL_INBUF_POOLED (EVL_BLOCK - offsetof(evl_inbuf, bytes))

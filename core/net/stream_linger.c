@@ -1,5 +1,9 @@
 /* stream_linger.c - whether a stream is active and when it is over: a closed one lingers until what was
  * written has arrived. */
+#include "../loop/access.h"
+#include "../loop/handle.h"
+#include "../loop/loop.h"
+#include "../loop/timer.h"
 #include "server.h"
 #include "stream.h"
 

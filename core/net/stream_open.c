@@ -1,4 +1,8 @@
 /* stream_open.c - streams over an fd, or over a transport, that the program brings. */
+#include "../loop/access.h"
+#include "../loop/embed.h"
+#include "../loop/handle.h"
+#include "../loop/watcher.h"
 #include "option.h"
 #include "stream.h"
 

@@ -1,4 +1,7 @@
 /* stream_push.c - data that is pushed: to a callback, which is lent it, or as records. */
+#include "../loop/embed.h"
+#include "../loop/handle.h"
+#include "../loop/loop.h"
 #include "stream_input.h"
 
 /* --- pushing ---------------------------------------------------------------------------------- */

@@ -2,6 +2,9 @@
  *
  * Nothing is read before somebody wants it, and then right before he is told, so that a read which is
  * cancelled has taken nothing and a slow reader leaves the data where it presses back on the sender. */
+#include "../loop/embed.h"
+#include "../loop/handle.h"
+#include "../loop/loop.h"
 #include "stream_input.h"
 
 #include <string.h>

@@ -7,6 +7,8 @@
  * The kernel moves bytes only into and out of a pipe. What has been moved into it is owed to the other
  * stream, and so the pipe stands in that one's queue as a chunk like any other: it keeps its place among what
  * is written, is sent when there is room, and survives the operation. */
+#include "../loop/handle.h"
+#include "../loop/loop.h"
 #include "stream.h"
 
 #include <errno.h>

@@ -1,4 +1,8 @@
 /* stream_write.c - writing: what the kernel does not take at once is queued, and goes out when it can. */
+#include "../loop/access.h"
+#include "../loop/deferred.h"
+#include "../loop/embed.h"
+#include "../loop/handle.h"
 #include "write_queue.h"
 
 #define BUFS_MAX 1024

@@ -1,4 +1,7 @@
 /* transport.c - how a stream moves bytes: over its fd, or over what the program brought. */
+#include "../loop/access.h"
+#include "../loop/handle.h"
+#include "../loop/watcher.h"
 #include "stream.h"
 
 #include <errno.h>

@@ -1,5 +1,10 @@
 /* udp.c - the life of a datagram socket: opening, events, closing. */
 #include "udp.h"
+#include "../loop/access.h"
+#include "../loop/embed.h"
+#include "../loop/handle.h"
+#include "../loop/loop.h"
+#include "../loop/watcher.h"
 
 #include "address.h"
 #include <errno.h>

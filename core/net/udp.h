@@ -2,6 +2,7 @@
 #ifndef EVL_CORE_UDP_H
 #define EVL_CORE_UDP_H
 
+#include "../loop/watcher.h"
 #include "shared.h"
 
 #include <evloop/udp.h>

@@ -1,4 +1,5 @@
 /* udp_option.c - what can be asked of a datagram socket, and set; multicast groups. */
+#include "../loop/access.h"
 #include "udp.h"
 
 #include "address.h"

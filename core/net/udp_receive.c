@@ -1,4 +1,8 @@
 /* udp_receive.c - datagrams that come in: pulled by an operation, taken in batches, pushed. */
+#include "../loop/access.h"
+#include "../loop/embed.h"
+#include "../loop/handle.h"
+#include "../loop/loop.h"
 #include "udp.h"
 
 #include <errno.h>

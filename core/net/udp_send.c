@@ -1,4 +1,8 @@
 /* udp_send.c - datagrams that go out: at once where the kernel takes them, else through a queue. */
+#include "../loop/access.h"
+#include "../loop/embed.h"
+#include "../loop/handle.h"
+#include "../loop/loop.h"
 #include "udp.h"
 
 #include <errno.h>

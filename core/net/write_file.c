@@ -1,4 +1,7 @@
 /* write_file.c - what is sent from a file or from another stream, in its place in the queue. */
+#include "../loop/access.h"
+#include "../loop/embed.h"
+#include "../loop/handle.h"
 #include "write_queue.h"
 
 #include <errno.h>

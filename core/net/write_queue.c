@@ -1,5 +1,7 @@
 /* write_queue.c - what is to go out, and sending it. */
 #include "write_queue.h"
+#include "../loop/deferred.h"
+#include "../loop/loop.h"
 
 #include <string.h>
 

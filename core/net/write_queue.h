@@ -3,6 +3,7 @@
 #ifndef EVL_CORE_WRITE_QUEUE_H
 #define EVL_CORE_WRITE_QUEUE_H
 
+#include "../loop/loop.h"
 #include "stream.h"
 
 #define EVL_PIECES_MAX 64 /* of one system call */

@@ -1,4 +1,7 @@
 /* write_wait.c - waiting for what is written: drain, flush, shutdown, the marks, and the end of writing. */
+#include "../loop/access.h"
+#include "../loop/embed.h"
+#include "../loop/handle.h"
 #include "write_queue.h"
 
 enum { WAIT_DRAIN, WAIT_FLUSH, WAIT_SHUTDOWN, WAIT_SPLICE };

@@ -1,5 +1,13 @@
 /* op.c - what all operations have in common: starting, cancelling, deadlines, closing, delivery. */
 #include "op.h"
+#include "../loop/access.h"
+#include "../loop/embed.h"
+#include "../loop/handle.h"
+#include "../loop/node_type.h"
+#include "../loop/part.h"
+#include "../loop/post.h"
+#include "../loop/records.h"
+#include "../loop/timer.h"
 
 int32_t evl_op_init(evl_op *op, evl_done_fn *fn, void *arg, uint32_t flags) {
     if (!op || (flags & ~(uint32_t)EVL_OP_SYNC) != 0)

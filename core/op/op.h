@@ -6,7 +6,13 @@
 #ifndef EVL_CORE_OP_H
 #define EVL_CORE_OP_H
 
+#include "../loop/access.h"
+#include "../loop/embed.h"
 #include "../loop/loop.h"
+#include "../loop/node_type.h"
+#include "../loop/part.h"
+
+typedef struct evl_operation evl_operation;
 
 typedef struct evl_op_type {
     const char *name;

@@ -1,4 +1,6 @@
 /* sleep.c - operations that wait for a time. */
+#include "../loop/embed.h"
+#include "../loop/loop.h"
 #include "op.h"
 
 static const evl_op_type sleeping = {.name = "sleep", .timed = true};

@@ -1,4 +1,5 @@
 /* wait_fd.c - an operation that waits for an fd once. */
+#include "../loop/watcher.h"
 #include "op.h"
 
 static void leave(evl_operation *op) { evl_io_stop_waiting(op->owner); }

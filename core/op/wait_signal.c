@@ -1,4 +1,6 @@
 /* wait_signal.c - an operation that waits for a signal once. */
+#include "../loop/handle.h"
+#include "../loop/signals.h"
 #include "op.h"
 
 static void leave(evl_operation *op) {

@@ -1,6 +1,12 @@
 /* path.c - watched paths: the directory a path is in tells when something comes and goes under its name, what
  * is there tells of its changes. All paths of a loop share what the system tells through. */
 #include "path.h"
+#include "../loop/access.h"
+#include "../loop/embed.h"
+#include "../loop/handle.h"
+#include "../loop/loop.h"
+#include "../loop/part.h"
+#include "../loop/watcher.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -6,6 +6,9 @@
 #ifndef EVL_CORE_PATH_H
 #define EVL_CORE_PATH_H
 
+#include "../loop/handle.h"
+#include "../loop/loop.h"
+#include "../loop/part.h"
 #include "../op/op.h"
 
 #if defined(__linux__)

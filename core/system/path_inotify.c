@@ -1,5 +1,6 @@
 /* path_inotify.c - watched paths on Linux. The kernel tells the names of what comes and goes in a directory,
  * and one after the other. */
+#include "../loop/handle.h"
 #include "path.h"
 
 #if EVL_HAVE_INOTIFY

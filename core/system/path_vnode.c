@@ -2,6 +2,7 @@
  * files that are held open for it. It has no names: whatever happened in a directory, each path in it is
  * looked at, and what is there is compared with what was. So what came and went between two looks is not
  * seen, nor where from something came. */
+#include "../loop/handle.h"
 #include "path.h"
 
 #if EVL_HAVE_KQUEUE && defined(EVFILT_VNODE)

@@ -4,6 +4,12 @@
  * status of a child whose handle was closed, or it stays a zombie. When the loop goes too, the number goes
  * into a table of the process's, and whichever loop has to do with children next looks after it. */
 #include "../async/waitq.h"
+#include "../loop/access.h"
+#include "../loop/embed.h"
+#include "../loop/handle.h"
+#include "../loop/loop.h"
+#include "../loop/part.h"
+#include "../loop/watcher.h"
 #include "spawn.h"
 
 #include <errno.h>

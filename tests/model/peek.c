@@ -1,6 +1,7 @@
 #include "peek.h"
 
 #include "loop/loop.h"
+#include "loop/timer.h"
 
 uint32_t peek_order(const evl_loop *loop) { return loop->timers.next_order; }
 

@@ -1,0 +1,25 @@
+/* pass.h - the steps of a pass. */
+#ifndef EVL_CORE_PASS_H
+#define EVL_CORE_PASS_H
+
+#include "loop.h"
+
+/* Whether a timer of either clock may be due; false is certain. */
+static inline bool evl_may_be_due(const evl_loop *loop) {
+    return evl_tq_may_be_due(&loop->timers, loop->now) || loop->handles[EVL_KIND_WALL].live != 0;
+}
+
+bool evl_time_is_up(const evl_loop *loop); /* only a manual clock's advance could go on from here */
+int64_t evl_time_left(evl_loop *loop, int64_t now);
+int64_t evl_wait_time(evl_loop *loop, int64_t now, int64_t limit);
+int evl_collect(evl_loop *loop,
+                int64_t timeout_ns); /* a pass up to the point where the ready lists are complete */
+int evl_before_poll(evl_loop *loop, bool may_wait); /* the steps of it: */
+int evl_glance(evl_loop *loop, evl_kernel_event *events);
+bool evl_jump(evl_loop *loop, int64_t limit);
+int evl_after_poll(evl_loop *loop, const evl_kernel_event *events, int n);
+int32_t evl_run_passes(evl_loop *loop, int32_t mode); /* evl_loop_run for who owns the loop already */
+void evl_run_ready(evl_loop *loop);                   /* and the rest of a pass */
+void evl_run_node(evl_loop *loop, evl_node *node);
+
+#endif
