@@ -5,6 +5,7 @@
 #include "../loop/loop.h"
 #include "../loop/watcher.h"
 #include "address.h"
+#include "option.h"
 #include "stream.h"
 
 #include <errno.h>
@@ -98,7 +99,6 @@ static void fail(race *r, int error) {
 }
 
 static void win(race *r, attempt *a) {
-    int on = 1;
     bool tcp = a->address.u.any.sa_family != AF_UNIX;
     r->winner = a->fd;
     evl_io_forget(r->loop, a->fd);
@@ -108,7 +108,7 @@ static void win(race *r, attempt *a) {
     evl_op_end(&r->stagger);
     evl_list_unlink(&r->retry.link);
     if (tcp)
-        (void)evl_sys.setsockopt(r->winner, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        (void)evl_socket_set(r->winner, IPPROTO_TCP, TCP_NODELAY, 1);
     r->op->count = tcp;
     evl_op_complete(r->op, 0);
 }

@@ -6,9 +6,9 @@
 #include "../loop/handle.h"
 #include "../loop/loop.h"
 #include "../loop/watcher.h"
+#include "option.h"
 #include "stream.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -193,10 +193,9 @@ int32_t evl_server_local(const evl_server *handle, int32_t n, void *address, siz
     if (rc != 0)
         return rc;
     const evl_listener *l = nth(evl_server_of(handle), n);
-    socklen_t len = cap > INT32_MAX ? INT32_MAX : (socklen_t)cap;
     if (!l || (!address && cap > 0))
         return EVL_EINVAL;
-    return evl_sys.getsockname(l->io.fd, address, &len) == 0 ? (int32_t)len : evl_err_from_errno(errno);
+    return evl_socket_address(l->io.fd, evl_sys.getsockname, address, cap);
 }
 
 int32_t evl_server_connections(const evl_server *handle) {
@@ -296,7 +295,7 @@ int evl_server_add(evl_server_state *sv, int fd, bool tcp, evl_listener **out) {
 int evl_server_abandon(evl_server_state *sv, bool keep_fds, int error) {
     for (evl_listener *l = sv->first; l && keep_fds; l = l->next) {
         if (l->was_blocking)
-            evl_listener_restore_blocking(l->io.fd);
+            evl_socket_restore_blocking(l->io.fd);
         evl_io_disown(&l->io);
     }
     evl_listener *first = sv->first;

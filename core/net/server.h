@@ -107,7 +107,4 @@ int evl_server_listen_at(evl_server_state *sv, const evl_address *address);
 void evl_listener_remove_path(evl_listener *l);
 void evl_listener_close(evl_listener *l);
 
-/* server_adopt.c */
-void evl_listener_restore_blocking(int fd);
-
 #endif

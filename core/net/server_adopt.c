@@ -1,44 +1,33 @@
 /* server_adopt.c - serving sockets that the program, or another one, has made: they listen already. */
+#include "option.h"
 #include "server.h"
 
 #include <errno.h>
 #include <fcntl.h>
 
-void evl_listener_restore_blocking(int fd) {
-    int flags = evl_sys.get_fd_flags(fd);
-    if (flags >= 0)
-        (void)evl_sys.set_fd_flags(fd, flags & ~O_NONBLOCK);
-}
-
-static int get(int fd, int name, int *value) {
-    socklen_t len = sizeof *value;
-    return evl_sys.getsockopt(fd, SOL_SOCKET, name, value, &len) == 0 ? 0 : evl_err_from_errno(errno);
-}
-
 /* Takes an fd of the caller's into the server. On an error it is as it was. */
 static int adopt(evl_server_state *sv, int fd) {
     int listens = 0, type = 0;
-    struct sockaddr_storage address;
-    socklen_t len = sizeof address;
-    int rc = get(fd, SO_ACCEPTCONN, &listens);
+    int rc = evl_socket_get(fd, SO_ACCEPTCONN, &listens);
     if (rc == 0)
-        rc = get(fd, SO_TYPE, &type);
+        rc = evl_socket_get(fd, SO_TYPE, &type);
     if (rc != 0)
         return rc;
     if (!listens || type != SOCK_STREAM)
         return EVL_EINVAL;
-    if (evl_sys.getsockname(fd, (struct sockaddr *)&address, &len) != 0)
-        return evl_err_from_errno(errno);
+    int family = evl_socket_family(fd);
+    if (family < 0)
+        return family;
     int flags = evl_sys.get_fd_flags(fd);
     bool blocking = flags >= 0 && !(flags & O_NONBLOCK);
     if (flags < 0 || (blocking && evl_sys.set_fd_flags(fd, flags | O_NONBLOCK) < 0))
         return evl_err_from_errno(errno);
     evl_listener *l;
-    rc = evl_server_add(sv, fd, address.ss_family != AF_UNIX, &l);
+    rc = evl_server_add(sv, fd, family != AF_UNIX, &l);
     if (rc == 0)
         l->was_blocking = blocking;
     else if (blocking)
-        evl_listener_restore_blocking(fd);
+        evl_socket_restore_blocking(fd);
     return rc;
 }
 

@@ -2,6 +2,7 @@
 #include "../loop/access.h"
 #include "../loop/loop.h"
 #include "../loop/watcher.h"
+#include "option.h"
 #include "server.h"
 
 #include <errno.h>
@@ -11,21 +12,16 @@
 
 /* --- sockets ---------------------------------------------------------------------------------- */
 
-static int set(int fd, int level, int name) {
-    int on = 1;
-    return evl_sys.setsockopt(fd, level, name, &on, sizeof on) == 0 ? 0 : evl_err_from_errno(errno);
-}
-
 static int set_up(int fd, int family, uint32_t flags) {
     if (family == AF_UNIX)
         return 0;
-    int rc = set(fd, SOL_SOCKET, SO_REUSEADDR);
+    int rc = evl_socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (rc == 0 && family == AF_INET6)
-        rc = set(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+        rc = evl_socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     if (rc == 0 && (flags & EVL_SERVER_REUSE_PORT))
-        rc = set(fd, SOL_SOCKET, SO_REUSEPORT);
+        rc = evl_socket_set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     if (rc == 0)
-        (void)set(fd, IPPROTO_TCP, TCP_NODELAY); /* inherited by what it accepts */
+        (void)evl_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* inherited by what it accepts */
     return rc;
 }
 

@@ -17,10 +17,10 @@ int32_t evl_stream_get_info(const evl_stream *stream, evl_stream_info *out) {
     if (!out || out->struct_size < sizeof out->struct_size)
         return EVL_EINVAL;
     const evl_stream_handle *s = evl_s_of(stream);
+    int family = evl_s_has(s, EVL_S_SOCKET) && s->io.fd >= 0 ? evl_socket_family(s->io.fd) : 0;
     evl_stream_info info = {.struct_size = out->struct_size,
                             .fd = s->io.fd,
-                            .family =
-                                evl_s_has(s, EVL_S_SOCKET) && s->io.fd >= 0 ? evl_socket_family(s->io.fd) : 0,
+                            .family = family > 0 ? family : 0,
                             .error = s->read_error != 0 ? s->read_error : s->write_error,
                             .bytes_in = s->bytes_in,
                             .bytes_out = s->bytes_out,
@@ -34,18 +34,15 @@ int32_t evl_stream_get_info(const evl_stream *stream, evl_stream_info *out) {
     return 0;
 }
 
-static int32_t address(const evl_stream *stream, int (*ask)(int, struct sockaddr *, socklen_t *), void *out,
+static int32_t address(const evl_stream *stream, int (*call)(int, struct sockaddr *, socklen_t *), void *out,
                        size_t cap) {
     int rc = evl_enter_to_read(stream, EVL_KIND_STREAM);
     if (rc != 0)
         return rc;
     const evl_stream_handle *s = evl_s_of(stream);
-    socklen_t len = cap > INT32_MAX ? INT32_MAX : (socklen_t)cap;
     if (!out && cap > 0)
         return EVL_EINVAL;
-    if (!evl_s_has(s, EVL_S_SOCKET))
-        return EVL_ENOTSOCK;
-    return ask(s->io.fd, out, &len) == 0 ? (int32_t)len : evl_err_from_errno(errno);
+    return evl_s_has(s, EVL_S_SOCKET) ? evl_socket_address(s->io.fd, call, out, cap) : EVL_ENOTSOCK;
 }
 
 int32_t evl_stream_local(const evl_stream *stream, void *out, size_t cap) {
@@ -56,18 +53,14 @@ int32_t evl_stream_peer(const evl_stream *stream, void *out, size_t cap) {
     return address(stream, evl_sys.getpeername, out, cap);
 }
 
-static int set(int fd, int level, int name, int value) {
-    return evl_sys.setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : evl_err_from_errno(errno);
-}
-
 static int set_keep_alive(int fd, int seconds) {
-    int rc = set(fd, SOL_SOCKET, SO_KEEPALIVE, seconds != 0);
+    int rc = evl_socket_set(fd, SOL_SOCKET, SO_KEEPALIVE, seconds != 0);
 #if defined(TCP_KEEPIDLE)
     if (rc == 0 && seconds != 0)
-        rc = set(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
+        rc = evl_socket_set(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
 #elif defined(TCP_KEEPALIVE)
     if (rc == 0 && seconds != 0)
-        rc = set(fd, IPPROTO_TCP, TCP_KEEPALIVE, seconds);
+        rc = evl_socket_set(fd, IPPROTO_TCP, TCP_KEEPALIVE, seconds);
 #endif
     return rc;
 }
@@ -81,6 +74,6 @@ int32_t evl_stream_set_option(evl_stream *stream, int32_t option, int32_t value)
         return EVL_EINVAL;
     if (!evl_s_has(s, EVL_S_TCP))
         return EVL_ENOTSUP;
-    return option == EVL_STREAM_OPT_NODELAY ? set(s->io.fd, IPPROTO_TCP, TCP_NODELAY, value != 0)
+    return option == EVL_STREAM_OPT_NODELAY ? evl_socket_set(s->io.fd, IPPROTO_TCP, TCP_NODELAY, value != 0)
                                             : set_keep_alive(s->io.fd, value);
 }

@@ -10,11 +10,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-static int socket_option(int fd, int name, int *value) {
-    socklen_t len = sizeof *value;
-    return evl_sys.getsockopt(fd, SOL_SOCKET, name, value, &len) == 0 ? 0 : evl_err_from_errno(errno);
-}
-
 /* What is known about an fd that somebody else has opened. */
 static int look_at(int fd, uint32_t *flags, int *status) {
     struct stat st;
@@ -28,7 +23,7 @@ static int look_at(int fd, uint32_t *flags, int *status) {
     *flags |= access == O_WRONLY ? EVL_S_NO_READ : access == O_RDONLY ? EVL_S_NO_WRITE : 0U;
     if (!S_ISSOCK(st.st_mode))
         return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ? EVL_EPERM : 0;
-    int rc = socket_option(fd, SO_TYPE, &type);
+    int rc = evl_socket_get(fd, SO_TYPE, &type);
     if (rc != 0 || type != SOCK_STREAM)
         return rc != 0 ? rc : EVL_EPROTOTYPE;
     int family = evl_socket_family(fd);

@@ -2,10 +2,10 @@
 #include "../loop/access.h"
 #include "../loop/handle.h"
 #include "../loop/watcher.h"
+#include "option.h"
 #include "stream.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 /* --- a transport of the program's ------------------------------------------------------------- */
@@ -185,12 +185,6 @@ int evl_transport_shutdown(evl_stream_handle *s) {
     return rc == 0 || errno == ENOTCONN ? 0 : evl_err_from_errno(errno);
 }
 
-static void restore_blocking(int fd) {
-    int flags = evl_sys.get_fd_flags(fd);
-    if (flags >= 0)
-        (void)evl_sys.set_fd_flags(fd, flags & ~O_NONBLOCK);
-}
-
 void evl_transport_close(evl_stream_handle *s, bool abort) {
     int fd = s->io.fd;
     evl_io_disown(&s->io);
@@ -201,7 +195,7 @@ void evl_transport_close(evl_stream_handle *s, bool abort) {
     if (fd < 0)
         return;
     if (evl_s_has(s, EVL_S_UNBLOCK) && !evl_is_forked(evl_s_loop(s)))
-        restore_blocking(fd);
+        evl_socket_restore_blocking(fd);
     if (evl_s_has(s, EVL_S_KEEP_FD))
         return;
     struct linger reset = {.l_onoff = 1, .l_linger = 0};

@@ -7,6 +7,7 @@
 #include "../loop/watcher.h"
 
 #include "address.h"
+#include "option.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -74,16 +75,10 @@ static void event(evl_handle *handle, uint32_t mask, int error) {
 
 /* --- closing ---------------------------------------------------------------------------------- */
 
-static void restore_blocking(int fd) {
-    int flags = evl_sys.get_fd_flags(fd);
-    if (flags >= 0)
-        (void)evl_sys.set_fd_flags(fd, flags & ~O_NONBLOCK);
-}
-
 static void close_fd(evl_udp_socket *u) {
     evl_io_disown(&u->io);
     if (u->fd >= 0 && evl_u_has(u, EVL_U_UNBLOCK) && !evl_is_forked(u->io.base.loop))
-        restore_blocking(u->fd);
+        evl_socket_restore_blocking(u->fd);
     if (u->fd >= 0 && !evl_u_has(u, EVL_U_KEEP_FD))
         (void)evl_sys.close(u->fd);
     u->fd = -1;
@@ -136,15 +131,11 @@ static int make(evl_loop *loop, int fd, uint32_t flags, evl_udp **out) {
     return 0;
 }
 
-static int set(int fd, int level, int name, int value) {
-    return evl_sys.setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : evl_err_from_errno(errno);
-}
-
 static int set_reuse_port(int fd) {
 #if defined(SO_REUSEPORT_LB)
-    return set(fd, SOL_SOCKET, SO_REUSEPORT_LB, 1);
+    return evl_socket_set(fd, SOL_SOCKET, SO_REUSEPORT_LB, 1);
 #elif defined(SO_REUSEPORT)
-    return set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    return evl_socket_set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 #else
     (void)fd;
     return EVL_ENOTSUP;
@@ -154,13 +145,13 @@ static int set_reuse_port(int fd) {
 /* A system that cannot serve both families by one socket says so when it is asked to; nobody has asked for it
  * here. */
 static int set_up(int fd, int family, uint32_t flags) {
-    int rc = flags & EVL_UDP_REUSEADDR ? set(fd, SOL_SOCKET, SO_REUSEADDR, 1) : 0;
+    int rc = flags & EVL_UDP_REUSEADDR ? evl_socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1) : 0;
     if (rc == 0 && (flags & EVL_UDP_REUSEPORT))
         rc = set_reuse_port(fd);
     if (rc == 0 && (flags & EVL_UDP_BROADCAST))
-        rc = set(fd, SOL_SOCKET, SO_BROADCAST, 1);
+        rc = evl_socket_set(fd, SOL_SOCKET, SO_BROADCAST, 1);
     if (rc == 0 && family == AF_INET6) {
-        int only = set(fd, IPPROTO_IPV6, IPV6_V6ONLY, (flags & EVL_UDP_V6ONLY) != 0);
+        int only = evl_socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, (flags & EVL_UDP_V6ONLY) != 0);
         rc = flags & EVL_UDP_V6ONLY ? only : 0;
     }
     return rc;

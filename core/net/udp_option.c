@@ -3,6 +3,7 @@
 #include "udp.h"
 
 #include "address.h"
+#include "option.h"
 #include <errno.h>
 #include <string.h>
 
@@ -20,15 +21,7 @@ static int32_t ask(const evl_udp *udp, int (*call)(int, struct sockaddr *, sockl
         rc = evl_u_of(udp)->lost;
     if (rc == 0 && !address && cap > 0)
         rc = EVL_EINVAL;
-    if (rc != 0)
-        return rc;
-    struct sockaddr_storage out;
-    socklen_t len = sizeof out;
-    if (call(evl_u_of(udp)->io.fd, (struct sockaddr *)&out, &len) != 0)
-        return evl_err_from_errno(errno);
-    if (cap > 0)
-        memcpy(address, &out, len < cap ? len : cap);
-    return (int32_t)len;
+    return rc != 0 ? rc : evl_socket_address(evl_u_of(udp)->io.fd, call, address, cap);
 }
 
 int32_t evl_udp_local(const evl_udp *udp, void *address, size_t cap) {
@@ -40,10 +33,6 @@ int32_t evl_udp_peer(const evl_udp *udp, void *address, size_t cap) {
 }
 
 /* --- options ---------------------------------------------------------------------------------- */
-
-static int set(int fd, int level, int name, int value) {
-    return evl_sys.setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : evl_err_from_errno(errno);
-}
 
 /* Some systems want these as one byte, and those that want an int take the byte too. */
 static int set_byte(int fd, int name, int value) {
@@ -78,7 +67,7 @@ static const range ranges[] = {[EVL_UDP_OPT_BROADCAST] = {0, 1},
 static int set_ipv4(int fd, int32_t option, int32_t value) {
     switch (option) {
     case EVL_UDP_OPT_TTL:
-        return set(fd, IPPROTO_IP, IP_TTL, value);
+        return evl_socket_set(fd, IPPROTO_IP, IP_TTL, value);
     case EVL_UDP_OPT_MULTICAST_TTL:
         return set_byte(fd, IP_MULTICAST_TTL, value);
     case EVL_UDP_OPT_MULTICAST_LOOP:
@@ -93,14 +82,7 @@ static int set_ipv6(int fd, int32_t option, int32_t value) {
                                 [EVL_UDP_OPT_MULTICAST_TTL] = IPV6_MULTICAST_HOPS,
                                 [EVL_UDP_OPT_MULTICAST_LOOP] = IPV6_MULTICAST_LOOP,
                                 [EVL_UDP_OPT_MULTICAST_INTERFACE] = IPV6_MULTICAST_IF};
-    return set(fd, IPPROTO_IPV6, names[option], value);
-}
-
-static int family_of(int fd) {
-    struct sockaddr_storage address;
-    socklen_t len = sizeof address;
-    return evl_sys.getsockname(fd, (struct sockaddr *)&address, &len) == 0 ? address.ss_family
-                                                                           : evl_err_from_errno(errno);
+    return evl_socket_set(fd, IPPROTO_IPV6, names[option], value);
 }
 
 int32_t evl_udp_set_option(evl_udp *udp, int32_t option, int32_t value) {
@@ -112,12 +94,12 @@ int32_t evl_udp_set_option(evl_udp *udp, int32_t option, int32_t value) {
         return EVL_EINVAL;
     int fd = evl_u_of(udp)->io.fd;
     if (option == EVL_UDP_OPT_BROADCAST)
-        return set(fd, SOL_SOCKET, SO_BROADCAST, value);
+        return evl_socket_set(fd, SOL_SOCKET, SO_BROADCAST, value);
     if (option == EVL_UDP_OPT_SEND_BUFFER)
-        return set(fd, SOL_SOCKET, SO_SNDBUF, value);
+        return evl_socket_set(fd, SOL_SOCKET, SO_SNDBUF, value);
     if (option == EVL_UDP_OPT_RECEIVE_BUFFER)
-        return set(fd, SOL_SOCKET, SO_RCVBUF, value);
-    int family = family_of(fd);
+        return evl_socket_set(fd, SOL_SOCKET, SO_RCVBUF, value);
+    int family = evl_socket_family(fd);
     return family == AF_INET    ? set_ipv4(fd, option, value)
            : family == AF_INET6 ? set_ipv6(fd, option, value)
            : family < 0         ? family
@@ -145,7 +127,7 @@ static int32_t change(evl_udp *udp, bool join, const void *group, uint32_t group
     int rc = evl_udp_enter(udp);
     if (rc != 0)
         return rc;
-    int fd = evl_u_of(udp)->io.fd, family = family_of(fd);
+    int fd = evl_u_of(udp)->io.fd, family = evl_socket_family(fd);
     if (family != AF_INET && family != AF_INET6)
         return family < 0 ? family : EVL_ENOTSUP;
     struct group_req any = {.gr_interface = interface};
