@@ -25,10 +25,7 @@ int32_t evl_io_new(evl_loop *loop, evl_fd fd, uint32_t mask, uint32_t flags, evl
     evl_watcher *io = (evl_watcher *)evl_handle_take(loop, EVL_KIND_IO, fn, arg);
     if (!io)
         return EVL_ENOMEM;
-    io->fd = fd;
-    io->next = 0;
-    io->armed = 0;
-    io->mask = (uint8_t)mask;
+    evl_io_fill(io, fd, mask);
     evl_io_set_flag(io, EVL_F_ONESHOT, (flags & EVL_IO_ONESHOT) != 0);
     evl_io_set_flag(io, EVL_F_EDGE, (flags & EVL_IO_EDGE) != 0);
     evl_io_forget(loop, fd);

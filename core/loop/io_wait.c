@@ -38,10 +38,7 @@ static int new_waiter(evl_loop *loop, int fd, uint32_t mask, evl_watcher **out) 
     evl_watcher *io = (evl_watcher *)evl_handle_take_internal(loop, EVL_KIND_IO, NULL, NULL);
     if (!io)
         return EVL_ENOMEM;
-    io->fd = fd;
-    io->next = 0;
-    io->armed = 0;
-    io->mask = (uint8_t)mask;
+    evl_io_fill(io, fd, mask);
     evl_io_set_flag(io, EVL_F_ONESHOT, true);
     *out = io;
     return evl_io_attach(loop, io);

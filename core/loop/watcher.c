@@ -184,10 +184,7 @@ void evl_io_forget(evl_loop *loop, int fd) {
 
 int evl_io_own(evl_watcher *io, int fd, uint32_t mask, bool edge) {
     evl_loop *loop = io->base.loop;
-    io->fd = fd;
-    io->next = 0;
-    io->armed = 0;
-    io->mask = (uint8_t)mask;
+    evl_io_fill(io, fd, mask);
     evl_io_set_flag(io, EVL_F_EDGE, edge && (loop->backend->caps & EVL_CAP_EDGE) != 0);
     io->odd = UINT32_MAX;
     evl_io_forget(loop, fd);

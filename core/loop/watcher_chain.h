@@ -55,6 +55,14 @@ static inline uint32_t evl_io_with_edge(const evl_watcher *first, uint32_t mask)
 /* What the kernel was last told. */
 static inline uint32_t evl_io_told(const evl_watcher *first) { return evl_io_with_edge(first, first->armed); }
 
+/* A new watcher, whose flags are set next. */
+static inline void evl_io_fill(evl_watcher *io, int fd, uint32_t mask) {
+    io->fd = fd;
+    io->next = 0;
+    io->armed = 0;
+    io->mask = (uint8_t)mask;
+}
+
 static inline bool evl_io_is_idle_waiter(const evl_watcher *io) {
     return evl_io_has_flag(io, EVL_F_INTERNAL) && !io->base.node.arg;
 }
