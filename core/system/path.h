@@ -17,6 +17,13 @@
 #    define EVL_HAVE_INOTIFY 0
 #endif
 
+/* Whether any of the two is there. */
+#if EVL_HAVE_INOTIFY || (EVL_HAVE_KQUEUE && defined(EVFILT_VNODE))
+#    define EVL_HAVE_PATHS 1
+#else
+#    define EVL_HAVE_PATHS 0
+#endif
+
 struct evl_watched;
 
 /* A path's share in one of the system's watches. */
@@ -88,6 +95,16 @@ extern const evl_path_system evl_path_inotify, evl_path_vnode;
 /* For a system's `read`. A path that has failed is inactive. */
 void evl_path_tell(evl_watched *p, uint32_t what); /* EVL_PATH_*; nothing for 0 */
 void evl_path_fail(evl_watched *p, int error);
+
+/* path_watch.c. Returns EVL_ENOENT when there is no directory. */
+int evl_path_watch_start(evl_watched *p);
+void evl_path_watch_stop(evl_watched *p);
+void evl_path_watch_init(evl_watched *p);
+void evl_path_watch_void(evl_watched *p); /* in a child: they are the parent's, and stay */
+
+/* As many buckets as there are paths, if there is the memory. */
+void evl_paths_spread(evl_paths *paths);
+void evl_paths_free_buckets(evl_paths *paths);
 
 /* Watches what is there now instead of what was, and where it leads; that nothing is there is no error. */
 int evl_path_watch_itself(evl_watched *p);

@@ -11,6 +11,7 @@
 #include "../loop/part.h"
 #include "../loop/watcher.h"
 #include "spawn.h"
+#include "unreaped.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -46,38 +47,6 @@ struct process {
     int32_t *fds;   /* the parent's ends; -1: none */
     uint32_t fd_count;
 };
-
-/* --- children that no loop looks after -------------------------------------------------------- */
-
-#define ORPHANS 256
-
-static atomic_int orphans[ORPHANS]; /* process ids, 0: free, -1: a thread is checking it */
-static atomic_int orphan_count;     /* may be too large for a moment */
-
-/* One that finds no room stays a zombie until this process ends. */
-static void add_orphan(int pid) {
-    atomic_fetch_add(&orphan_count, 1);
-    for (int i = 0; i < ORPHANS; i++) {
-        int unused = 0;
-        if (atomic_compare_exchange_strong(&orphans[i], &unused, pid))
-            return;
-    }
-    atomic_fetch_sub(&orphan_count, 1);
-}
-
-/* `reused`: a new child has this number, so that an orphan that had it is gone. */
-static void reap_orphans(int reused) {
-    for (int i = 0; i < ORPHANS && atomic_load(&orphan_count) > 0; i++) {
-        int pid = atomic_load(&orphans[i]), status;
-        if (pid <= 0 || !atomic_compare_exchange_strong(&orphans[i], &pid, -1))
-            continue;
-        int rc = pid != reused ? evl_sys.wait_child(-1, pid, &status, WNOHANG) : -1;
-        bool stays = rc == 0 || (rc < 0 && pid != reused && errno == EINTR);
-        atomic_store(&orphans[i], stays ? pid : 0);
-        if (!stays)
-            atomic_fetch_sub(&orphan_count, 1);
-    }
-}
 
 /* --- hearing of the end ----------------------------------------------------------------------- */
 
@@ -182,7 +151,7 @@ static void news(void *arg, int64_t result) {
     if (pid == 0 && rc == 0)
         return;
     if (pid == 0) { /* no signal or fd will report it */
-        add_orphan(c->pid);
+        evl_unreaped_add(c->pid);
         end(c, rc, 0);
     } else if (pid < 0)
         end(c, EVL_ECHILD, 0);
@@ -190,7 +159,7 @@ static void news(void *arg, int64_t result) {
         end(c, WEXITSTATUS(status), 0);
     else
         end(c, 128 + WTERMSIG(status), WTERMSIG(status));
-    reap_orphans(0);
+    evl_unreaped_reap(0);
 }
 
 /* --- the handle ------------------------------------------------------------------------------- */
@@ -292,7 +261,7 @@ static int read_options(const evl_process_options *given, evl_process_options *o
 /* The child stands still; from here on it can only be let go or given up. */
 static int watch_and_go(child *c, evl_spawn *spawn) {
     c->pid = spawn->pid;
-    reap_orphans(c->pid);
+    evl_unreaped_reap(c->pid);
     evl_op_init_internal(&c->news, news, c);
     int rc = open_exit_fd(c);
     if (rc == 0)
@@ -404,13 +373,13 @@ static void end_children(evl_loop *loop, void *state) {
         evl_op_end(&c->news);
         if (!forked) {
             if (take_status(c, &status) == 0)
-                add_orphan(c->pid);
+                evl_unreaped_add(c->pid);
             close_exit_fd(c);
         }
         free_child(c);
     }
     if (!forked)
-        reap_orphans(0);
+        evl_unreaped_reap(0);
 }
 
 /* They are the parent's. */
