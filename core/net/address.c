@@ -110,8 +110,8 @@ int32_t evl_address_parse(const char *text, uint32_t port, void *address, uint32
 
 /* --- to text ---------------------------------------------------------------------------------- */
 
-/* Copied, since nobody says how the caller's bytes are aligned. */
-static int take(const void *address, uint32_t length, evl_address *out) {
+/* Copies the address, which may not be aligned, and returns its EVL_FAMILY_*. */
+static int copy_checked(const void *address, uint32_t length, evl_address *out) {
     if (!address || length < offsetof(struct sockaddr, sa_data) || length > sizeof out->u)
         return EVL_EINVAL;
     memset(&out->u, 0, sizeof out->u);
@@ -169,7 +169,7 @@ static int32_t put(const char *text, char *buf, size_t cap) {
 int32_t evl_address_host(const void *address, uint32_t length, char *buf, size_t cap) {
     evl_address copy;
     char text[EVL_ADDRESS_TEXT];
-    int family = cap > 0 && !buf ? EVL_EINVAL : take(address, length, &copy);
+    int family = cap > 0 && !buf ? EVL_EINVAL : copy_checked(address, length, &copy);
     if (family < 0)
         return family;
     write_host(&copy, family, text);
@@ -179,7 +179,7 @@ int32_t evl_address_host(const void *address, uint32_t length, char *buf, size_t
 int32_t evl_address_text(const void *address, uint32_t length, char *buf, size_t cap) {
     evl_address copy;
     char host[EVL_ADDRESS_TEXT], text[EVL_ADDRESS_TEXT + 16];
-    int family = cap > 0 && !buf ? EVL_EINVAL : take(address, length, &copy);
+    int family = cap > 0 && !buf ? EVL_EINVAL : copy_checked(address, length, &copy);
     if (family < 0)
         return family;
     write_host(&copy, family, host);
@@ -192,11 +192,11 @@ int32_t evl_address_text(const void *address, uint32_t length, char *buf, size_t
 
 int32_t evl_address_family(const void *address, uint32_t length) {
     evl_address copy;
-    return take(address, length, &copy);
+    return copy_checked(address, length, &copy);
 }
 
 int32_t evl_address_port(const void *address, uint32_t length) {
     evl_address copy;
-    int family = take(address, length, &copy);
+    int family = copy_checked(address, length, &copy);
     return family < 0 ? family : port_of(&copy, family);
 }

@@ -1,4 +1,4 @@
-/* address.h - an address from the inside. */
+/* address.h - private header of addresses. */
 #ifndef EVL_CORE_ADDRESS_H
 #define EVL_CORE_ADDRESS_H
 
@@ -21,13 +21,13 @@ typedef struct evl_address {
     } u;
 } evl_address;
 
-/* A Unix path, or "@name". EVL_EINVAL (none), EVL_ENAMETOOLONG. */
+/* From a Unix path, or "@name" for an abstract one. Errors: EVL_EINVAL (empty), EVL_ENAMETOOLONG. */
 int evl_address_path(const char *text, evl_address *out);
 
-/* An IP or Unix address of the caller's, aligned or not. EVL_EINVAL, EVL_EAFNOSUPPORT. */
+/* From an IP or Unix address of the caller, aligned or not. Errors: EVL_EINVAL, EVL_EAFNOSUPPORT. */
 int evl_address_copy(const void *address, uint32_t length, evl_address *out);
 
-/* An IPv4 or IPv6 literal; EVL_EINVAL for anything else, a name above all. */
+/* From an IPv4 or IPv6 literal. Returns EVL_EINVAL for anything else, a host name for instance. */
 int evl_address_literal(const char *text, uint16_t port, evl_address *out);
 
 #endif

@@ -1,5 +1,8 @@
-/* connect.c - the race of addresses: one attempt after another, staggered, and the first to answer wins. The
- * whole race is a block of the loop's own, made of operations of its own, and ends with the caller's. */
+/* connect.c - connecting to one of several addresses ("happy eyeballs"): an attempt is started after another,
+ * with a delay between them, and the first that connects wins.
+ *
+ * The race has an allocation and internal operations of its own. It is freed when the caller's operation
+ * ends. */
 #include "../loop/backoff.h"
 #include "../loop/embed.h"
 #include "../loop/loop.h"
@@ -13,14 +16,14 @@
 #include <string.h>
 
 #define STAGGER   (INT64_C(250) * 1000000)
-#define RETRY     (INT64_C(2) * 1000000) /* a Unix listener whose backlog is full gives no event */
+#define RETRY     (INT64_C(2) * 1000000) /* no event reports room in the backlog of a Unix listener */
 #define RETRY_MAX (INT64_C(100) * 1000000)
 
 typedef struct attempt {
     struct race *race;
     evl_address address;
     evl_op op; /* waits for the fd */
-    int fd;    /* -1: not begun, or over */
+    int fd;    /* -1: not started, or failed */
     int error;
 } attempt;
 
@@ -39,11 +42,11 @@ typedef struct race {
     int32_t *errors;
     int32_t errors_cap;
     int n, next, running;
-    int winner; /* the fd that answered, or -1 */
+    int winner; /* the fd that connected, or -1 */
     attempt *attempts;
 } race;
 
-/* --- the end ---------------------------------------------------------------------------------- */
+/* --- end of the race -------------------------------------------------------------------------- */
 
 static void close_attempt(attempt *a) {
     evl_op_end(&a->op);
@@ -73,10 +76,10 @@ static void free_race(race *r) {
     evl_mem_free(mem, r, sizeof *r);
 }
 
-static void give_up(evl_operation *op) { free_race(op->owner); }
+static void leave_race(evl_operation *op) { free_race(op->owner); }
 
-/* The stream is made when it is handed over, so that nothing has to be taken back. */
-static void deliver(evl_operation *op) {
+/* The stream is made at delivery: an operation that is cancelled before has nothing to undo. */
+static void deliver_stream(evl_operation *op) {
     race *r = op->owner;
     evl_stream_handle *s;
     bool tcp = op->count != 0;
@@ -90,9 +93,9 @@ static void deliver(evl_operation *op) {
 }
 
 static const evl_op_type connecting = {
-    .name = "connect", .leave = give_up, .deliver = deliver, .refuse = give_up};
+    .name = "connect", .leave = leave_race, .deliver = deliver_stream, .refuse = leave_race};
 
-static void fail(race *r, int error) {
+static void fail_race(race *r, int error) {
     evl_operation *op = r->op;
     free_race(r);
     evl_op_complete(op, error);
@@ -115,23 +118,23 @@ static void win(race *r, attempt *a) {
 
 /* --- one attempt ------------------------------------------------------------------------------ */
 
-static void note(race *r, attempt *a, int error) {
+static void record_error(race *r, attempt *a, int error) {
     long place = a - r->attempts;
     a->error = error;
     if (place < r->errors_cap)
         r->errors[place] = error;
 }
 
-static bool begin_next(race *r);
+static bool begin_next_attempt(race *r);
 
-/* The next one at once; false when that was the last and the race is over. */
-static bool lose(race *r, attempt *a, int error) {
+/* Starts the next attempt at once. Returns false if the race has ended and was freed. */
+static bool fail_attempt(race *r, attempt *a, int error) {
     close_attempt(a);
-    note(r, a, error);
-    return begin_next(r);
+    record_error(r, a, error);
+    return begin_next_attempt(r);
 }
 
-static void answered(void *arg, int64_t result) {
+static void attempt_ready(void *arg, int64_t result) {
     attempt *a = arg;
     int error = 0;
     socklen_t len = sizeof error;
@@ -140,13 +143,13 @@ static void answered(void *arg, int64_t result) {
     else if (evl_sys.getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
         error = evl_err_from_errno(errno);
     else if (error == 0 && (result & EVL_ERR))
-        error = EVL_ECONNABORTED; /* failed, and the reason is taken already: an emulated kqueue does that */
+        error = EVL_ECONNABORTED; /* an emulated kqueue has already taken the error */
     else
         error = evl_err_from_errno(error);
     if (error == 0)
         win(a->race, a);
     else
-        (void)lose(a->race, a, error);
+        (void)fail_attempt(a->race, a, error);
 }
 
 static int bind_local(const race *r, int fd) {
@@ -155,7 +158,8 @@ static int bind_local(const race *r, int fd) {
     return evl_sys.bind(fd, &r->local.u.any, r->local.length) == 0 ? 0 : evl_err_from_errno(errno);
 }
 
-/* 1: connected. 0: under way. EVL_EAGAIN: the listener has no room just now. */
+/* Returns 1 if connected, 0 if in progress, EVL_EAGAIN if the backlog of a Unix listener is full, or an
+ * error. */
 static int try_connect(attempt *a) {
     int rc;
     do
@@ -163,11 +167,11 @@ static int try_connect(attempt *a) {
     while (rc != 0 && errno == EINTR && a->address.u.any.sa_family == AF_UNIX);
     if (rc == 0)
         return 1;
-    /* An interrupted connect goes on by itself. */
+    /* The kernel continues an interrupted connect. */
     return errno == EINPROGRESS || errno == EINTR ? 0 : evl_err_from_errno(errno);
 }
 
-static int go_on(attempt *a) {
+static int continue_attempt(attempt *a) {
     race *r = a->race;
     int rc = try_connect(a);
     if (rc == EVL_EAGAIN && a->address.u.any.sa_family == AF_UNIX) {
@@ -178,38 +182,38 @@ static int go_on(attempt *a) {
     return rc != 0 ? rc : evl_wait_fd(r->loop, &a->op, a->fd, EVL_WRITE);
 }
 
-static void retry(void *arg) {
+static void retry_attempt(void *arg) {
     race *r = arg;
     attempt *a = &r->attempts[r->next - 1];
-    int rc = go_on(a);
+    int rc = continue_attempt(a);
     if (rc == 1)
         win(r, a);
     else if (rc < 0)
-        (void)lose(r, a, rc);
+        (void)fail_attempt(r, a, rc);
 }
 
-static int begin(race *r, attempt *a) {
+static int begin_attempt(race *r, attempt *a) {
     int family = a->address.u.any.sa_family;
     a->fd = evl_sys.socket(family, SOCK_STREAM, 0);
     if (a->fd < 0)
         return evl_err_from_errno(errno);
     r->running++;
     int rc = bind_local(r, a->fd);
-    return rc != 0 ? rc : go_on(a);
+    return rc != 0 ? rc : continue_attempt(a);
 }
 
 static void staggered(void *arg, int64_t result) {
     if (result == 0)
-        (void)begin_next(arg);
+        (void)begin_next_attempt(arg);
 }
 
 static int first_error(const race *r) { return r->n == 0 ? EVL_EADDRNOTAVAIL : r->attempts[0].error; }
 
-/* False when the race is over, and gone. */
-static bool begin_next(race *r) {
+/* Returns false if the race has ended and was freed. */
+static bool begin_next_attempt(race *r) {
     while (r->next < r->n) {
         attempt *a = &r->attempts[r->next++];
-        int rc = begin(r, a);
+        int rc = begin_attempt(r, a);
         if (rc == 1) {
             win(r, a);
             return false;
@@ -217,21 +221,23 @@ static bool begin_next(race *r) {
         if (rc == 0) {
             evl_op_end(&r->stagger);
             if (r->next < r->n)
-                (void)evl_sleep(r->loop, &r->stagger, r->stagger_ns); /* without it: after a failure only */
+                (void)evl_sleep(r->loop, &r->stagger,
+                                r->stagger_ns); /* if it fails, the next attempt starts when this one fails */
             return true;
         }
         close_attempt(a);
-        note(r, a, rc);
+        record_error(r, a, rc);
     }
     if (r->running > 0)
         return true;
-    fail(r, first_error(r));
+    fail_race(r, first_error(r));
     return false;
 }
 
-/* --- the addresses ---------------------------------------------------------------------------- */
+/* --- addresses -------------------------------------------------------------------------------- */
 
-/* The n-th address in the order of trying: families take turns, beginning with the first one's. */
+/* Fills `order` with the indexes of the addresses, the families alternating, that of the first address first.
+ */
 static int alternate(const evl_addresses *list, int n, int *order) {
     int count = 0;
     const struct sockaddr *first = evl_addresses_at(list, 0, NULL);
@@ -260,12 +266,12 @@ static int make_attempts(race *r, int n) {
         attempt *a = &r->attempts[i];
         a->race = r;
         a->fd = -1;
-        evl_op_init_internal(&a->op, answered, a);
+        evl_op_init_internal(&a->op, attempt_ready, a);
     }
     return 0;
 }
 
-/* What cannot be reached from the local address, or is of a family that was not asked for, is left out. */
+/* False for a family that the local address excludes or the caller did not ask for. */
 static bool is_wanted(const race *r, const struct sockaddr *address) {
     int family = address->sa_family;
     if (r->local.length != 0 && r->local.u.any.sa_family != family)
@@ -297,9 +303,9 @@ static void looked_up(void *arg, int64_t result) {
     race *r = arg;
     int rc = result < 0 ? (int)result : take_list(r, r->found);
     if (rc != 0)
-        fail(r, rc);
+        fail_race(r, rc);
     else
-        (void)begin_next(r);
+        (void)begin_next_attempt(r);
 }
 
 /* --- starting --------------------------------------------------------------------------------- */
@@ -339,7 +345,7 @@ static int new_race(evl_loop *loop, evl_op *op, const evl_connect_options *optio
     r->retry_ns = RETRY;
     evl_op_init_internal(&r->lookup, looked_up, r);
     evl_op_init_internal(&r->stagger, staggered, r);
-    r->retry.fn = retry;
+    r->retry.fn = retry_attempt;
     r->retry.arg = r;
     rc = read_options(r, options, flags);
     if (rc != 0) {
@@ -350,11 +356,11 @@ static int new_race(evl_loop *loop, evl_op *op, const evl_connect_options *optio
     return 0;
 }
 
-/* The addresses are known: the first attempt begins at once. */
-static void run(race *r, evl_op *op) {
+/* Starts the first attempt: the addresses are known. */
+static void start_race(race *r, evl_op *op) {
     evl_loop *loop = r->loop;
     r->op = evl_op_park(loop, op, &connecting, r);
-    (void)begin_next(r);
+    (void)begin_next_attempt(r);
     evl_touch(loop);
 }
 
@@ -377,7 +383,7 @@ int32_t evl_connect_to(evl_loop *loop, evl_op *op, const void *address, uint32_t
         free_race(r);
         return rc;
     }
-    run(r, op);
+    start_race(r, op);
     return 0;
 }
 
@@ -405,7 +411,7 @@ int32_t evl_connect_any(evl_loop *loop, evl_op *op, const evl_addresses *address
         free_race(r);
         return rc;
     }
-    run(r, op);
+    start_race(r, op);
     return 0;
 }
 

@@ -1,7 +1,8 @@
-/* names.c - names to addresses and back, by the system's resolver on threads of the loop's own.
+/* names.c - names to addresses and back, by the system's resolver on threads of the loop.
  *
- * A look-up is a block of the job that does it, so that it may be left behind. What the resolver found is
- * turned into the caller's on the loop, right before the operation is told. */
+ * A look-up has an allocation of its own, which belongs to the job: a cancelled operation leaves it to the
+ * thread. The resolver's result is converted for the caller on the loop's thread, right before the operation
+ * completes. */
 #include "../async/executor.h"
 #include "../loop/loop.h"
 #include "address.h"
@@ -73,8 +74,7 @@ static int pool_of(evl_loop *loop, evl_executor **out) {
     return evl_jobs_pool(loop, EVL_POOL_NAMES, THREADS, "evloop names", out);
 }
 
-/* What the resolver's row in the table left in errno: a code from -1100 down with its sign turned, or an
- * errno. */
+/* The error that evl_sys.getaddrinfo left in errno: a negated EVL_EAI_* code, or an errno. */
 static int resolver_error(void) {
     return errno >= -EVL_EAI_AGAIN && errno <= -EVL_EAI_UNKNOWN ? -errno : evl_err_from_errno(errno);
 }
@@ -191,13 +191,13 @@ static int start_resolution(evl_loop *loop, evl_op *op, const char *host, const 
 
 /* --- literals, at once ------------------------------------------------------------------------ */
 
-/* Those that a program is likely to name, and that are the same for streams and datagrams. */
+/* Services that programs commonly use, with the same port for streams and datagrams. */
 static const struct {
     const char *name;
     uint16_t port;
 } well_known[] = {{"domain", 53}, {"http", 80}, {"https", 443}, {"ssh", 22}};
 
-/* A port, or -1 if the system has to be asked, or an error. */
+/* Returns a port, -1 if the resolver is needed, or an error. */
 static int port_at_once(const char *service, uint32_t flags) {
     if (!service)
         return 0;
@@ -214,23 +214,23 @@ static int port_at_once(const char *service, uint32_t flags) {
     return -1;
 }
 
-static bool wants(uint32_t flags, int family) {
+static bool wants_family(uint32_t flags, int family) {
     uint32_t families = flags & (EVL_NAME_IPV4 | EVL_NAME_IPV6);
     return families == 0 || (families & (family == AF_INET ? EVL_NAME_IPV4 : EVL_NAME_IPV6)) != 0;
 }
 
-/* The addresses of no host: everybody's to bind to, or one's own to connect to. */
-static int nobodys(uint32_t flags, uint16_t port, evl_address out[2]) {
+/* Without a host: the wildcard addresses to bind to (passive), or the loopback addresses to connect to. */
+static int no_host_addresses(uint32_t flags, uint16_t port, evl_address out[2]) {
     bool passive = (flags & EVL_NAME_PASSIVE) != 0;
     int count = 0;
-    if (wants(flags, AF_INET6))
+    if (wants_family(flags, AF_INET6))
         (void)evl_address_literal(passive ? "::" : "::1", port, &out[count++]);
-    if (wants(flags, AF_INET))
+    if (wants_family(flags, AF_INET))
         (void)evl_address_literal(passive ? "0.0.0.0" : "127.0.0.1", port, &out[count++]);
     return count;
 }
 
-/* How many addresses are known at once; 0 if the system has to be asked, or an error. */
+/* Returns the number of addresses that are known without the resolver, 0 if it is needed, or an error. */
 static int find_at_once(const char *host, const char *service, uint32_t flags, evl_address out[2]) {
     int port = port_at_once(service, flags);
     if (port < -1)
@@ -239,13 +239,13 @@ static int find_at_once(const char *host, const char *service, uint32_t flags, e
     int rc = none ? 0 : evl_address_literal(host, (uint16_t)(port < 0 ? 0 : port), &out[0]);
     if (rc == EVL_EINVAL)
         return flags & EVL_NAME_NUMERIC_HOST ? EVL_EAI_NONAME : 0;
-    if (rc != 0) /* no such interface, or why that cannot be told */
+    if (rc != 0) /* of the scope: no such interface, or a failed system call */
         return rc == EVL_ENODEV || rc == EVL_ENXIO ? EVL_EAI_NONAME : rc;
-    if (!none && !wants(flags, out[0].u.any.sa_family))
+    if (!none && !wants_family(flags, out[0].u.any.sa_family))
         return EVL_EAI_ADDRFAMILY;
     if (port < 0 || (flags & EVL_NAME_CONFIGURED))
         return 0;
-    return none ? nobodys(flags, (uint16_t)port, out) : 1;
+    return none ? no_host_addresses(flags, (uint16_t)port, out) : 1;
 }
 
 static void deliver_literal(evl_operation *op) { *(evl_addresses **)op->owner = op->value; }
@@ -255,8 +255,8 @@ static void refuse_literal(evl_operation *op) { evl_addresses_free(op->value); }
 static const evl_op_type literal = {
     .name = "getaddrinfo", .deliver = deliver_literal, .refuse = refuse_literal};
 
-static int answer_at_once(evl_loop *loop, evl_op *op, const char *canonical, const evl_address *found,
-                          int count, evl_addresses **out) {
+static int complete_at_once(evl_loop *loop, evl_op *op, const char *canonical, const evl_address *found,
+                            int count, evl_addresses **out) {
     evl_addresses *list = new_list(loop, count, canonical);
     if (!list)
         return EVL_ENOMEM;
@@ -291,7 +291,7 @@ int32_t evl_getaddrinfo(evl_loop *loop, evl_op *op, const char *host, const char
         return count;
     if (count == 0)
         return start_resolution(loop, op, host, service, flags, out);
-    return answer_at_once(loop, op, flags & EVL_NAME_CANONICAL ? host : "", found, count, out);
+    return complete_at_once(loop, op, flags & EVL_NAME_CANONICAL ? host : "", found, count, out);
 }
 
 /* --- names of an address ---------------------------------------------------------------------- */
@@ -314,7 +314,7 @@ static void free_naming(void *arg) {
     evl_loop_unref(loop);
 }
 
-static void name(void *arg) {
+static void run_naming(void *arg) {
     naming *n = arg;
     int rc = evl_sys.getnameinfo(&n->address.u.any, n->address.length, n->host ? n->host_text : NULL,
                                  n->host ? sizeof n->host_text : 0, n->service ? n->service_text : NULL,
@@ -324,7 +324,7 @@ static void name(void *arg) {
 
 static bool fits(const char *text, const char *buf, size_t cap) { return !buf || strlen(text) < cap; }
 
-/* Both, or neither. */
+/* Copies both texts or none. */
 static int copy_names(const naming *n) {
     if (n->error != 0)
         return n->error;
@@ -351,7 +351,7 @@ static const evl_op_type naming_it = {.name = "getnameinfo",
                                       .threaded = true};
 static const evl_op_type named = {.name = "getnameinfo", .deliver = deliver_names, .refuse = refuse_names};
 
-/* Nothing but numbers: no thread has to ask for them. */
+/* Only numbers are wanted: no thread is needed. */
 static bool is_numeric(const naming *n) {
     return (!n->host || (n->flags & NI_NUMERICHOST)) && (!n->service || (n->flags & NI_NUMERICSERV));
 }
@@ -373,7 +373,7 @@ static int write_at_once(evl_loop *loop, evl_op *op, naming *n) {
 static int start_naming(evl_loop *loop, evl_op *op, naming *n) {
     evl_executor *pool;
     int rc = pool_of(loop, &pool);
-    return rc != 0 ? rc : evl_job_start(pool, loop, op, &naming_it, name, n, free_naming);
+    return rc != 0 ? rc : evl_job_start(pool, loop, op, &naming_it, run_naming, n, free_naming);
 }
 
 int32_t evl_getnameinfo(evl_loop *loop, evl_op *op, const void *address, uint32_t length, uint32_t flags,

@@ -1,5 +1,5 @@
-/* passed.c - sockets that a service manager has opened for us: LISTEN_PID and LISTEN_FDS, as systemd sets
- * them. */
+/* passed.c - fds that a service manager such as systemd has opened for this process (LISTEN_PID, LISTEN_FDS).
+ */
 #include "../base/sys.h"
 #include <evloop/errors.h>
 #include <evloop/server.h>
@@ -11,7 +11,7 @@
 #define FIRST_FD 3
 #define FDS_MAX  4096
 
-/* A number in the environment, or 0. */
+/* A number from the environment, or 0. */
 static long number(const char *name) {
     const char *text = getenv(name);
     char *end;

@@ -1,5 +1,4 @@
-/* server.c - the life of a server: making, pausing, stopping, ending, its clients, and what can be asked of
- * it. */
+/* server.c - lifetime of a server: creation, pause, stop, close; its connections; queries. */
 #include "server.h"
 #include "../loop/access.h"
 #include "../loop/embed.h"
@@ -14,7 +13,7 @@
 
 #define BACKLOG 511
 
-/* --- pausing, stopping, ending ---------------------------------------------------------------- */
+/* --- pause, stop, close ----------------------------------------------------------------------- */
 
 int32_t evl_server_pause(evl_server *handle) {
     int rc = evl_server_enter(handle);
@@ -38,12 +37,12 @@ int32_t evl_server_resume(evl_server *handle) {
     return rc;
 }
 
-static void stop(evl_server_state *sv) {
+static void stop_server(evl_server_state *sv) {
     sv->stopped = true;
     evl_list_unlink(&sv->backoff.link);
     for (evl_listener *l = sv->first; l; l = l->next)
         evl_listener_close(l);
-    int *fds[] = {&sv->parked, &sv->spare};
+    int *fds[] = {&sv->held_fd, &sv->spare};
     for (int i = 0; i < 2; i++) {
         if (*fds[i] >= 0)
             (void)evl_sys.close(*fds[i]);
@@ -59,14 +58,14 @@ static void stop(evl_server_state *sv) {
 int32_t evl_server_stop(evl_server *handle) {
     int rc = evl_server_enter(handle);
     if (rc == 0) {
-        stop(evl_server_of(handle));
+        stop_server(evl_server_of(handle));
         evl_touch(handle->loop);
     }
     return rc;
 }
 
-/* The streams stay, and are nobody's. */
-static void let_go(evl_server_state *sv) {
+/* The streams stay open, without a server. */
+static void release_clients(evl_server_state *sv) {
     while (!evl_list_empty(&sv->clients)) {
         evl_stream_handle *s = EVL_OWNER(evl_list_shift(&sv->clients), evl_stream_handle, peers);
         s->server = 0;
@@ -75,7 +74,7 @@ static void let_go(evl_server_state *sv) {
 
 static void free_server(evl_server_state *sv) { evl_mem_free(&sv->loop->mem, sv, sizeof *sv); }
 
-static void drop_hidden(evl_server_state *sv, evl_listener *l) {
+static void remove_hidden(evl_server_state *sv, evl_listener *l) {
     evl_listener **at = &sv->first;
     while (*at != l)
         at = &(*at)->next;
@@ -83,25 +82,25 @@ static void drop_hidden(evl_server_state *sv, evl_listener *l) {
     evl_listener_close(l);
 }
 
-static void detach(evl_handle *handle) {
+static void server_detach(evl_handle *handle) {
     evl_listener *l = evl_listener_of(handle);
     evl_server_state *sv = l->of;
-    if (l != sv->first) { /* hidden, and the loop is destroyed */
-        drop_hidden(sv, l);
+    if (l != sv->first) { /* an internal listener: the loop is being destroyed */
+        remove_hidden(sv, l);
         return;
     }
-    stop(sv);
+    stop_server(sv);
     evl_server_wake_idle(sv, EVL_ECLOSED);
-    let_go(sv);
+    release_clients(sv);
     for (evl_listener *hidden; (hidden = l->next);) {
-        drop_hidden(sv, hidden);
+        remove_hidden(sv, hidden);
         evl_handle_give(&hidden->io.base);
     }
     free_server(sv);
 }
 
-/* A connection that counted for the limit may do so no more. */
-static void fill_up(evl_server_state *sv, bool was_full) {
+/* Accepts again if the server was at its connection limit and is not any more. */
+static void accept_below_limit(evl_server_state *sv, bool was_full) {
     if (!was_full || evl_server_is_full(sv) || sv->stopped)
         return;
     evl_server_update(sv);
@@ -116,7 +115,7 @@ void evl_server_lingers(evl_loop *loop, uint64_t id) {
     evl_server_state *sv = evl_server_of(handle);
     bool was_full = evl_server_is_full(sv);
     sv->lingering++;
-    fill_up(sv, was_full);
+    accept_below_limit(sv, was_full);
 }
 
 void evl_server_left(evl_loop *loop, uint64_t id, bool lingered) {
@@ -129,7 +128,7 @@ void evl_server_left(evl_loop *loop, uint64_t id, bool lingered) {
     sv->lingering -= lingered;
     if (sv->stopped && sv->live == 0)
         evl_server_wake_idle(sv, 0);
-    fill_up(sv, was_full);
+    accept_below_limit(sv, was_full);
 }
 
 static int32_t end_clients(evl_server *handle, int32_t (*end)(evl_handle *)) {
@@ -157,13 +156,13 @@ int32_t evl_server_on_idle(evl_server *handle, evl_op *op) {
     evl_server_state *sv = evl_server_of(handle);
     if (sv->stopped && sv->live == 0)
         return evl_op_start_done(handle->loop, op, &idling, sv, 0);
-    evl_list_append(&sv->idlers, &evl_op_park(handle->loop, op, &idling, sv)->node.link);
+    evl_list_append(&sv->idle_waiters, &evl_op_park(handle->loop, op, &idling, sv)->node.link);
     return 0;
 }
 
-/* --- looking at it ---------------------------------------------------------------------------- */
+/* --- queries ---------------------------------------------------------------------------------- */
 
-static const evl_listener *nth(const evl_server_state *sv, int32_t n) {
+static const evl_listener *nth_open(const evl_server_state *sv, int32_t n) {
     const evl_listener *l = sv->first;
     for (; l && (n > 0 || l->io.fd < 0); l = l->next)
         n -= l->io.fd >= 0;
@@ -184,7 +183,7 @@ evl_fd evl_server_fd(const evl_server *handle, int32_t n) {
     int rc = evl_enter_to_read(handle, EVL_KIND_SERVER);
     if (rc != 0)
         return rc;
-    const evl_listener *l = nth(evl_server_of(handle), n);
+    const evl_listener *l = nth_open(evl_server_of(handle), n);
     return l ? l->io.fd : EVL_EINVAL;
 }
 
@@ -192,7 +191,7 @@ int32_t evl_server_local(const evl_server *handle, int32_t n, void *address, siz
     int rc = evl_enter_to_read(handle, EVL_KIND_SERVER);
     if (rc != 0)
         return rc;
-    const evl_listener *l = nth(evl_server_of(handle), n);
+    const evl_listener *l = nth_open(evl_server_of(handle), n);
     if (!l || (!address && cap > 0))
         return EVL_EINVAL;
     return evl_socket_address(l->io.fd, evl_sys.getsockname, address, cap);
@@ -203,7 +202,7 @@ int32_t evl_server_connections(const evl_server *handle) {
     return rc != 0 ? rc : (int32_t)evl_server_of(handle)->live;
 }
 
-static void describe(const evl_handle *handle, char *buf, size_t cap) {
+static void server_describe(const evl_handle *handle, char *buf, size_t cap) {
     const evl_server_state *sv = evl_server_of(handle);
     (void)snprintf(buf, cap, "server id=%llu sockets=%d connections=%u%s%s%s",
                    (unsigned long long)evl_handle_id(handle), evl_server_sockets(handle), sv->live,
@@ -211,14 +210,14 @@ static void describe(const evl_handle *handle, char *buf, size_t cap) {
                    evl_server_is_backing_off(sv) ? " at_limit" : "");
 }
 
-/* --- making ----------------------------------------------------------------------------------- */
+/* --- creation --------------------------------------------------------------------------------- */
 
 static const evl_handle_type server_type = {.size = sizeof(evl_listener),
-                                            .detach = detach,
+                                            .detach = server_detach,
                                             .event = evl_server_event,
                                             .pushes = true,
                                             .take = evl_server_take,
-                                            .describe = describe};
+                                            .describe = server_describe};
 
 static int read_options(const evl_server_options *given, evl_server_options *out) {
     memset(out, 0, sizeof *out);
@@ -250,10 +249,10 @@ int evl_server_new(evl_loop *loop, const evl_server_options *given, evl_server_s
     sv->loop = loop;
     sv->options = options;
     sv->backoff_ns = EVL_SERVER_BACKOFF_MIN;
-    sv->spare = sv->parked = -1;
+    sv->spare = sv->held_fd = -1;
     evl_list_init(&sv->clients);
-    evl_list_init(&sv->waiting);
-    evl_list_init(&sv->idlers);
+    evl_list_init(&sv->waiters);
+    evl_list_init(&sv->idle_waiters);
     sv->backoff.fn = evl_server_retry;
     sv->backoff.arg = sv;
     if (options.at_fd_limit == EVL_ACCEPT_SHED)
@@ -262,7 +261,6 @@ int evl_server_new(evl_loop *loop, const evl_server_options *given, evl_server_s
     return 0;
 }
 
-/* Takes an fd that listens into the server. On an error it is the caller's. */
 int evl_server_add(evl_server_state *sv, int fd, bool tcp, evl_listener **out) {
     evl_handle *handle = sv->first ? evl_handle_take_internal(sv->loop, EVL_KIND_SERVER, NULL, NULL)
                                    : evl_handle_take(sv->loop, EVL_KIND_SERVER, NULL, NULL);
@@ -291,7 +289,6 @@ int evl_server_add(evl_server_state *sv, int fd, bool tcp, evl_listener **out) {
     return 0;
 }
 
-/* Undoes it all; `keep_fds`: they were the caller's. */
 int evl_server_abandon(evl_server_state *sv, bool keep_fds, int error) {
     for (evl_listener *l = sv->first; l && keep_fds; l = l->next) {
         if (l->was_blocking)
@@ -300,7 +297,7 @@ int evl_server_abandon(evl_server_state *sv, bool keep_fds, int error) {
     }
     evl_listener *first = sv->first;
     if (first) {
-        detach(&first->io.base);
+        server_detach(&first->io.base);
         evl_handle_give(&first->io.base);
         return error;
     }

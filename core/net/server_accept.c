@@ -1,4 +1,5 @@
-/* server_accept.c - taking connections, at once and by operations, and what happens at the limits. */
+/* server_accept.c - accepting connections, at once or by operations, and the fd, memory and connection
+ * limits. */
 #include "../loop/handle.h"
 #include "../loop/loop.h"
 #include "server.h"
@@ -6,23 +7,24 @@
 
 #include <errno.h>
 
-#define ACCEPT_MAX 32 /* in a pass */
+#define ACCEPT_MAX 32 /* connections of a server in one pass */
 
-/* --- accepting -------------------------------------------------------------------------------- */
+/* --- one connection --------------------------------------------------------------------------- */
 
 static bool is_limit(int error) {
     return error == EVL_EMFILE || error == EVL_ENFILE || error == EVL_ENOBUFS || error == EVL_ENOMEM;
 }
 
-/* What a connection that failed while it waited looks like on Linux: the next one may be good. */
-static bool is_passing(int error) {
+/* accept on Linux also returns the error of a connection that failed in the backlog: the next one may
+ * succeed. */
+static bool is_transient(int error) {
     return error == EVL_ECONNABORTED || error == EVL_EINTR || error == EVL_EPROTO || error == EVL_EPERM ||
            error == EVL_ENETDOWN || error == EVL_EHOSTDOWN || error == EVL_EHOSTUNREACH ||
            error == EVL_ENETUNREACH || error == EVL_ENOPROTOOPT || error == EVL_ENOTSUP;
 }
 
-/* An fd, or an error. */
-static int ask(evl_listener *l) {
+/* Returns an fd or an error. */
+static int accept_one(evl_listener *l) {
     int fd = evl_sys.accept(l->io.fd, NULL, NULL);
     if (fd >= 0)
         return fd;
@@ -32,37 +34,37 @@ static int ask(evl_listener *l) {
     return error;
 }
 
-/* Takes one connection with the fd that was kept back, and hangs up. 0, or an error: at the limit the kernel
- * says so whether or not somebody waits. */
+/* Accepts one connection in place of the reserve fd and closes it. Returns 0 or an error: EVL_EAGAIN too,
+ * since at the limit the kernel returns EMFILE even when no connection waits. */
 static int shed(evl_server_state *sv, evl_listener *l) {
     (void)evl_sys.close(sv->spare);
-    int fd = ask(l);
+    int fd = accept_one(l);
     if (fd >= 0)
         (void)evl_sys.close(fd);
     sv->spare = evl_server_open_spare();
     return fd < 0 ? fd : 0;
 }
 
-/* An fd, EVL_EAGAIN, or an error. */
+/* Returns an fd, EVL_EAGAIN or another error. */
 static int accept_from(evl_server_state *sv, evl_listener *l) {
     for (int i = 0; i < ACCEPT_MAX; i++) {
-        int rc = ask(l);
+        int rc = accept_one(l);
         if (is_limit(rc) && sv->options.at_fd_limit == EVL_ACCEPT_SHED && sv->spare >= 0) {
             rc = shed(sv, l);
             if (rc == 0)
                 continue;
         }
-        if (!is_passing(rc))
+        if (!is_transient(rc))
             return rc;
     }
     return EVL_EAGAIN;
 }
 
 static int next_fd(evl_server_state *sv, bool *tcp) {
-    if (sv->parked >= 0) {
-        int fd = sv->parked;
-        sv->parked = -1;
-        *tcp = sv->parked_tcp;
+    if (sv->held_fd >= 0) {
+        int fd = sv->held_fd;
+        sv->held_fd = -1;
+        *tcp = sv->held_tcp;
         return fd;
     }
     for (evl_listener *l = sv->first; l; l = l->next) {
@@ -85,40 +87,24 @@ static bool is_budget_spent(evl_server_state *sv) {
     return sv->accepted >= ACCEPT_MAX;
 }
 
-static int take_lost(evl_server_state *sv) {
-    int error = sv->lost;
-    sv->lost = 0;
+static int take_socket_error(evl_server_state *sv) {
+    int error = sv->socket_error;
+    sv->socket_error = 0;
     return error;
 }
 
-static int take_stream(evl_server_state *sv, evl_stream **out) {
-    evl_stream_handle *s;
-    bool tcp = false;
-    if (sv->stopped)
-        return EVL_ECLOSED;
-    if (sv->paused || evl_server_is_full(sv) || is_budget_spent(sv) || evl_server_is_backing_off(sv))
-        return EVL_EAGAIN;
-    if (sv->lost != 0)
-        return take_lost(sv);
-    int fd = next_fd(sv, &tcp);
-    int rc = fd < 0 ? fd
-                    : evl_stream_make(sv->loop, fd, EVL_S_SOCKET | (tcp ? EVL_S_TCP : 0U),
-                                      sv->options.linger_ns, &s);
-    if (rc != 0 && fd >= 0) { /* it is not to be lost */
-        sv->parked = fd;
-        sv->parked_tcp = tcp;
-    }
-    if (is_limit(rc) || (rc != 0 && fd >= 0)) {
-        if (sv->options.at_fd_limit == EVL_ACCEPT_REPORT) {
-            if (sv->parked >= 0)
-                evl_server_notify(sv); /* no event will speak of it */
-            return rc;
-        }
+/* Without fds or memory: reports that, or accepts again after a while. */
+static int at_limit(evl_server_state *sv, int error) {
+    if (sv->options.at_fd_limit != EVL_ACCEPT_REPORT) {
         evl_server_back_off(sv);
         return EVL_EAGAIN;
     }
-    if (rc != 0)
-        return rc;
+    if (sv->held_fd >= 0)
+        evl_server_notify(sv); /* the kernel reports no event for it */
+    return error;
+}
+
+static void add_client(evl_server_state *sv, evl_stream_handle *s) {
     sv->backoff_ns = EVL_SERVER_BACKOFF_MIN;
     sv->accepted++;
     sv->live++;
@@ -126,6 +112,28 @@ static int take_stream(evl_server_state *sv, evl_stream **out) {
     evl_list_append(&sv->clients, &s->peers);
     if (evl_server_is_full(sv))
         evl_server_update(sv);
+}
+
+static int accept_stream(evl_server_state *sv, evl_stream **out) {
+    evl_stream_handle *s;
+    bool tcp = false;
+    if (sv->stopped)
+        return EVL_ECLOSED;
+    if (sv->paused || evl_server_is_full(sv) || is_budget_spent(sv) || evl_server_is_backing_off(sv))
+        return EVL_EAGAIN;
+    if (sv->socket_error != 0)
+        return take_socket_error(sv);
+    int fd = next_fd(sv, &tcp);
+    int rc = fd < 0 ? fd
+                    : evl_stream_make(sv->loop, fd, EVL_S_SOCKET | (tcp ? EVL_S_TCP : 0U),
+                                      sv->options.linger_ns, &s);
+    if (rc != 0 && fd >= 0) { /* without memory the connection is kept for the next accept */
+        sv->held_fd = fd;
+        sv->held_tcp = tcp;
+    }
+    if (rc != 0)
+        return fd >= 0 || is_limit(rc) ? at_limit(sv, rc) : rc;
+    add_client(sv, s);
     *out = &s->io.base;
     return 0;
 }
@@ -136,32 +144,32 @@ int32_t evl_server_accept(evl_server *handle, evl_stream **out) {
     int rc = evl_server_enter(handle);
     if (rc != 0)
         return rc;
-    return out ? take_stream(evl_server_of(handle), out) : EVL_EINVAL;
+    return out ? accept_stream(evl_server_of(handle), out) : EVL_EINVAL;
 }
 
-/* --- accepting by operations ------------------------------------------------------------------ */
+/* --- operations ------------------------------------------------------------------------------- */
 
 static void leave_accept(evl_operation *op) {
     evl_server_state *sv = op->owner;
     if (op->state == EVL_OP_PENDING)
         evl_list_remove(&op->node.link);
     else
-        sv->trying = NULL;
+        sv->ready_op = NULL;
     if (evl_server_has_leftover(sv))
-        evl_server_notify(sv); /* no event will speak of it to the next one */
+        evl_server_notify(sv); /* the kernel reports no event for it: the next waiter is notified here */
     evl_server_update(sv);
 }
 
 static void deliver_accept(evl_operation *op) {
     evl_server_state *sv = op->owner;
-    int rc = take_stream(sv, op->value);
-    sv->trying = NULL;
+    int rc = accept_stream(sv, op->value);
+    sv->ready_op = NULL;
     op->node.u.result = rc;
     if (rc == EVL_EAGAIN) {
-        evl_list_prepend(&sv->waiting, &op->node.link);
+        evl_list_prepend(&sv->waiters, &op->node.link);
         return;
     }
-    if (!evl_list_empty(&sv->waiting)) /* the next in line tries too */
+    if (!evl_list_empty(&sv->waiters)) /* there may be a connection for the next one too */
         evl_server_notify(sv);
     evl_server_update(sv);
 }
@@ -184,7 +192,7 @@ int32_t evl_server_accept_op(evl_server *handle, evl_op *op, evl_stream **out) {
         return EVL_ECLOSED;
     evl_operation *self = evl_op_park(handle->loop, op, &accepting, sv);
     self->value = out;
-    evl_list_append(&sv->waiting, &self->node.link);
+    evl_list_append(&sv->waiters, &self->node.link);
     evl_server_update(sv);
     if (evl_server_has_leftover(sv))
         evl_server_notify(sv);

@@ -1,11 +1,12 @@
-/* server_adopt.c - serving sockets that the program, or another one, has made: they listen already. */
+/* server_adopt.c - servers over fds that listen already, from the program or from the process that started
+ * it. */
 #include "option.h"
 #include "server.h"
 
 #include <errno.h>
 #include <fcntl.h>
 
-/* Takes an fd of the caller's into the server. On an error it is as it was. */
+/* Adds an fd of the caller to the server. After an error it has its blocking mode back. */
 static int adopt(evl_server_state *sv, int fd) {
     int listens = 0, type = 0;
     int rc = evl_socket_get(fd, SO_ACCEPTCONN, &listens);

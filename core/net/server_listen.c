@@ -32,8 +32,8 @@ static uint16_t bound_port(const evl_server_state *sv) {
 
 static bool is_absent(int error) { return error == EVL_EADDRNOTAVAIL || error == EVL_EAFNOSUPPORT; }
 
-/* All of them or nothing, those apart that the machine does not have. With any port, the first's is
- * everybody's; *clash: that one was taken elsewhere. */
+/* Listens at all addresses or fails, except for those that the machine does not have. With port 0 all get the
+ * port that the first one was given; *clash: it is in use at another address, and another port may do. */
 static int listen_all(evl_server_state *sv, evl_address *addresses, int n, bool *clash) {
     int rc = EVL_EADDRNOTAVAIL;
     bool any = port_of(&addresses[0]) == 0;
@@ -94,7 +94,7 @@ int32_t evl_server_listen_unix(evl_loop *loop, const char *path, const evl_serve
     return rc != 0 ? rc : listen_addresses(loop, &address, 1, options, out);
 }
 
-/* Some resolvers say an address twice, and the second time it would be in use. */
+/* Some resolvers return an address twice, and the second bind would fail with EADDRINUSE. */
 static bool is_among(const evl_address *addresses, int n, const evl_address *address) {
     for (int i = 0; i < n; i++)
         if (addresses[i].length == address->length &&

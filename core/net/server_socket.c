@@ -1,4 +1,4 @@
-/* server_socket.c - the sockets of a server: made, bound, and closed, with the path of a Unix socket. */
+/* server_socket.c - making, binding and closing the sockets of a server, and the path of a Unix socket. */
 #include "../loop/access.h"
 #include "../loop/loop.h"
 #include "../loop/watcher.h"
@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- sockets ---------------------------------------------------------------------------------- */
+/* --- making and binding ----------------------------------------------------------------------- */
 
-static int set_up(int fd, int family, uint32_t flags) {
+static int set_socket_options(int fd, int family, uint32_t flags) {
     if (family == AF_UNIX)
         return 0;
     int rc = evl_socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -21,13 +21,13 @@ static int set_up(int fd, int family, uint32_t flags) {
     if (rc == 0 && (flags & EVL_SERVER_REUSE_PORT))
         rc = evl_socket_set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     if (rc == 0)
-        (void)evl_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* inherited by what it accepts */
+        (void)evl_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* accepted sockets inherit it */
     return rc;
 }
 
-/* A socket in the file system that nobody has any more. Another kind of socket cannot be connected to it
- * (EPROTOTYPE), but is refused only where there is none: so whoever has it is not disturbed by the question.
- */
+/* Whether the path is a socket file that no process has open. Connecting a socket of another type tests that
+ * without reaching a live server: it fails with EPROTOTYPE if the socket is open, with ECONNREFUSED if it is
+ * not. */
 static bool is_stale(const evl_address *address) {
     struct stat st;
     if (evl_sys.lstat(address->u.path.sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
@@ -58,7 +58,7 @@ static int bind_to(int fd, const evl_address *address) {
     return evl_sys.bind(fd, &address->u.any, address->length) == 0 ? 0 : evl_err_from_errno(errno);
 }
 
-/* The current directory may be another when the path is removed. */
+/* Absolute, since the current directory may change before the path is removed. */
 static int remember_path(const evl_server_state *sv, evl_listener *l, const evl_address *address) {
     char before[4096] = "";
     const char *path = address->u.path.sun_path;
@@ -82,7 +82,7 @@ int evl_server_listen_at(evl_server_state *sv, const evl_address *address) {
     int fd = evl_sys.socket(family, SOCK_STREAM, 0);
     if (fd < 0)
         return evl_err_from_errno(errno);
-    int rc = set_up(fd, family, sv->options.flags);
+    int rc = set_socket_options(fd, family, sv->options.flags);
     if (rc == 0)
         rc = bind_to(fd, address);
     bool bound = rc == 0;
@@ -98,12 +98,14 @@ int evl_server_listen_at(evl_server_state *sv, const evl_address *address) {
         return rc;
     }
     rc = remember_path(sv, l, address);
-    if (rc != 0) /* the listener goes with the server */
+    if (rc != 0) /* the caller frees the listener with the server */
         (void)evl_sys.unlink(address->u.path.sun_path);
     return rc;
 }
 
-/* The path may name another server's socket by now. */
+/* --- closing ---------------------------------------------------------------------------------- */
+
+/* Unless another server has put its own socket there since. */
 void evl_listener_remove_path(evl_listener *l) {
     struct stat st;
     if (!l->path)
