@@ -3,6 +3,7 @@
 #define EVL_CORE_FUTURE_H
 
 #include "../loop/loop.h"
+#include "../loop/node_type.h"
 #include "../loop/part.h"
 #include "../op/op.h"
 
@@ -83,6 +84,16 @@ typedef struct evl_done {
     evl_future *future;
 } evl_done;
 
+/* future_watch.c: off all lists, and its node is given back; the future's reference is the caller's to give
+ * up. */
+evl_future *evl_done_detach(evl_loop *loop, evl_done *done);
+extern const evl_node_type evl_done_node; /* EVL_NODE_FUTURE */
+
+/* future_end.c */
+uint32_t evl_futures_take_left(evl_loop *loop,
+                               void *state);    /* released by other threads, without memory to post it */
+extern const evl_node_type evl_future_end_node; /* EVL_NODE_FUTURE_END */
+
 /* A pending future with `size` bytes of a combinator's block, which begins with an evl_combinator. */
 int evl_future_make(evl_loop *loop, const evl_combinator *kind, evl_future **out);
 
@@ -99,6 +110,21 @@ void evl_future_copy(evl_future *future, evl_future *from);
 void evl_watch_start(evl_watch *watch, evl_future *subject,
                      void (*done)(evl_watch *watch, evl_future *subject));
 void evl_watch_stop(evl_watch *watch);
+
+/* Of the pointer. */
+static inline evl_future *evl_future_owner_of(evl_future *future) {
+    return future->source ? future->source : future;
+}
+
+static inline void evl_future_release_maker(evl_future *future) {
+    evl_combinator *maker = future->maker;
+    if (!maker)
+        return;
+    future->maker = NULL;
+    if (maker->release)
+        maker->release(maker);
+    evl_mem_free(&future->loop->mem, maker, maker->size);
+}
 
 static inline bool evl_future_is_done(const evl_future *future) {
     return future->state != EVL_FUTURE_PENDING;
