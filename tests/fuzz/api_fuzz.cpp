@@ -12,6 +12,7 @@
 #include <string>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -780,7 +781,7 @@ struct World {
         if (order == 0 && !gone)
             destroy();
         evl_condition_free(condition);
-        evl_lock_free(lock);
+        evl_lock_free(std::exchange(lock, nullptr)); // which functions that still run release
         evl_semaphore_free(semaphore);
         evl_event_free(event);
         evl_barrier_free(barrier);
