@@ -101,8 +101,9 @@ struct evl_loop {
     atomic_uint posted; /* in all three `in` */
     pthread_mutex_t lock;
     evl_post_queue posts[EVL_POSTS];
-    int32_t awaited;           /* jobs that an operation waits for, and running children */
-    const evl_handle *lent_to; /* the handle whose callback runs, if it was lent something */
+    int32_t awaited; /* jobs that an operation waits for, and running children */
+    const evl_handle
+        *borrower; /* the handle whose callback runs and may peek at data that it does not own, or NULL */
 
     /* A host waits on evl_loop_fd: what changes between dispatches must show there. */
     bool embedded;

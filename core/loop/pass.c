@@ -233,7 +233,7 @@ static inline void run_taker(evl_loop *loop, evl_node *node) {
     int64_t result;
     if (loop->types[node->kind]->take(EVL_OWNER(node, evl_handle, node), &result))
         node->fn.done(node->arg, result);
-    loop->lent_to = NULL;
+    loop->borrower = NULL;
 }
 
 static inline void run_node(evl_loop *loop, evl_node *node) {

@@ -236,8 +236,7 @@ static bool begin_next_attempt(race *r) {
 
 /* --- addresses -------------------------------------------------------------------------------- */
 
-/* Fills `order` with the indexes of the addresses, the families alternating, that of the first address first.
- */
+/* Fills `order` with the indexes of the addresses: the families alternate, beginning with the first one. */
 static int alternate(const evl_addresses *list, int n, int *order) {
     int count = 0;
     const struct sockaddr *first = evl_addresses_at(list, 0, NULL);

@@ -1,5 +1,4 @@
-/* passed.c - fds that a service manager such as systemd has opened for this process (LISTEN_PID, LISTEN_FDS).
- */
+/* passed.c - fds that a service manager has opened for this process: LISTEN_PID, LISTEN_FDS of systemd. */
 #include "../base/sys.h"
 #include <evloop/errors.h>
 #include <evloop/server.h>

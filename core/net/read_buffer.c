@@ -1,12 +1,11 @@
-/* read_buffer.c - the bytes of a stream that came in and were not taken: the buffer, and what a caller can do
- * with it. */
+/* read_buffer.c - the bytes of a stream that were read and not consumed; peek, consume, unread. */
 #include "../loop/handle.h"
 #include "../loop/loop.h"
 #include "stream_input.h"
 
 #include <string.h>
 
-/* --- the stream's own buffer ------------------------------------------------------------------ */
+/* --- the buffer ------------------------------------------------------------------------------- */
 
 void evl_inbuf_give(evl_net *net, evl_inbuf *in) {
     if (in->cap == EVL_INBUF_POOLED)
@@ -25,7 +24,7 @@ evl_inbuf *evl_inbuf_new(evl_net *net, size_t cap) {
     return in;
 }
 
-/* Room for `want` more bytes behind those that are there; NULL: out of memory. */
+/* Makes room for `want` bytes behind the buffered ones and returns where it begins. NULL: out of memory. */
 char *evl_inbuf_reserve(evl_stream_handle *s, size_t want) {
     evl_inbuf *in = s->in;
     if (in && in->cap - in->start - in->len >= want)
@@ -48,7 +47,7 @@ char *evl_inbuf_reserve(evl_stream_handle *s, size_t want) {
         fresh->seen = in->seen;
         evl_inbuf_give(evl_s_net(s), in);
     } else
-        evl_stream_end_loan(s);
+        evl_stream_end_sharing(s);
     s->in = fresh;
     return fresh->bytes + len;
 }
@@ -77,7 +76,7 @@ size_t evl_inbuf_copy_out(evl_stream_handle *s, void *buf, size_t cap) {
     return n;
 }
 
-/* --- the buffer, for the caller --------------------------------------------------------------- */
+/* --- peek, consume, unread -------------------------------------------------------------------- */
 
 static EVL_APART int64_t peek_own(const evl_stream *stream, const void **data) {
     int rc = evl_check_kind(stream, EVL_KIND_STREAM);
@@ -89,26 +88,26 @@ static EVL_APART int64_t peek_own(const evl_stream *stream, const void **data) {
 }
 
 int64_t evl_stream_peek(evl_stream *stream, const void **data) {
-    if (EVL_UNLIKELY(!stream || !data) || stream->loop->lent_to != stream)
+    if (EVL_UNLIKELY(!stream || !data) || stream->loop->borrower != stream)
         return peek_own(stream, data);
     const evl_net *net = evl_net_at(stream->loop);
-    *data = net->lent_data;
-    return (int64_t)net->lent_len;
+    *data = net->shared_data;
+    return (int64_t)net->shared_len;
 }
 
-/* Who pulls records has made room, and may be told of more. */
+/* A consumer of records has made room: more may be reported. */
 static void go_on_pushing(evl_stream_handle *s) {
     bool pushed = evl_s_has(s, EVL_S_PUSH) && !evl_s_has(s, EVL_S_PAUSED);
     if (pushed && evl_s_may_find(s))
         evl_stream_readable(s);
 }
 
-/* What a callback is lent counts as taken; this only moves what it sees of it. */
+/* The data of a callback counts as consumed already: only what peek returns next is moved. */
 static int consume_lent(evl_net *net, size_t len) {
-    if (len > net->lent_len)
+    if (len > net->shared_len)
         return EVL_EINVAL;
-    net->lent_data += len;
-    net->lent_len -= len;
+    net->shared_data += len;
+    net->shared_len -= len;
     return 0;
 }
 
@@ -117,7 +116,7 @@ int32_t evl_stream_consume(evl_stream *stream, size_t len) {
     if (rc != 0)
         return rc;
     evl_stream_handle *s = evl_s_of(stream);
-    if (stream->loop->lent_to == stream)
+    if (stream->loop->borrower == stream)
         return consume_lent(evl_s_net(s), len);
     if (len > evl_s_buffered(s))
         return EVL_EINVAL;
@@ -142,7 +141,7 @@ int32_t evl_stream_unread(evl_stream *stream, const void *data, size_t len) {
     memcpy(in->bytes + in->start, data, len);
     in->len += len;
     bool pushed = evl_s_has(s, EVL_S_PUSH) && !evl_s_has(s, EVL_S_PAUSED);
-    if (!pushed) /* else these bytes are new, and what was reported is not reported again */
+    if (!pushed) /* in push mode only these bytes are new; what was reported is not reported again */
         in->seen = 0;
     if (s->reader)
         evl_op_try(s->reader);

@@ -3,8 +3,7 @@
  * server that accepted it.
  *
  * A server has a listener for each socket. Listeners are level-triggered, and are watched only while the
- * program wants connections (an accept operation is pending, or a callback is set) and no limit is reached.
- */
+ * program wants connections (an accept operation is pending, or a callback is set) and no limit is met. */
 #ifndef EVL_CORE_SERVER_H
 #define EVL_CORE_SERVER_H
 

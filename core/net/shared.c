@@ -1,4 +1,4 @@
-/* shared.c - what the streams of a loop share. */
+/* shared.c - what the streams and sockets of a loop share. */
 #include "shared.h"
 #include "../loop/handle.h"
 #include "../loop/loop.h"
@@ -24,26 +24,26 @@ static void empty_pool(evl_net *net, evl_pool *pool) {
     }
 }
 
-/* --- lending ---------------------------------------------------------------------------------- */
+/* --- the shared read buffer ------------------------------------------------------------------- */
 
-char *evl_net_lend(evl_net *net) {
-    if (EVL_UNLIKELY(net->lent_in)) {
-        evl_inbuf_give(net, net->lent_in);
-        net->lent_in = NULL;
+char *evl_net_shared_buf(evl_net *net) {
+    if (EVL_UNLIKELY(net->shared_in)) {
+        evl_inbuf_give(net, net->shared_in);
+        net->shared_in = NULL;
     }
-    if (EVL_UNLIKELY(!net->lent))
-        net->lent = evl_mem_resize(&net->loop->mem, NULL, 0, EVL_READ_MAX);
-    return net->lent;
+    if (EVL_UNLIKELY(!net->shared_buf))
+        net->shared_buf = evl_mem_resize(&net->loop->mem, NULL, 0, EVL_READ_MAX);
+    return net->shared_buf;
 }
 
-/* --- going on in the next pass ---------------------------------------------------------------- */
+/* --- work left for the next pass -------------------------------------------------------------- */
 
 void evl_net_again(evl_net *net) {
     if (evl_op_active(&net->again) == 0)
         (void)evl_defer(net->loop, &net->again);
 }
 
-static void go_on(void *arg, int64_t result) {
+static void continue_streams(void *arg, int64_t result) {
     evl_net *net = arg;
     evl_link writing, reading;
     (void)result;
@@ -59,11 +59,11 @@ static void go_on(void *arg, int64_t result) {
 
 /* --- lingering -------------------------------------------------------------------------------- */
 
-static void stay(evl_operation *op) { (void)op; }
+static void leave_sweep(evl_operation *op) { (void)op; }
 
-static const evl_op_type sweeping = {.name = "linger", .leave = stay};
+static const evl_op_type sweeping = {.name = "linger", .leave = leave_sweep};
 
-static void sweep(void *arg, int64_t result) {
+static void sweep_lingering(void *arg, int64_t result) {
     evl_net *net = arg;
     evl_loop *loop = net->loop;
     int64_t next = EVL_NEVER;
@@ -77,23 +77,23 @@ static void sweep(void *arg, int64_t result) {
             s->flags |= EVL_S_ABORT;
         else if (at < next)
             next = at;
-        evl_stream_settle(s);
+        evl_stream_update_state(s);
     }
     if (next != EVL_NEVER)
         evl_timer_set(net->sweep_timer, next);
 }
 
-/* --- life ------------------------------------------------------------------------------------- */
+/* --- the part of the loop --------------------------------------------------------------------- */
 
 static void free_net(evl_loop *loop, void *state) {
     evl_net *net = state;
-    if (net->lent_in)
-        evl_inbuf_give(net, net->lent_in);
+    if (net->shared_in)
+        evl_inbuf_give(net, net->shared_in);
     empty_pool(net, &net->blocks);
     empty_pool(net, &net->heads);
     empty_pool(net, &net->queues);
     empty_pool(net, &net->mores);
-    evl_mem_free(&loop->mem, net->lent, EVL_READ_MAX);
+    evl_mem_free(&loop->mem, net->shared_buf, EVL_READ_MAX);
 }
 
 static bool open_net(evl_loop *loop, void *state) {
@@ -106,8 +106,8 @@ static bool open_net(evl_loop *loop, void *state) {
     evl_list_init(&net->lingering);
     evl_list_init(&net->writing);
     evl_list_init(&net->reading);
-    evl_op_init_internal(&net->again, go_on, net);
-    evl_op_init_internal(&net->sweep, sweep, net);
+    evl_op_init_internal(&net->again, continue_streams, net);
+    evl_op_init_internal(&net->sweep, sweep_lingering, net);
     net->sweep_timer = evl_timer_internal(loop, evl_op_expired, evl_operation_of(&net->sweep));
     if (!net->sweep_timer)
         return false;

@@ -1,5 +1,5 @@
-/* net.h - what the streams, servers and sockets of a loop share: buffers that are lent and pooled, and the
- * list of streams that linger. */
+/* shared.h - what the streams, servers and sockets of a loop share: the read buffer, pools, and the list of
+ * lingering streams. */
 #ifndef EVL_CORE_NET_H
 #define EVL_CORE_NET_H
 
@@ -7,13 +7,13 @@
 #include "../loop/part.h"
 #include "../op/op.h"
 
-#define EVL_READ_MAX   65536 /* one read of an event */
-#define EVL_BLOCK      16384 /* a pooled buffer, with its header */
-#define EVL_POOL_MAX   256   /* pieces of a pool that are kept for later: as many streams as a poll reports */
-#define EVL_READS_MAX  16    /* reads in a row of what is discarded */
-#define EVL_WRITES_MAX 32    /* of an event */
+#define EVL_READ_MAX   65536 /* most bytes of one read */
+#define EVL_BLOCK      16384 /* size of a pooled buffer, its header included */
+#define EVL_POOL_MAX   256   /* most free pieces that a pool keeps: a poll reports as many streams */
+#define EVL_READS_MAX  16    /* most reads of a stream that discards, in one pass */
+#define EVL_WRITES_MAX 32    /* most writes of a stream in one pass */
 
-/* Pieces of one size. A piece in the pool begins with a link. */
+/* Free pieces of one size, each beginning with a link. */
 typedef struct evl_pool {
     evl_link *free;
     uint32_t count;
@@ -27,22 +27,23 @@ typedef struct evl_net {
     evl_pool queues; /* evl_outq */
     evl_pool mores;  /* evl_stream_more */
 
-    /* What a push callback may look at: that of evl_loop.lent_to. */
-    char *lent; /* EVL_READ_MAX bytes, NULL until the first push */
-    const char *lent_data;
-    size_t lent_len;
-    struct evl_inbuf *lent_in; /* a stream's own buffer that is lent instead, given back with the next */
+    /* What the running data callback, of evl_loop.borrower, may peek at and consume. */
+    char *shared_buf; /* EVL_READ_MAX bytes to read into; NULL before the first use */
+    const char *shared_data;
+    size_t shared_len;
+    struct evl_inbuf *
+        shared_in; /* if shared_data lies in a stream's former buffer: freed by the next evl_net_shared_buf */
 
     evl_link lingering; /* evl_stream_handle.peers */
-    evl_op sweep;       /* waits for the first of their deadlines */
+    evl_op sweep;       /* internal: its timer is the first of their deadlines */
     evl_handle *sweep_timer;
 
-    evl_link writing; /* evl_outq.again: had more to send than one pass may */
-    evl_link reading; /* evl_handle.node: had more to discard */
-    evl_op again;     /* the next pass goes on with them */
+    evl_link writing; /* evl_outq.again: reached EVL_WRITES_MAX */
+    evl_link reading; /* evl_handle.node: discard input, reached EVL_READS_MAX */
+    evl_op again;     /* internal: continues both lists in the next pass */
 } evl_net;
 
-/* Makes it when there is none. EVL_ENOMEM. */
+/* Makes the part of the loop if there is none. Returns 0 or EVL_ENOMEM. */
 int evl_net_get(evl_loop *loop);
 
 static inline evl_net *evl_net_at(const evl_loop *loop) { return evl_part_at(loop, EVL_PART_NET); }
@@ -70,10 +71,11 @@ static inline void evl_pool_give(evl_net *net, evl_pool *pool, void *piece) {
     pool->count++;
 }
 
-/* The buffer that is lent, NULL: out of memory. Whatever was lent before is not any more. */
-char *evl_net_lend(evl_net *net);
+/* The shared read buffer, or NULL without memory. What was shared with a callback before is invalid from now
+ * on. */
+char *evl_net_shared_buf(evl_net *net);
 
-/* The next pass looks at `writing` and `reading`. */
+/* Continues `writing` and `reading` in the next pass. */
 void evl_net_again(evl_net *net);
 
 #endif

@@ -1,4 +1,4 @@
-/* stream.c - the life of a stream: making, closing, aborting, detaching. */
+/* stream.c - lifetime of a stream: creation, close, abort, detach. */
 #include "stream.h"
 #include "../loop/access.h"
 #include "../loop/handle.h"
@@ -23,7 +23,7 @@ evl_stream_more *evl_stream_more_of(evl_stream_handle *s) {
     return s->more;
 }
 
-/* --- ending ----------------------------------------------------------------------------------- */
+/* --- close ------------------------------------------------------------------------------------ */
 
 static void leave_server(evl_stream_handle *s) {
     evl_list_unlink(&s->peers);
@@ -42,13 +42,14 @@ static void free_parts(evl_stream_handle *s) {
     }
     s->in = NULL;
     s->more = NULL;
-    if (net->loop->lent_to == &s->io.base)
-        net->loop->lent_to = NULL;
+    if (net->loop->borrower == &s->io.base)
+        net->loop->borrower = NULL;
 }
 
-static void detach(evl_handle *handle) {
+static void stream_detach(evl_handle *handle) {
     evl_stream_handle *s = evl_s_of(handle);
-    bool abort = evl_s_has(s, EVL_S_ABORT) || evl_s_is_unfinished(s); /* a clean end would be a lie */
+    bool abort = evl_s_has(s, EVL_S_ABORT) ||
+                 evl_s_is_unfinished(s); /* an end of file would claim that all was sent */
     s->flags &= ~(uint32_t)(EVL_S_PUSH | EVL_S_DISCARD);
     evl_stream_end_reading(s, EVL_ECLOSED);
     evl_stream_end_writing(s, EVL_ECLOSED);
@@ -57,21 +58,21 @@ static void detach(evl_handle *handle) {
     evl_transport_close(s, abort);
     free_parts(s);
     if (evl_s_lingers(s)) {
-        if (evl_list_empty(&evl_s_net(s)->lingering)) /* nobody is to be woken for what is over */
+        if (evl_list_empty(&evl_s_net(s)->lingering)) /* no other stream needs the timer */
             evl_timer_set(evl_s_net(s)->sweep_timer, EVL_NEVER);
         evl_handle_set_active(handle, false);
-        handle->node.kind = EVL_KIND_STREAM; /* whose slot it has */
+        handle->node.kind = EVL_KIND_STREAM; /* the slot is one of that kind */
     }
 }
 
 void evl_stream_finish(evl_stream_handle *s) {
-    detach(&s->io.base);
+    stream_detach(&s->io.base);
     evl_handle_give(&s->io.base);
 }
 
-/* --- making ----------------------------------------------------------------------------------- */
+/* --- creation --------------------------------------------------------------------------------- */
 
-static void describe(const evl_handle *handle, char *buf, size_t cap) {
+static void stream_describe(const evl_handle *handle, char *buf, size_t cap) {
     const evl_stream_handle *s = evl_s_of(handle);
     (void)snprintf(buf, cap, "stream id=%llu fd=%d in=%llu out=%llu queued=%zu%s%s%s",
                    (unsigned long long)evl_handle_id(handle), s->io.fd, (unsigned long long)s->bytes_in,
@@ -81,20 +82,20 @@ static void describe(const evl_handle *handle, char *buf, size_t cap) {
 }
 
 static const evl_handle_type stream_type = {.size = sizeof(evl_stream_handle),
-                                            .detach = detach,
+                                            .detach = stream_detach,
                                             .lingers = evl_stream_lingers,
                                             .event = evl_stream_event,
                                             .pushes = true,
                                             .take = evl_stream_take,
-                                            .describe = describe};
+                                            .describe = stream_describe};
 
 static const evl_handle_type lingering_type = {.size = sizeof(evl_stream_handle),
-                                               .detach = detach,
+                                               .detach = stream_detach,
                                                .event = evl_stream_event,
                                                .pushes = true,
-                                               .describe = describe};
+                                               .describe = stream_describe};
 
-static int know(evl_loop *loop) {
+static int know_types(evl_loop *loop) {
     if (EVL_LIKELY(loop->types[EVL_KIND_STREAM] != NULL))
         return 0;
     int rc = evl_net_get(loop);
@@ -106,7 +107,7 @@ static int know(evl_loop *loop) {
 }
 
 int evl_stream_make(evl_loop *loop, int fd, uint32_t flags, int64_t linger, evl_stream_handle **out) {
-    int rc = know(loop);
+    int rc = know_types(loop);
     if (rc != 0)
         return rc;
     evl_stream_handle *s = evl_s_of(evl_handle_take(loop, EVL_KIND_STREAM, NULL, NULL));
@@ -139,7 +140,7 @@ int evl_stream_make(evl_loop *loop, int fd, uint32_t flags, int64_t linger, evl_
     return 0;
 }
 
-/* --- ending, by the caller -------------------------------------------------------------------- */
+/* --- abort, detach ---------------------------------------------------------------------------- */
 
 int32_t evl_stream_abort(evl_stream *stream) {
     if (!stream)

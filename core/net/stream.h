@@ -1,4 +1,4 @@
-/* stream.h - streams from the inside: stream.c (their life), stream_open.c, stream_event.c, stream_linger.c,
+/* stream.h - private header of streams: stream.c (lifetime), stream_open.c, stream_event.c, stream_linger.c,
  * stream_info.c; stream_input.c, stream_read.c, stream_push.c and read_buffer.c; stream_write.c and
  * write_*.c; stream_splice.c; transport.c. */
 #ifndef EVL_CORE_STREAM_H
@@ -16,91 +16,92 @@
 #endif
 
 enum {
-    EVL_S_CAN_READ = 1,      /* a read may find something: there was an event, and no end of it seen since */
-    EVL_S_ALONE = 2,         /* that event said nothing but READ */
-    EVL_S_SOCKET = 4,        /* has two halves, takes MSG_NOSIGNAL */
-    EVL_S_TCP = 8,           /* a read that comes up short has read everything */
-    EVL_S_NO_READ = 0x10,    /* not open for it */
-    EVL_S_NO_WRITE = 0x20,   /* likewise */
-    EVL_S_EOF = 0x40,        /* the other end is through */
-    EVL_S_SHUT_ASKED = 0x80, /* write_eof, behind what is queued */
-    EVL_S_SHUT = 0x100,      /* and done */
-    EVL_S_PUSH = 0x200,      /* data is pushed */
+    EVL_S_CAN_READ = 1,      /* an event was reported, and no read has emptied the fd since */
+    EVL_S_ALONE = 2,         /* that event was EVL_READ alone */
+    EVL_S_SOCKET = 4,        /* a socket: has two directions, takes MSG_NOSIGNAL */
+    EVL_S_TCP = 8,           /* a TCP socket: a short read has emptied it */
+    EVL_S_NO_READ = 0x10,    /* not open for reading */
+    EVL_S_NO_WRITE = 0x20,   /* not open for writing */
+    EVL_S_EOF = 0x40,        /* the peer has closed its side */
+    EVL_S_SHUT_ASKED = 0x80, /* to be shut down for writing when the queue is sent */
+    EVL_S_SHUT = 0x100,      /* it is shut down */
+    EVL_S_PUSH = 0x200,      /* push mode: a data callback or records */
     EVL_S_PAUSED = 0x400,
-    EVL_S_OUT = 0x800,     /* WRITE is wanted of the kernel */
-    EVL_S_CHOKED = 0x1000, /* more than the high mark was queued, and not yet the low one */
+    EVL_S_OUT = 0x800,     /* EVL_WRITE is watched */
+    EVL_S_CHOKED = 0x1000, /* the queue exceeded the high mark and has not reached the low one since */
     EVL_S_KEEP_FD = 0x2000,
-    EVL_S_UNBLOCK = 0x4000, /* O_NONBLOCK is ours and goes at the end */
+    EVL_S_UNBLOCK = 0x4000, /* O_NONBLOCK was set here and is cleared at the end */
     EVL_S_READ_FAILED = 0x8000,
     EVL_S_WRITE_FAILED = 0x10000,
-    EVL_S_DISCARD = 0x20000, /* what comes in is thrown away */
-    EVL_S_EDGE = 0x40000,    /* the kernel reports changes; else it is asked when somebody waits */
-    EVL_S_ABORT = 0x80000,   /* to be closed with a reset */
-    EVL_S_CUSTOM = 0x100000, /* bytes go through a transport of the program's */
-    EVL_S_HELD = 0x200000,   /* which may hold some that it has taken: it is to be flushed */
-    EVL_S_FOREIGN = 0x400000 /* a socket that was open before: bytes of it may be on their way */
+    EVL_S_DISCARD = 0x20000, /* input is read and discarded */
+    EVL_S_EDGE = 0x40000,    /* edge-triggered; otherwise EVL_READ is watched only while a reader waits */
+    EVL_S_ABORT = 0x80000,   /* close with a reset */
+    EVL_S_CUSTOM = 0x100000, /* bytes go through a transport of the program */
+    EVL_S_HELD = 0x200000,   /* the transport may hold bytes it has accepted: flush it */
+    EVL_S_FOREIGN = 0x400000 /* a socket the program opened: it may have sent bytes before */
 };
 
-/* What came in and was not taken. */
+/* Bytes that were read and not consumed. */
 typedef struct evl_inbuf {
     size_t cap;
     size_t start, len;
-    size_t seen; /* of len: searched without a find, or told in a record */
+    size_t seen; /* leading bytes of `len` already searched in vain, or reported in a record */
     char bytes[];
 } evl_inbuf;
 
-/* A piece of what is to go out. */
+/* One entry of the send queue. */
 typedef struct evl_chunk {
     evl_link link;
-    const char *data; /* what is left of it */
+    const char *data; /* the bytes not sent yet */
     size_t len;
-    size_t size;                 /* of the allocation; 0: a pooled block, 1: a pooled head */
-    evl_node *release;           /* referred to: runs when it is gone */
-    evl_operation *op;           /* a file: what waits for it, NULL when nothing does any more */
-    int64_t offset;              /* in the file */
-    int64_t sent;                /* of the file, or copied */
-    struct evl_conduit *conduit; /* what comes through a pipe, whose end is `file` */
-    int file;                    /* its fd, or -1 */
-    bool owns_file;              /* which is closed with the chunk */
-    bool by_copy;                /* the kernel cannot send this file to this fd */
-    bool uncounted;              /* copied from a file: no part of evl_outq.queued */
-    char bytes[];                /* copied */
+    size_t size;                  /* of the allocation; SIZE_BLOCK, SIZE_HEAD: pooled */
+    evl_node *release;            /* of data that is referred to: runs when the chunk is freed, or NULL */
+    evl_operation *op;            /* of a file: completes when it is sent, or NULL */
+    int64_t offset;               /* of the next byte in the file */
+    int64_t sent;                 /* bytes of the file that were sent or copied */
+    struct evl_splice_pipe *pipe; /* of a splice: its pipe, `file` is the end to read; or NULL */
+    int file;                     /* fd to send from, or -1 */
+    bool owns_file;               /* it is closed with the chunk */
+    bool by_copy;                 /* the kernel cannot send this file to this fd: read it */
+    bool uncounted;               /* copied from a file: not counted in evl_outq.queued */
+    char bytes[];                 /* data that was copied */
 } evl_chunk;
 
-/* What is to go out, and who waits for that. There is one while there is either. */
+/* The send queue and the operations that wait for it. It is allocated while it holds any of the two. */
 typedef struct evl_outq {
     evl_link chunks;
     evl_link waiters; /* evl_operation.node: drain, flush, shutdown */
     evl_link again;   /* in evl_net.writing */
     struct evl_stream_handle *stream;
-    size_t queued; /* bytes in memory that a write has brought */
+    size_t queued; /* bytes that the program has written and are not sent; files do not count */
 } evl_outq;
 
-/* What few streams have. */
+/* State that few streams need. */
 typedef struct evl_stream_more {
     const struct evl_transport *transport; /* NULL: the fd itself */
     void *self;
-    uint8_t want_read, want_write; /* what the transport waits for, for the one and the other */
-    bool broken;                   /* it returned what cannot be: it is not called again, except to close */
-    evl_buf *separators;           /* of the pending read: copies, with their bytes behind them */
-    size_t separators_size;        /* of the allocation */
-    int64_t linger;                /* 0: the loop's; negative: none */
-    uint32_t low;                  /* a quarter of the high mark unless there is one of these */
+    uint8_t want_read,
+        want_write;         /* the EVL_READ, EVL_WRITE that its last read, and its last write, waits for */
+    bool broken;            /* it returned an impossible value: only its close is called from now on */
+    evl_buf *separators;    /* of the pending read_until: copies, their bytes follow the array */
+    size_t separators_size; /* of the allocation */
+    int64_t linger;         /* linger time in ns; 0: the loop's; negative: none */
+    uint32_t low;           /* the low mark; a stream without evl_stream_more has high / 4 */
     uint32_t hard;
 } evl_stream_more;
 
-/* 192 bytes: an idle connection holds nothing else. */
+/* 192 bytes. An idle connection has no other memory. */
 typedef struct evl_stream_handle {
     evl_watcher io;
     evl_operation *reader;
     evl_inbuf *in;
     evl_outq *out;
     evl_stream_more *more;
-    evl_link peers;  /* in its server's clients; of a lingering one, in evl_net.lingering */
+    evl_link peers;  /* in the server's clients; while it lingers, in evl_net.lingering */
     uint64_t server; /* the id of the server that accepted it, or 0 */
     uint64_t bytes_in, bytes_out;
-    int64_t last_in;  /* of a lingering one: until when */
-    int64_t last_out; /* of a lingering one: when it last had something to do */
+    int64_t last_in;  /* time of the last byte; while it lingers, the deadline */
+    int64_t last_out; /* time of the last byte; while it lingers, of its last progress */
     uint32_t high;
     uint32_t flags;
     int32_t read_error, write_error; /* with EVL_S_READ_FAILED and EVL_S_WRITE_FAILED */
@@ -127,12 +128,12 @@ static inline bool evl_s_has_chunks(const evl_stream_handle *s) {
     return s->out && !evl_list_empty(&s->out->chunks);
 }
 
-/* Whether anything that was written has not reached the kernel. */
+/* Whether written bytes are still in the queue or in the transport. */
 static inline bool evl_s_is_sending(const evl_stream_handle *s) {
     return evl_s_has(s, EVL_S_HELD) || evl_s_has_chunks(s);
 }
 
-/* Likewise, or the end of it has not been announced though it was asked for. */
+/* Whether written bytes, or the shutdown that was asked for, have not reached the kernel. */
 static inline bool evl_s_is_unfinished(const evl_stream_handle *s) {
     const uint32_t end = EVL_S_SHUT_ASKED | EVL_S_SHUT | EVL_S_WRITE_FAILED;
     return evl_s_is_sending(s) || (s->flags & end) == EVL_S_SHUT_ASKED;
@@ -140,18 +141,19 @@ static inline bool evl_s_is_unfinished(const evl_stream_handle *s) {
 
 static inline uint32_t evl_s_low(const evl_stream_handle *s) { return s->more ? s->more->low : s->high / 4; }
 
-/* No write is larger: there are kernels that refuse INT_MAX and more. */
+/* Most bytes of one write: some kernels refuse INT_MAX and more. */
 #define EVL_WRITE_MAX ((size_t)1 << 30)
 
-/* transport.c: one attempt each. EVL_EAGAIN, an error, or a count; a read counts 0 at the end. */
+/* transport.c: one attempt each. They return a byte count (0 of a read: end of file), EVL_EAGAIN or another
+ * error. */
 int64_t evl_transport_read(evl_stream_handle *s, void *buf, size_t cap);
 int64_t evl_transport_write(evl_stream_handle *s, const void *data, size_t len);
 int64_t evl_transport_writev(evl_stream_handle *s, const evl_buf *bufs, int n);
-int evl_transport_flush(evl_stream_handle *s); /* 0: it holds nothing */
+int evl_transport_flush(evl_stream_handle *s); /* 0: it holds no bytes any more */
 int evl_transport_shutdown(evl_stream_handle *s);
 void evl_transport_close(evl_stream_handle *s, bool abort);
 
-/* A socket's fd itself, without a call in between; and what to make of an answer below 0. */
+/* The plain socket, inline; and the handling of a failed system call. */
 int64_t evl_transport_read_failed(evl_stream_handle *s, void *buf, size_t cap);
 int64_t evl_transport_write_failed(evl_stream_handle *s, const void *data, size_t len);
 
@@ -168,52 +170,62 @@ static inline int64_t evl_transport_send(evl_stream_handle *s, const void *data,
 /* stream.c */
 int evl_stream_make(evl_loop *loop, int fd, uint32_t flags, int64_t linger, evl_stream_handle **out);
 evl_stream_more *evl_stream_more_of(evl_stream_handle *s); /* NULL: out of memory */
-void evl_stream_finish(evl_stream_handle *s);              /* closes it for good, without lingering */
+void evl_stream_finish(evl_stream_handle *s);              /* closes and frees it, without lingering */
 
 /* stream_event.c */
 uint32_t evl_stream_wanted(const evl_stream_handle *s);
-void evl_stream_interest(evl_stream_handle *s); /* tells the kernel what is wanted now */
+void evl_stream_interest(evl_stream_handle *s); /* updates which events are watched */
 void evl_stream_update_slow_mask(evl_stream_handle *s);
 void evl_stream_event(evl_handle *handle, uint32_t mask, int error);
 
 /* stream_linger.c */
 bool evl_stream_lingers(evl_handle *handle);
-int64_t evl_stream_linger_until(const evl_stream_handle *s); /* when a lingering one changes by time alone */
-bool evl_stream_set_linger_ns(evl_stream_handle *s, int64_t ns); /* false: out of memory */
-void evl_stream_settle(evl_stream_handle *s); /* after a change of either side: is it active, is it over */
-
-/* stream_input.c, stream_read.c, stream_push.c, read_buffer.c; what only these share is in stream_input.h */
-int64_t evl_stream_fetch(evl_stream_handle *s, void *buf, size_t cap); /* a read, and what follows from it */
-int64_t evl_stream_noted(evl_stream_handle *s, int64_t n, size_t cap); /* what a read answered */
-int64_t evl_stream_pull(evl_stream_handle *s, void *buf, size_t cap);  /* what is there, or one read */
 int64_t
-evl_stream_standing(const evl_stream_handle *s); /* with nothing to read: EVL_EAGAIN, an error, 0: the end */
-int evl_stream_check_idle(const evl_stream_handle *s); /* may a read be started? */
+evl_stream_linger_until(const evl_stream_handle *s); /* of a lingering stream: when a time limit ends next */
+bool evl_stream_set_linger_ns(evl_stream_handle *s, int64_t ns); /* false: out of memory */
+void evl_stream_update_state(evl_stream_handle *s); /* updates whether the handle is active; frees a lingering
+                                                       stream that has finished */
+
+/* stream_input.c, stream_read.c, stream_push.c, read_buffer.c; stream_input.h has what only these use */
+int64_t evl_stream_fetch(evl_stream_handle *s, void *buf, size_t cap); /* reads once and updates the state */
+int64_t evl_stream_note_read(evl_stream_handle *s, int64_t n,
+                             size_t cap); /* updates the state after a read that returned n */
+int64_t evl_stream_pull(evl_stream_handle *s, void *buf,
+                        size_t cap);                         /* takes buffered bytes, or reads once */
+int64_t evl_stream_empty_result(const evl_stream_handle *s); /* result of a read without bytes: EVL_EAGAIN, an
+                                                                error, or 0 at the end of file */
+int evl_stream_check_idle(const evl_stream_handle *s); /* EVL_EBADF, EVL_EBUSY, or 0: a read may start */
 void evl_stream_readable(evl_stream_handle *s);
 void evl_stream_discard(evl_stream_handle *s);
-void evl_stream_discard_soon(evl_stream_handle *s);           /* in the next pass: what is lent now stays */
-void evl_stream_end_reading(evl_stream_handle *s, int error); /* whoever reads hears of it */
-void evl_stream_unready(evl_stream_handle *s); /* takes back a push that is due; what it was for stays */
+void evl_stream_discard_soon(
+    evl_stream_handle *s); /* in the next pass: a callback may still use the shared buffer */
+void evl_stream_end_reading(evl_stream_handle *s,
+                            int error); /* the pending read, or the data callback, gets the error */
+void evl_stream_cancel_push(evl_stream_handle *s); /* cancels a queued data callback; its data stays */
 bool evl_stream_take(evl_handle *handle, int64_t *result);
 void evl_inbuf_give(evl_net *net, evl_inbuf *in);
 
 /* stream_splice.c */
 extern const evl_op_type evl_stream_splicing;
-int64_t evl_conduit_send(evl_stream_handle *s, struct evl_conduit *conduit, size_t len);
-int64_t evl_conduit_read(struct evl_conduit *conduit, char *buf, size_t len);
-void evl_conduit_unref(struct evl_conduit *conduit);
-void evl_splice_end(evl_operation *op);   /* takes it out of both streams; it is then to be completed */
-void evl_splice_leave(evl_operation *op); /* and the other stream sees to its own */
+int64_t evl_splice_pipe_send(evl_stream_handle *s, struct evl_splice_pipe *pipe, size_t len);
+int64_t evl_splice_pipe_read(struct evl_splice_pipe *pipe, char *buf, size_t len);
+void evl_splice_pipe_unref(struct evl_splice_pipe *pipe);
+void evl_splice_end(evl_operation *op);   /* removes it from both streams; the caller completes it */
+void evl_splice_leave(evl_operation *op); /* also updates the waiters of the destination */
 
-/* stream_write.c, write_*.c; what only these share is in write_queue.h */
+/* stream_write.c, write_*.c; write_queue.h has what only these use */
 int evl_stream_check_write(const evl_stream_handle *s);
-bool evl_stream_wait_for_room(evl_stream_handle *s, evl_operation *op); /* a splice; false: out of memory */
-evl_chunk *evl_stream_new_conduit(evl_stream_handle *s);                /* NULL: out of memory */
-void evl_stream_queue_conduit(evl_stream_handle *s, evl_chunk *c, size_t len); /* len 0: it is not needed */
+bool evl_stream_wait_for_room(evl_stream_handle *s,
+                              evl_operation *op); /* adds a splice to the waiters; false: out of memory */
+evl_chunk *evl_stream_new_splice_chunk(evl_stream_handle *s); /* NULL: out of memory */
+void evl_stream_queue_splice_chunk(evl_stream_handle *s, evl_chunk *c,
+                                   size_t len); /* len 0: frees it instead */
 void evl_stream_send_queue(evl_stream_handle *s);
-void evl_stream_end_writing(evl_stream_handle *s, int error); /* drops the queue; who waits hears of it */
-void evl_stream_end_waiting(evl_stream_handle *s);            /* the stream is closed for them */
-void evl_stream_told(evl_stream_handle *s);                   /* completes the waiters whose time has come */
+void evl_stream_end_writing(evl_stream_handle *s,
+                            int error); /* frees the queue; its waiters complete with the error */
+void evl_stream_end_waiting(
+    evl_stream_handle *s); /* the stream is closed: its waiters complete with EVL_ECLOSED */
+void evl_stream_wake_waiters(evl_stream_handle *s); /* completes the waiters whose condition holds */
 void evl_stream_try_shutdown(evl_stream_handle *s);
 size_t evl_stream_queue_size(const evl_stream_handle *s);
 

@@ -1,30 +1,31 @@
-/* stream_event.c - what a stream asks the kernel for, and what the kernel reports. */
+/* stream_event.c - which events of its fd a stream watches, and what it does when they are reported. */
 #include "../loop/handle.h"
 #include "../loop/loop.h"
 #include "../loop/watcher.h"
 #include "stream.h"
 
-/* --- what is wanted of the kernel ------------------------------------------------------------- */
+/* --- interest --------------------------------------------------------------------------------- */
 
 static uint32_t readable_mask(const evl_stream_handle *s) {
     return EVL_READ | (evl_s_loop(s)->backend->caps & EVL_CAP_PRI ? EVL_PRI : 0U);
 }
 
-static bool somebody_reads(const evl_stream_handle *s) {
+static bool has_reader(const evl_stream_handle *s) {
     bool pushed = evl_s_has(s, EVL_S_PUSH) && !evl_s_has(s, EVL_S_PAUSED);
     return s->reader || pushed || evl_s_has(s, EVL_S_DISCARD);
 }
 
-/* A transport may need any direction for either side, and so gets no edges. */
+/* Level-triggered: a transport may have to write in order to read, or the other way round. */
 static uint32_t custom_wanted(const evl_stream_handle *s) {
     bool over = evl_s_has(s, EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_CAN_READ);
     const evl_stream_more *more = s->more;
     uint32_t mask = more && evl_s_has(s, EVL_S_OUT) ? more->want_write : 0U;
-    return mask | (more && somebody_reads(s) && !over ? more->want_read : 0U);
+    return mask | (more && has_reader(s) && !over ? more->want_read : 0U);
 }
 
-/* With edges a stream registers once, and WRITE joins when it is first needed. Without, READ is there while
- * somebody waits, for it would be reported again and again. */
+/* Edge-triggered, a stream is registered once, and EVL_WRITE is added when it is first needed.
+ * Level-triggered, EVL_READ is watched only while a reader waits: it would be reported in every pass
+ * otherwise. */
 uint32_t evl_stream_wanted(const evl_stream_handle *s) {
     uint32_t mask = evl_s_has(s, EVL_S_OUT) ? EVL_WRITE : 0;
     if (evl_s_has(s, EVL_S_CUSTOM))
@@ -34,11 +35,11 @@ uint32_t evl_stream_wanted(const evl_stream_handle *s) {
     if (evl_s_has(s, EVL_S_EDGE))
         return mask | readable_mask(s);
     bool over = evl_s_has(s, EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_CAN_READ);
-    return mask | (somebody_reads(s) && !over ? (uint32_t)EVL_READ : 0);
+    return mask | (has_reader(s) && !over ? (uint32_t)EVL_READ : 0);
 }
 
-/* Data that is pushed makes the node ready like a watcher's, with READ as its result, and
- * evl_stream_take knows it by that. */
+/* In push mode EVL_READ alone makes the node ready as it does a watcher's, without a call: its result is then
+ * EVL_READ, by which evl_stream_take recognises it. All other events call evl_stream_event. */
 void evl_stream_update_slow_mask(evl_stream_handle *s) {
     const uint32_t state = EVL_S_EDGE | EVL_S_PUSH | EVL_S_PAUSED | EVL_S_DISCARD | EVL_S_CUSTOM;
     bool straight = (s->flags & state) == (EVL_S_EDGE | EVL_S_PUSH);
@@ -53,25 +54,25 @@ void evl_stream_interest(evl_stream_handle *s) {
 
 /* --- events ----------------------------------------------------------------------------------- */
 
-/* The fd is not ours any more: it was closed behind our back, or is about to be, or the kernel would not have
- * it. */
-static EVL_COLD void lose(evl_stream_handle *s, int fd, int error) {
+/* The fd is not watched any more: another part of the program closed it, or announced that it will, or the
+ * backend refused it. */
+static EVL_COLD void lose_fd(evl_stream_handle *s, int fd, int error) {
     if (error != EVL_EBADF && error != EVL_ECLOSED && !evl_s_has(s, EVL_S_KEEP_FD))
-        (void)evl_sys.close(fd); /* the kernel would not watch it */
+        (void)evl_sys.close(fd); /* refused: it is still open */
     s->flags |= EVL_S_KEEP_FD;
     s->flags &= ~(uint32_t)EVL_S_UNBLOCK;
-    s->flags &= ~(uint32_t)EVL_S_DISCARD; /* there is nothing left to discard */
+    s->flags &= ~(uint32_t)EVL_S_DISCARD; /* the input cannot be read any more */
     evl_stream_end_reading(s, error);
     evl_stream_end_writing(s, error);
-    evl_stream_settle(s);
+    evl_stream_update_state(s);
 }
 
-/* Anything but data for a callback or an operation. */
+/* All events but input for a data callback or a read. */
 static EVL_COLD void slow_event(evl_stream_handle *s, uint32_t mask) {
     bool both = evl_s_has(s, EVL_S_CUSTOM);
     bool reads = (mask & ~(uint32_t)EVL_WRITE) != 0 || both;
     if (EVL_LIKELY(reads && !evl_s_has(s, EVL_S_NO_READ))) {
-        s->io.base.node.u.result = 0; /* whatever it was ready for, it is not data alone */
+        s->io.base.node.u.result = 0; /* the node is not ready for EVL_READ alone, see above */
         uint32_t alone = mask == EVL_READ ? EVL_S_ALONE : 0U;
         s->flags = (s->flags & ~(uint32_t)EVL_S_ALONE) | EVL_S_CAN_READ | alone;
         evl_stream_readable(s);
@@ -85,7 +86,7 @@ void evl_stream_event(evl_handle *handle, uint32_t mask, int error) {
     evl_stream_handle *s = evl_s_of(handle);
     bool waited = s->reader && !evl_s_has(s, EVL_S_DISCARD | EVL_S_CUSTOM);
     if (EVL_UNLIKELY(error != 0))
-        lose(s, (int)mask, error);
+        lose_fd(s, (int)mask, error);
     else if (EVL_UNLIKELY(mask != EVL_READ || !waited || s->reader->type == &evl_stream_splicing))
         slow_event(s, mask);
     else {

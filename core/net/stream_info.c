@@ -1,4 +1,4 @@
-/* stream_info.c - what can be asked of a stream, and set. */
+/* stream_info.c - queries and options of a stream. */
 #include "../loop/access.h"
 #include "option.h"
 #include "stream.h"
@@ -8,7 +8,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-/* --- looking at it ---------------------------------------------------------------------------- */
+/* --- queries ---------------------------------------------------------------------------------- */
 
 int32_t evl_stream_get_info(const evl_stream *stream, evl_stream_info *out) {
     int rc = evl_enter_to_read(stream, EVL_KIND_STREAM);

@@ -1,5 +1,5 @@
-/* stream_linger.c - whether a stream is active and when it is over: a closed one lingers until what was
- * written has arrived. */
+/* stream_linger.c - lingering: a closed stream stays until what was written has arrived; and whether a stream
+ * is active. */
 #include "../loop/access.h"
 #include "../loop/handle.h"
 #include "../loop/loop.h"
@@ -9,7 +9,8 @@
 
 #include <errno.h>
 
-#define PATIENCE (INT64_C(250) * 1000000) /* a peer keeps a loop that has nothing else to do */
+#define PEER_WAIT                                                                                            \
+    (INT64_C(250) * 1000000) /* ns for which a silent peer keeps a loop alive that has nothing else to do */
 
 bool evl_stream_set_linger_ns(evl_stream_handle *s, int64_t ns) {
     evl_stream_more *more = evl_stream_more_of(s);
@@ -18,9 +19,9 @@ bool evl_stream_set_linger_ns(evl_stream_handle *s, int64_t ns) {
     return more != NULL;
 }
 
-/* Whether something would be lost if the fd were closed now: what is queued, and what the other end has not
- * read yet, which a reset would destroy that anything it still sends would provoke. */
-static bool is_owed(const evl_stream_handle *s) {
+/* Whether closing the fd now could lose data: bytes in the queue, or bytes the peer has not read. If the peer
+ * sends anything after the close, the kernel resets the connection, which destroys what it has not read. */
+static bool would_lose_data(const evl_stream_handle *s) {
     if (evl_s_is_unfinished(s))
         return true;
     bool quiet = !evl_s_has(s, EVL_S_SOCKET) || evl_s_has(s, EVL_S_EOF | EVL_S_READ_FAILED);
@@ -32,9 +33,9 @@ static bool has_unread_input(const evl_stream_handle *s) {
     return evl_sys.recv(s->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-/* What was written to the socket before it became a stream is only known to the kernel, which is asked when
- * it matters: at the end. Without unread input closing is no reset. */
-static void settle_foreign(evl_stream_handle *s) {
+/* Only the kernel knows what was sent before the socket became a stream, and is asked at the close. With
+ * unread input a close would be a reset. */
+static void check_foreign(evl_stream_handle *s) {
     if (evl_s_has(s, EVL_S_FOREIGN) && s->bytes_out == 0 && s->io.fd >= 0) {
         int rc = evl_sys.unconfirmed(s->io.fd);
         bool known = rc == 0 || (rc < 0 && errno != ENOSYS);
@@ -47,33 +48,33 @@ static int64_t linger_of(const evl_stream_handle *s) {
     return s->more && s->more->linger != 0 ? s->more->linger : evl_s_loop(s)->linger_ns;
 }
 
-/* Everything is with the kernel, and only the peer can go on. How long that may hold up a loop that has
- * nothing else to do. */
-static int64_t patience_ends(const evl_stream_handle *s) {
-    return evl_s_is_unfinished(s) ? EVL_NEVER : evl_saturated_add(s->last_out, PATIENCE);
+/* Until when the stream keeps the loop alive. Once all bytes are in the kernel, only the peer can make
+ * progress. */
+static int64_t peer_wait_ends(const evl_stream_handle *s) {
+    return evl_s_is_unfinished(s) ? EVL_NEVER : evl_saturated_add(s->last_out, PEER_WAIT);
 }
 
-static bool keeps_alive(const evl_stream_handle *s) { return patience_ends(s) > evl_s_loop(s)->now; }
+static bool keeps_alive(const evl_stream_handle *s) { return peer_wait_ends(s) > evl_s_loop(s)->now; }
 
 int64_t evl_stream_linger_until(const evl_stream_handle *s) {
-    int64_t patience = patience_ends(s);
-    return keeps_alive(s) && patience < s->last_in ? patience : s->last_in;
+    int64_t wait_ends = peer_wait_ends(s);
+    return keeps_alive(s) && wait_ends < s->last_in ? wait_ends : s->last_in;
 }
 
 bool evl_stream_lingers(evl_handle *handle) {
     evl_stream_handle *s = evl_s_of(handle);
     evl_loop *loop = handle->loop;
-    evl_stream_unready(s);
+    evl_stream_cancel_push(s);
     int64_t linger = linger_of(s);
     bool ends = evl_s_has(s, EVL_S_READ_FAILED | EVL_S_WRITE_FAILED | EVL_S_KEEP_FD | EVL_S_ABORT);
     if (ends || evl_is_forked(loop) || s->io.fd < 0)
         return false;
-    settle_foreign(s);
-    bool owed = is_owed(s);
-    if (linger < 0 && owed)
+    check_foreign(s);
+    bool unsafe = would_lose_data(s);
+    if (linger < 0 && unsafe)
         s->flags |= EVL_S_ABORT;
-    if (evl_s_has(s, EVL_S_ABORT) || (!owed && !evl_s_has(s, EVL_S_CUSTOM)))
-        return false; /* closing says all that there is to say */
+    if (evl_s_has(s, EVL_S_ABORT) || (!unsafe && !evl_s_has(s, EVL_S_CUSTOM)))
+        return false; /* a plain close is enough */
     s->flags &= ~(uint32_t)(EVL_S_PUSH | EVL_S_DISCARD);
     evl_stream_end_reading(s, EVL_ECLOSED);
     evl_stream_end_waiting(s);
@@ -81,7 +82,7 @@ bool evl_stream_lingers(evl_handle *handle) {
     s->read_error = 0;
     s->flags |= EVL_S_DISCARD | (evl_s_has(s, EVL_S_SOCKET) ? EVL_S_SHUT_ASKED : 0U);
     evl_stream_try_shutdown(s);
-    if (!is_owed(s) || evl_s_has(s, EVL_S_WRITE_FAILED | EVL_S_ABORT))
+    if (!would_lose_data(s) || evl_s_has(s, EVL_S_WRITE_FAILED | EVL_S_ABORT))
         return false;
     evl_list_unlink(&s->peers);
     if (s->server)
@@ -96,9 +97,9 @@ bool evl_stream_lingers(evl_handle *handle) {
     return true;
 }
 
-void evl_stream_settle(evl_stream_handle *s) {
+void evl_stream_update_state(evl_stream_handle *s) {
     bool lingering = evl_s_lingers(s);
-    bool over = !is_owed(s) || evl_s_has(s, EVL_S_WRITE_FAILED | EVL_S_ABORT) || s->io.fd < 0;
+    bool over = !would_lose_data(s) || evl_s_has(s, EVL_S_WRITE_FAILED | EVL_S_ABORT) || s->io.fd < 0;
     if (lingering && over) {
         evl_stream_finish(s);
         return;

@@ -1,4 +1,4 @@
-/* stream_open.c - streams over an fd, or over a transport, that the program brings. */
+/* stream_open.c - opening a stream over an fd or a transport of the program. */
 #include "../loop/access.h"
 #include "../loop/embed.h"
 #include "../loop/handle.h"
@@ -10,8 +10,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-/* What is known about an fd that somebody else has opened. */
-static int look_at(int fd, uint32_t *flags, int *status) {
+/* Type and access mode of an fd that the program opened. */
+static int inspect_fd(int fd, uint32_t *flags, int *status) {
     struct stat st;
     int type = SOCK_STREAM;
     if (evl_sys.fstat(fd, &st) != 0)
@@ -31,8 +31,8 @@ static int look_at(int fd, uint32_t *flags, int *status) {
     return 0;
 }
 
-/* The flag belongs to what was opened, and so to everyone who shares it: a shell and its children share the
- * terminal. A pipe or terminal is opened once more where that is possible. */
+/* O_NONBLOCK belongs to the open file, which other processes may share: a shell and its children share the
+ * terminal. So a pipe or terminal is opened a second time where that is possible. */
 static int unblock(int *fd, uint32_t *flags, int status) {
     if (status & O_NONBLOCK)
         return 0;
@@ -67,7 +67,7 @@ int32_t evl_stream_open(evl_loop *loop, evl_fd given, uint32_t options, evl_stre
     evl_stream_handle *s;
     uint32_t flags = 0;
     int fd = given, status = 0;
-    rc = look_at(fd, &flags, &status);
+    rc = inspect_fd(fd, &flags, &status);
     if (rc == 0)
         rc = unblock(&fd, &flags, status);
     if (rc != 0)

@@ -1,83 +1,85 @@
-/* stream_push.c - data that is pushed: to a callback, which is lent it, or as records. */
+/* stream_push.c - push mode: data for a callback, which reads it in the shared buffer, or for records, which
+ * leave it in the buffer of the stream. */
 #include "../loop/embed.h"
 #include "../loop/handle.h"
 #include "../loop/loop.h"
 #include "stream_input.h"
 
-/* --- pushing ---------------------------------------------------------------------------------- */
+/* --- push mode -------------------------------------------------------------------------------- */
 
-static void lend(evl_stream_handle *s, const char *data, size_t len) {
+static void share(evl_stream_handle *s, const char *data, size_t len) {
     evl_net *net = evl_s_net(s);
-    net->loop->lent_to = &s->io.base;
-    net->lent_data = data;
-    net->lent_len = len;
+    net->loop->borrower = &s->io.base;
+    net->shared_data = data;
+    net->shared_len = len;
 }
 
-/* Bytes that an operation left in the stream's buffer go first. */
-static int64_t lend_buffer(evl_stream_handle *s) {
+/* Bytes that a read operation left in the buffer of the stream come first. */
+static int64_t share_own_buffer(evl_stream_handle *s) {
     evl_net *net = evl_s_net(s);
-    if (!evl_net_lend(net))
+    if (!evl_net_shared_buf(net))
         return EVL_ENOMEM;
-    net->lent_in = s->in;
+    net->shared_in = s->in;
     s->in = NULL;
-    lend(s, net->lent_in->bytes + net->lent_in->start, net->lent_in->len);
-    return (int64_t)net->lent_in->len;
+    share(s, net->shared_in->bytes + net->shared_in->start, net->shared_in->len);
+    return (int64_t)net->shared_in->len;
 }
 
 static int64_t push_callback(evl_stream_handle *s) {
     if (EVL_UNLIKELY(s->in != NULL))
-        return lend_buffer(s);
+        return share_own_buffer(s);
     if (EVL_UNLIKELY(!evl_s_may_fetch(s)))
-        return evl_stream_standing(s);
-    char *buf = evl_net_lend(evl_s_net(s));
+        return evl_stream_empty_result(s);
+    char *buf = evl_net_shared_buf(evl_s_net(s));
     if (EVL_UNLIKELY(!buf))
         return EVL_ENOMEM;
     int64_t n = evl_stream_fetch(s, buf, EVL_READ_MAX);
-    lend(s, buf, n > 0 ? (size_t)n : 0);
+    share(s, buf, n > 0 ? (size_t)n : 0);
     return n;
 }
 
 static int64_t push_record(evl_stream_handle *s) {
-    size_t told = s->in ? s->in->seen : 0;
-    int64_t n = evl_stream_standing(s);
-    if (told == evl_s_buffered(s) && evl_s_may_fetch(s) && evl_s_has_room(s))
+    size_t reported = s->in ? s->in->seen : 0;
+    int64_t n = evl_stream_empty_result(s);
+    if (reported == evl_s_buffered(s) && evl_s_may_fetch(s) && evl_s_has_room(s))
         n = evl_stream_fetch_more(s, EVL_READ_MAX);
-    if (evl_s_buffered(s) == told)
+    if (evl_s_buffered(s) == reported)
         return n;
     s->in->seen = s->in->len;
-    return (int64_t)(s->in->len - told);
+    return (int64_t)(s->in->len - reported);
 }
 
-static bool took(evl_stream_handle *s, int64_t n, int64_t *result);
-static bool take_slowly(evl_stream_handle *s, int64_t *result);
-static bool take_rest(evl_stream_handle *s, int64_t n, int64_t *result);
+/* Updates the stream after n, and makes it ready again if there may be more. False: nothing to report. */
+static bool finish_take(evl_stream_handle *s, int64_t n, int64_t *result);
+static bool take_general(evl_stream_handle *s, int64_t *result);
+static bool take_uncommon(evl_stream_handle *s, int64_t n, int64_t *result);
 
-/* Nearly every push: data on a socket, read once, and nothing lies in the stream's buffer. */
-static inline bool is_plain(const evl_stream_handle *s) {
+/* The common case: a plain socket has data, and the stream has no buffer. */
+static inline bool is_plain_push(const evl_stream_handle *s) {
     const uint32_t yes = EVL_S_PUSH | EVL_S_CAN_READ | EVL_S_SOCKET | EVL_S_EDGE;
     const uint32_t no = EVL_S_PAUSED | EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_CUSTOM;
     return (s->flags & (yes | no)) == yes && !s->in;
 }
 
-/* Into a block that the stream has until everything in it is consumed. */
+/* Reads into a block that the stream keeps until all of it is consumed. */
 static EVL_APART bool take_plain_record(evl_stream_handle *s, evl_net *net, int64_t *result) {
     evl_inbuf *in = evl_pool_take(net, &net->blocks);
     if (EVL_UNLIKELY(!in))
-        return took(s, EVL_ENOMEM, result);
+        return finish_take(s, EVL_ENOMEM, result);
     int64_t n = evl_stream_fetch_plain(s, in->bytes, EVL_INBUF_POOLED);
     if (EVL_UNLIKELY(n <= 0)) {
         evl_pool_give(net, &net->blocks, in);
-        return took(s, n, result);
+        return finish_take(s, n, result);
     }
     in->cap = EVL_INBUF_POOLED;
     in->start = 0;
     in->len = in->seen = (size_t)n;
     s->in = in;
     *result = n;
-    return EVL_LIKELY(!evl_s_has(s, EVL_S_CAN_READ)) || took(s, n, result);
+    return EVL_LIKELY(!evl_s_has(s, EVL_S_CAN_READ)) || finish_take(s, n, result);
 }
 
-/* The kernel has reported READ alone, and that made the node ready. */
+/* Takes over an event that made the node ready without calling this file: EVL_READ alone. */
 static inline bool take_report(evl_stream_handle *s) {
     bool reported = s->io.base.node.u.result == EVL_READ;
     if (EVL_LIKELY(reported)) {
@@ -87,7 +89,7 @@ static inline bool take_report(evl_stream_handle *s) {
     return reported;
 }
 
-void evl_stream_unready(evl_stream_handle *s) {
+void evl_stream_cancel_push(evl_stream_handle *s) {
     (void)take_report(s);
     evl_list_unlink(&s->io.base.node.link);
 }
@@ -96,35 +98,35 @@ bool evl_stream_take(evl_handle *handle, int64_t *result) {
     evl_stream_handle *s = evl_s_of(handle);
     evl_net *net = evl_net_at(handle->loop);
     (void)take_report(s);
-    if (EVL_UNLIKELY(!is_plain(s)))
-        return take_slowly(s, result);
+    if (EVL_UNLIKELY(!is_plain_push(s)))
+        return take_general(s, result);
     if (evl_s_is_record(s))
         return take_plain_record(s, net, result);
-    if (EVL_UNLIKELY(!net->lent || net->lent_in))
-        return take_slowly(s, result);
-    int64_t n = evl_stream_fetch_plain(s, net->lent, EVL_READ_MAX);
+    if (EVL_UNLIKELY(!net->shared_buf || net->shared_in))
+        return take_general(s, result);
+    int64_t n = evl_stream_fetch_plain(s, net->shared_buf, EVL_READ_MAX);
     if (EVL_UNLIKELY(n <= 0 || evl_s_has(s, EVL_S_CAN_READ)))
-        return take_rest(s, n, result);
-    handle->loop->lent_to = handle;
-    net->lent_data = net->lent;
-    net->lent_len = (size_t)n;
+        return take_uncommon(s, n, result);
+    handle->loop->borrower = handle;
+    net->shared_data = net->shared_buf;
+    net->shared_len = (size_t)n;
     *result = n;
     return true;
 }
 
-/* Nothing, the end, an error, or data behind which there may be more. */
-static EVL_COLD bool take_rest(evl_stream_handle *s, int64_t n, int64_t *result) {
-    lend(s, evl_s_net(s)->lent, n > 0 ? (size_t)n : 0);
-    return took(s, n, result);
+/* No data, end of file, an error, or data that more may follow. */
+static EVL_COLD bool take_uncommon(evl_stream_handle *s, int64_t n, int64_t *result) {
+    share(s, evl_s_net(s)->shared_buf, n > 0 ? (size_t)n : 0);
+    return finish_take(s, n, result);
 }
 
-static EVL_COLD bool take_slowly(evl_stream_handle *s, int64_t *result) {
+static EVL_COLD bool take_general(evl_stream_handle *s, int64_t *result) {
     if (EVL_UNLIKELY((s->flags & (EVL_S_PUSH | EVL_S_PAUSED)) != EVL_S_PUSH))
         return false;
-    return took(s, evl_s_is_record(s) ? push_record(s) : push_callback(s), result);
+    return finish_take(s, evl_s_is_record(s) ? push_record(s) : push_callback(s), result);
 }
 
-static EVL_COLD bool took(evl_stream_handle *s, int64_t n, int64_t *result) {
+static EVL_COLD bool finish_take(evl_stream_handle *s, int64_t n, int64_t *result) {
     *result = n;
     if (EVL_LIKELY(n > 0)) {
         if (EVL_UNLIKELY(evl_s_may_find(s) && evl_s_has_room(s) && !evl_s_is_record(s)) ||
@@ -135,7 +137,7 @@ static EVL_COLD bool took(evl_stream_handle *s, int64_t n, int64_t *result) {
     else if (n != EVL_EAGAIN)
         s->flags &= ~(uint32_t)EVL_S_PUSH;
     if (EVL_UNLIKELY(n <= 0 || !evl_s_has(s, EVL_S_EDGE)))
-        evl_stream_settle(s);
+        evl_stream_update_state(s);
     return n != EVL_EAGAIN;
 }
 
@@ -149,7 +151,7 @@ int32_t evl_stream_on_data(evl_stream *stream, evl_done_fn *fn, void *arg) {
     if (s->reader || evl_s_has(s, EVL_S_DISCARD))
         return EVL_EBUSY;
     evl_node *node = &stream->node;
-    evl_stream_unready(s);
+    evl_stream_cancel_push(s);
     evl_node_set(node, EVL_KIND_STREAM, fn, arg);
     node->type = EVL_NODE_TAKE;
     s->flags |= EVL_S_PUSH;
@@ -165,8 +167,8 @@ int32_t evl_stream_pause(evl_stream *stream) {
     evl_stream_handle *s = evl_s_of(stream);
     s->flags |= EVL_S_PAUSED;
     if (evl_s_has(s, EVL_S_PUSH))
-        evl_stream_unready(s);
-    evl_stream_settle(s);
+        evl_stream_cancel_push(s);
+    evl_stream_update_state(s);
     return 0;
 }
 
@@ -182,10 +184,11 @@ int32_t evl_stream_resume(evl_stream *stream) {
     bool was_paused = evl_s_has(s, EVL_S_PAUSED);
     s->flags &= ~(uint32_t)EVL_S_PAUSED;
     if (was_paused && s->in)
-        s->in->seen = 0; /* a record that was fetched before the pause may not have been acted on */
+        s->in->seen = 0; /* report all that is buffered again: a record may have been fetched before the pause
+                            and not handled */
     if (evl_s_may_find(s))
         evl_stream_readable(s);
-    evl_stream_settle(s);
+    evl_stream_update_state(s);
     evl_touch(stream->loop);
     return 0;
 }

@@ -1,4 +1,4 @@
-/* stream_write.c - writing: what the kernel does not take at once is queued, and goes out when it can. */
+/* stream_write.c - writing: sends at once what the kernel accepts and queues the rest. */
 #include "../loop/access.h"
 #include "../loop/deferred.h"
 #include "../loop/embed.h"
@@ -20,16 +20,17 @@ int evl_stream_check_write(const evl_stream_handle *s) {
 
 static bool is_too_much(const evl_stream_handle *s, size_t len) {
     uint32_t hard = s->more ? s->more->hard : 0;
-    size_t max = hard != 0 ? hard : PTRDIFF_MAX; /* what is lent repeatedly can add up to more than memory */
+    size_t max =
+        hard != 0 ? hard : PTRDIFF_MAX; /* references to one buffer can add up to more than fits a size_t */
     return len > max || evl_stream_queue_size(s) > max - len;
 }
 
-/* What could not be sent at once has been queued. Unless the kernel was found full, there may be no edge to
- * wait for. */
-static void queued(evl_stream_handle *s, bool full) {
+/* After bytes were queued. If the kernel was not found full, no edge may come, so the next pass sends
+ * instead. */
+static void finish_queueing(evl_stream_handle *s, bool full) {
     evl_stream_update_choked(s);
     evl_handle_set_active(&s->io.base, true);
-    /* What is only written to has WRITE from the start. */
+    /* A write-only stream watches EVL_WRITE from the start. */
     bool armed = evl_s_has(s, EVL_S_OUT | EVL_S_NO_READ | EVL_S_CUSTOM);
     if (full || !armed)
         evl_stream_want_write(s);
@@ -38,7 +39,7 @@ static void queued(evl_stream_handle *s, bool full) {
     evl_touch(evl_s_loop(s));
 }
 
-/* Sends pieces that nothing is queued in front of. How much went out, or an error. */
+/* Returns how many bytes were sent, or an error, which ends writing. */
 static int64_t note_sent(evl_stream_handle *s, int64_t rc) {
     if (EVL_LIKELY(rc > 0)) {
         evl_stream_count_sent(s, (size_t)rc);
@@ -55,29 +56,29 @@ static int64_t send_now(evl_stream_handle *s, const evl_buf *bufs, int n) {
                                : evl_transport_writev(s, bufs, n));
 }
 
-/* Queues what is left when `out` bytes went out. */
-static int64_t queue_rest(evl_stream_handle *s, const evl_buf *bufs, int n, size_t out, size_t total) {
+/* Queues what is left after the first `out` bytes. */
+static int64_t queue_remaining(evl_stream_handle *s, const evl_buf *bufs, int n, size_t out, size_t total) {
     uint32_t hard = s->more ? s->more->hard : 0;
-    if (hard != 0 && total - out > hard) /* the kernel took a part, and the rest is more than may be queued */
+    if (hard != 0 && total - out > hard) /* the kernel accepted a part, and the rest exceeds the hard limit */
         return out > 0 ? (int64_t)out : EVL_ENOBUFS;
     int rc = evl_outq_enqueue(s, bufs, n, out, total);
     if (rc != 0)
         return out > 0 ? (int64_t)out : rc;
-    queued(s, out == 0);
+    finish_queueing(s, out == 0);
     return (int64_t)total;
 }
 
-/* A write was taken, and some of it may be left here, or in the transport. */
+/* After a write was accepted, some of which may be in the queue or in the transport. */
 static void finish_write(evl_stream_handle *s, bool full) {
     int rc = evl_transport_flush(s);
     if (rc == EVL_EAGAIN || (rc == 0 && evl_s_has_chunks(s)))
-        queued(s, full || rc == EVL_EAGAIN);
-    else if (rc != 0) /* which the next call reports */
+        finish_queueing(s, full || rc == EVL_EAGAIN);
+    else if (rc != 0) /* the next call returns the error */
         evl_stream_end_writing(s, rc);
 }
 
-/* What a transport has seen it may keep, even if it returned EVL_EAGAIN for it: there must be room for all of
- * it before it is asked. */
+/* A transport may already have encoded bytes for which it returned EVL_EAGAIN, and must get the same ones
+ * again. So room for all of them is allocated before it is called. */
 static int64_t write_custom(evl_stream_handle *s, const evl_buf *bufs, int n, size_t total) {
     if (is_too_much(s, total))
         return EVL_ENOBUFS;
@@ -113,17 +114,17 @@ static int64_t write_pieces(evl_stream_handle *s, const evl_buf *bufs, int n, si
         if (EVL_LIKELY(out < 0 || (size_t)out == total))
             return out;
     }
-    return queue_rest(s, bufs, n, (size_t)out, total);
+    return queue_remaining(s, bufs, n, (size_t)out, total);
 }
 
-/* A socket that nothing stands in the way of. */
+/* The common case: an open plain socket with nothing queued. */
 static inline bool may_send(const evl_stream_handle *s) {
     const uint32_t wrong = EVL_S_NO_WRITE | EVL_S_SHUT_ASKED | EVL_S_WRITE_FAILED | EVL_S_CUSTOM;
     return s && s->io.base.node.kind == EVL_KIND_STREAM && evl_enter(s->io.base.loop) == 0 &&
            (s->flags & (wrong | EVL_S_SOCKET)) == EVL_S_SOCKET && !s->out;
 }
 
-static EVL_COLD int64_t write_slowly(evl_stream *stream, const void *data, size_t len) {
+static EVL_COLD int64_t write_general(evl_stream *stream, const void *data, size_t len) {
     int rc = evl_stream_enter(stream);
     if (rc != 0)
         return rc;
@@ -132,18 +133,18 @@ static EVL_COLD int64_t write_slowly(evl_stream *stream, const void *data, size_
     return write_pieces(evl_s_of(stream), &(evl_buf){data, len}, 1, len);
 }
 
-static EVL_COLD int64_t write_rest(evl_stream_handle *s, const void *data, size_t len, int64_t n) {
+static EVL_COLD int64_t write_remaining(evl_stream_handle *s, const void *data, size_t len, int64_t n) {
     n = note_sent(s, n);
-    return n < 0 ? n : queue_rest(s, &(evl_buf){data, len}, 1, (size_t)n, len);
+    return n < 0 ? n : queue_remaining(s, &(evl_buf){data, len}, 1, (size_t)n, len);
 }
 
 int64_t evl_stream_write(evl_stream *stream, const void *data, size_t len) {
     evl_stream_handle *s = evl_s_of(stream);
     if (EVL_UNLIKELY(!may_send(s) || !data || len - 1 >= EVL_WRITE_MAX))
-        return write_slowly(stream, data, len);
+        return write_general(stream, data, len);
     int64_t n = evl_transport_send(s, data, len);
     if (EVL_UNLIKELY(n != (int64_t)len))
-        return write_rest(s, data, len, n);
+        return write_remaining(s, data, len, n);
     evl_stream_count_sent(s, len);
     return n;
 }
@@ -163,7 +164,7 @@ int64_t evl_stream_writev(evl_stream *stream, const evl_buf *bufs, int32_t n) {
     return write_pieces(evl_s_of(stream), bufs, n, total);
 }
 
-/* A chunk that refers to the data, and the node that will carry its release. */
+/* A chunk that refers to the data, with the node reserved that will run `release`. */
 static evl_chunk *new_reference(evl_stream_handle *s, const char *data, size_t len, evl_fn *release,
                                 void *arg) {
     evl_chunk *c = evl_chunk_new(s, 0);

@@ -1,4 +1,4 @@
-/* transport.c - how a stream moves bytes: over its fd, or over what the program brought. */
+/* transport.c - how a stream moves bytes: through its fd, or through a transport of the program. */
 #include "../loop/access.h"
 #include "../loop/handle.h"
 #include "../loop/watcher.h"
@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* --- a transport of the program's ------------------------------------------------------------- */
+/* --- a transport of the program --------------------------------------------------------------- */
 
 static const evl_transport *custom(const evl_stream_handle *s) { return s->more ? s->more->transport : NULL; }
 
@@ -16,8 +16,8 @@ static bool has_flush(const evl_transport *t) {
     return t->struct_size >= offsetof(evl_transport, flush) + sizeof t->flush && t->flush;
 }
 
-/* What a function of the transport returned, if that can be. One that claims to have moved more than it was
- * given has lost count, or has written where it should not have: nothing more is asked of it. */
+/* Checks what a function of the transport returned. One that returns more than it was given has lost count,
+ * or has written outside the buffer: it is not called again. */
 static int64_t checked(evl_stream_handle *s, int64_t rc, uint64_t most) {
     bool possible = rc >= 0 ? (uint64_t)rc <= most : rc >= INT32_MIN && rc != EVL_EINPROGRESS;
     if (EVL_LIKELY(possible))
@@ -26,13 +26,13 @@ static int64_t checked(evl_stream_handle *s, int64_t rc, uint64_t most) {
     return EVL_EIO;
 }
 
-/* Asked right behind the call that has to wait, and so about that call alone: what the one side waits for
- * does not hide what the other does. */
+/* Called right after the function that returned EVL_EAGAIN, so the result is about that call alone: reading
+ * and writing may wait for different events. */
 static uint8_t wanted_by(const evl_stream_handle *s) {
     return (uint8_t)(custom(s)->want(s->more->self) & (EVL_READ | EVL_WRITE));
 }
 
-/* Any call may have left bytes in it. */
+/* Any call may have left bytes in the transport. */
 static void hold(evl_stream_handle *s) {
     if (has_flush(custom(s)))
         s->flags |= EVL_S_HELD;
@@ -50,8 +50,8 @@ int evl_transport_flush(evl_stream_handle *s) {
     return (int)rc;
 }
 
-/* A read may have had something to say: a handshake, a close. If that does not go now, the writing side sees
- * to it, and to what may be wrong, when the fd is ready. */
+/* A read may have produced output: a handshake, a close notify. If it cannot be sent now, or fails, the
+ * writing side sends it or reports the error when the fd is writable. */
 static void flush_behind_read(evl_stream_handle *s) {
     if (s->more->broken || evl_s_has(s, EVL_S_HELD | EVL_S_WRITE_FAILED))
         return;
@@ -88,7 +88,8 @@ static int64_t custom_write(evl_stream_handle *s, const evl_buf *bufs, int n) {
     return rc;
 }
 
-/* It may say what is to be said and leave the sending to its flush, and then has to be called once more. */
+/* The transport may produce its last bytes in the first call, leave them to its flush, and want a second call
+ * then. */
 static int custom_shutdown(evl_stream_handle *s) {
     evl_stream_more *more = s->more;
     for (int turn = 0;; turn++) {
@@ -146,8 +147,8 @@ _Static_assert(sizeof(evl_buf) == sizeof(struct iovec) &&
                    offsetof(evl_buf, len) == offsetof(struct iovec, iov_len),
                "pieces go to the kernel as they are");
 
-/* How many of the pieces a kernel takes in one call that refuses a sum above INT_MAX; 0: the first is too
- * long alone. */
+/* How many buffers fit into one call: some kernels refuse a total of INT_MAX and more. 0: the first alone is
+ * too long. */
 static int within_limit(const evl_buf *bufs, int n) {
     size_t left = EVL_WRITE_MAX;
     for (int i = 0; i < n; i++) {
@@ -177,7 +178,7 @@ int64_t evl_transport_writev(evl_stream_handle *s, const evl_buf *bufs, int n) {
     return sent >= 0 ? sent : failure();
 }
 
-/* A socket whose other end has gone is as shut down as can be. */
+/* A socket whose peer has gone (ENOTCONN) counts as shut down. */
 int evl_transport_shutdown(evl_stream_handle *s) {
     if (custom(s))
         return custom_shutdown(s);

@@ -107,14 +107,14 @@ static void push_on(evl_udp_socket *u, int64_t n) {
 
 static bool push(evl_udp_socket *u, int64_t *result) {
     evl_net *net = evl_net_at(u->io.base.loop);
-    char *room = evl_net_lend(net);
+    char *room = evl_net_shared_buf(net);
     int64_t n = fetch(u, room, EVL_READ_MAX, &u->from, &u->from_len);
     *result = n;
     if (n == EVL_EAGAIN)
         return false;
-    net->loop->lent_to = n >= 0 || n == EVL_EMSGSIZE ? &u->io.base : NULL;
-    net->lent_data = room;
-    net->lent_len = n >= 0 ? (size_t)n : EVL_READ_MAX;
+    net->loop->borrower = n >= 0 || n == EVL_EMSGSIZE ? &u->io.base : NULL;
+    net->shared_data = room;
+    net->shared_len = n >= 0 ? (size_t)n : EVL_READ_MAX;
     push_on(u, n);
     return true;
 }
@@ -122,16 +122,16 @@ static bool push(evl_udp_socket *u, int64_t *result) {
 /* Afterwards lending cannot fail. What is lent at the moment stays so. */
 static int make_room(evl_loop *loop) {
     int rc = evl_net_get(loop);
-    if (rc != 0 || evl_net_at(loop)->lent)
+    if (rc != 0 || evl_net_at(loop)->shared_buf)
         return rc;
-    evl_net_at(loop)->lent = evl_mem_resize(&loop->mem, NULL, 0, EVL_READ_MAX);
-    return evl_net_at(loop)->lent ? 0 : EVL_ENOMEM;
+    evl_net_at(loop)->shared_buf = evl_mem_resize(&loop->mem, NULL, 0, EVL_READ_MAX);
+    return evl_net_at(loop)->shared_buf ? 0 : EVL_ENOMEM;
 }
 
 static void take_back(const evl_udp_socket *u) {
     evl_net *net = evl_net_at(u->io.base.loop);
-    if (net && net->loop->lent_to == &u->io.base)
-        net->loop->lent_to = NULL;
+    if (net && net->loop->borrower == &u->io.base)
+        net->loop->borrower = NULL;
 }
 
 /* A record says only that there is something, once until somebody looks. */
@@ -226,15 +226,15 @@ int64_t evl_udp_peek(const evl_udp *udp, const void **data, const void **address
         return rc;
     const evl_udp_socket *u = evl_u_of(udp);
     const evl_net *net = evl_net_at(udp->loop);
-    if (!net || net->loop->lent_to != udp)
+    if (!net || net->loop->borrower != udp)
         return EVL_EAGAIN;
     if (data)
-        *data = net->lent_data;
+        *data = net->shared_data;
     if (address)
         *address = &u->from;
     if (length)
         *length = u->from_len;
-    return (int64_t)net->lent_len;
+    return (int64_t)net->shared_len;
 }
 
 /* --- pulling ---------------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* write_file.c - what is sent from a file or from another stream, in its place in the queue. */
+/* write_file.c - chunks of the send queue that come from a file, or from the pipe of a splice. */
 #include "../loop/access.h"
 #include "../loop/embed.h"
 #include "../loop/handle.h"
@@ -9,11 +9,11 @@
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-#define COPIES_MAX 4 /* blocks of a file in memory */
+#define COPIES_MAX 4 /* blocks of a file read at once */
 
-/* Where the kernel cannot: some of it is read into chunks of its own in front of the file, which then are
- * sent like any other. So what a transport has seen is there when it is called again, whatever becomes of the
- * file. Above 0: some is there. 0: the file ends before. */
+/* If the kernel cannot send the file: reads some of it into chunks in front of it, which are sent like any
+ * other. So the bytes that a transport was given are still there when it is called again. Returns how many
+ * were read; 0: the file is shorter. */
 static int64_t read_file(evl_stream_handle *s, evl_chunk *c) {
     const size_t room = EVL_BLOCK - sizeof(evl_chunk);
     int64_t copied = 0;
@@ -59,8 +59,8 @@ static bool is_socket_error(int64_t error) {
     return error == EVL_EPIPE || error == EVL_ECONNRESET || error == EVL_ETIMEDOUT || error == EVL_ENOTCONN;
 }
 
-/* The file is through, or cannot be read on. Its operation says so; where there is none any more, what is
- * behind it must not follow a hole. */
+/* The file is sent or cannot be read. Completes its operation. Without one, a file that is incomplete ends
+ * the stream: what was written behind it must not follow a gap. */
 static int64_t end_file(evl_stream_handle *s, evl_chunk *c, int64_t error) {
     evl_operation *op = c->op;
     int64_t result = error != 0 ? error : c->sent;
@@ -88,13 +88,13 @@ static int64_t send_file(evl_stream_handle *s, evl_chunk *c) {
     return n > 0 && c->len > 0 ? n : end_file(s, c, n < 0 ? n : 0);
 }
 
-/* The kernel would not splice to this fd: what the pipe holds becomes a chunk that is copied. */
-static int64_t copy_conduit(evl_stream_handle *s, evl_chunk *c) {
+/* The kernel cannot splice to this fd: copies the content of the pipe into a chunk. */
+static int64_t copy_pipe(evl_stream_handle *s, evl_chunk *c) {
     evl_chunk *copy = evl_chunk_new(s, c->len);
     if (!copy)
         return EVL_ENOMEM;
     for (int64_t n; copy->len < c->len; copy->len += (size_t)n) {
-        n = evl_conduit_read(c->conduit, copy->bytes + copy->len, c->len - copy->len);
+        n = evl_splice_pipe_read(c->pipe, copy->bytes + copy->len, c->len - copy->len);
         if (n <= 0) {
             evl_chunk_free(s, copy);
             return n < 0 ? n : EVL_EPIPE;
@@ -106,10 +106,10 @@ static int64_t copy_conduit(evl_stream_handle *s, evl_chunk *c) {
     return 1;
 }
 
-static int64_t send_conduit(evl_stream_handle *s, evl_chunk *c) {
-    int64_t n = evl_conduit_send(s, c->conduit, c->len);
+static int64_t send_pipe(evl_stream_handle *s, evl_chunk *c) {
+    int64_t n = evl_splice_pipe_send(s, c->pipe, c->len);
     if (is_unable(n))
-        return copy_conduit(s, c);
+        return copy_pipe(s, c);
     if (n < 0)
         return n;
     evl_stream_count_sent(s, (size_t)n);
@@ -120,13 +120,13 @@ static int64_t send_conduit(evl_stream_handle *s, evl_chunk *c) {
 }
 
 int64_t evl_stream_send_file(evl_stream_handle *s, evl_chunk *c) {
-    return c->conduit ? send_conduit(s, c) : send_file(s, c);
+    return c->pipe ? send_pipe(s, c) : send_file(s, c);
 }
 
-/* --- files ------------------------------------------------------------------------------------ */
+/* --- sendfile --------------------------------------------------------------------------------- */
 
-/* What is written behind the file must not take its place, and so it is sent even when nothing waits for it
- * any more; from another fd, since the caller may close his. */
+/* What was written behind the file must not take its place, so the file is sent although its operation has
+ * ended. It needs an fd of its own, since the caller may close the other one now. */
 bool evl_chunk_keep_file(evl_stream_handle *s, evl_chunk *c) {
     int fd = evl_is_forked(evl_s_loop(s)) ? -1 : evl_sys.dup_above(c->file, 3);
     if (fd < 0)
@@ -145,22 +145,22 @@ static void leave_file(evl_operation *op) {
     c->op = NULL;
     s->flags |= EVL_S_ABORT;
     evl_stream_end_writing(s, EVL_ECANCELED);
-    evl_stream_settle(s);
+    evl_stream_update_state(s);
 }
 
 static const evl_op_type sending_file = {.name = "sendfile", .leave = leave_file};
 
-static int file_rest(int file, int64_t offset, size_t *len) {
+static int file_remaining(int file, int64_t offset, size_t *len) {
     struct stat st;
     if (evl_sys.fstat(file, &st) != 0)
         return evl_err_from_errno(errno);
     if (!S_ISREG(st.st_mode) || offset < 0)
         return EVL_EINVAL;
-    int64_t rest = st.st_size > offset ? st.st_size - offset : 0;
-    if (rest > PTRDIFF_MAX)
-        rest = PTRDIFF_MAX;
-    if (*len == 0 || *len > (size_t)rest)
-        *len = (size_t)rest;
+    int64_t remaining = st.st_size > offset ? st.st_size - offset : 0;
+    if (remaining > PTRDIFF_MAX)
+        remaining = PTRDIFF_MAX;
+    if (*len == 0 || *len > (size_t)remaining)
+        *len = (size_t)remaining;
     return 0;
 }
 
@@ -173,7 +173,7 @@ int32_t evl_stream_sendfile(evl_stream *stream, evl_op *op, evl_fd file, int64_t
     evl_stream_handle *s = evl_s_of(stream);
     rc = evl_stream_check_write(s);
     if (rc == 0)
-        rc = file_rest(file, offset, &len);
+        rc = file_remaining(file, offset, &len);
     if (rc != 0)
         return rc;
     if (len == 0)
@@ -193,15 +193,15 @@ int32_t evl_stream_sendfile(evl_stream *stream, evl_op *op, evl_fd file, int64_t
     self->value = c;
     evl_list_append(&s->out->chunks, &c->link);
     evl_handle_set_active(stream, true);
-    if (s->out->chunks.next == &c->link) /* nothing is in front of it: the next pass begins */
+    if (s->out->chunks.next == &c->link) /* it is the first chunk: the next pass sends it */
         evl_stream_send_soon(s);
     evl_touch(stream->loop);
     return 0;
 }
 
-/* --- from another stream ---------------------------------------------------------------------- */
+/* --- splice ----------------------------------------------------------------------------------- */
 
-evl_chunk *evl_stream_new_conduit(evl_stream_handle *s) {
+evl_chunk *evl_stream_new_splice_chunk(evl_stream_handle *s) {
     evl_chunk *c = evl_chunk_new(s, 0);
     if (c && !evl_outq_get(s)) {
         evl_chunk_free(s, c);
@@ -210,7 +210,7 @@ evl_chunk *evl_stream_new_conduit(evl_stream_handle *s) {
     return c;
 }
 
-void evl_stream_queue_conduit(evl_stream_handle *s, evl_chunk *c, size_t len) {
+void evl_stream_queue_splice_chunk(evl_stream_handle *s, evl_chunk *c, size_t len) {
     if (len == 0) {
         evl_chunk_free(s, c);
         evl_outq_drop_empty(s);

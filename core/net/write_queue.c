@@ -1,4 +1,4 @@
-/* write_queue.c - what is to go out, and sending it. */
+/* write_queue.c - the send queue of a stream, and sending it. */
 #include "write_queue.h"
 #include "../loop/deferred.h"
 #include "../loop/loop.h"
@@ -57,8 +57,8 @@ void evl_chunk_free(evl_stream_handle *s, evl_chunk *c) {
     evl_list_unlink(&c->link);
     if (c->release)
         evl_drop_reserved(net->loop, c->release);
-    if (c->conduit)
-        evl_conduit_unref(c->conduit);
+    if (c->pipe)
+        evl_splice_pipe_unref(c->pipe);
     if (c->owns_file)
         (void)evl_sys.close(c->file);
     if (c->size == SIZE_BLOCK)
@@ -69,7 +69,7 @@ void evl_chunk_free(evl_stream_handle *s, evl_chunk *c) {
         evl_mem_free(&net->loop->mem, c, c->size);
 }
 
-/* Room behind the bytes of the last chunk. */
+/* Free space behind the bytes of the last chunk. */
 static size_t tail_room(const evl_outq *q) {
     if (evl_list_empty(&q->chunks))
         return 0;
@@ -92,7 +92,7 @@ evl_chunk *evl_chunk_new_copy(evl_stream_handle *s, size_t room) {
     return c;
 }
 
-/* Copies what is left of the pieces behind `skip` bytes: first to `tail`, where there is room, then to
+/* Copies the buffers without their first `skip` bytes: first into `tail`, which has `room` bytes, then into
  * `fresh`. */
 static void copy_pieces(evl_chunk *tail, size_t room, evl_chunk *fresh, const evl_buf *bufs, int n,
                         size_t skip) {
@@ -153,7 +153,7 @@ void evl_stream_want_write(evl_stream_handle *s) {
     evl_stream_interest(s);
 }
 
-/* A Unix socket would wake us with every message the other end reads. */
+/* A Unix socket would report EVL_WRITE after every message that the peer reads. */
 void evl_stream_unwant_write(evl_stream_handle *s) {
     bool stays = (s->flags & (EVL_S_TCP | EVL_S_EDGE)) == (EVL_S_TCP | EVL_S_EDGE);
     if (stays || !evl_s_has(s, EVL_S_OUT))
@@ -162,14 +162,13 @@ void evl_stream_unwant_write(evl_stream_handle *s) {
     evl_stream_interest(s);
 }
 
-/* The next pass goes on. */
 void evl_stream_send_soon(evl_stream_handle *s) {
     evl_list_unlink(&s->out->again);
     evl_list_append(&evl_s_net(s)->writing, &s->out->again);
     evl_net_again(evl_s_net(s));
 }
 
-static void take_sent(evl_stream_handle *s, size_t n) {
+static void remove_sent(evl_stream_handle *s, size_t n) {
     evl_outq *q = s->out;
     evl_stream_count_sent(s, n);
     while (n > 0) {
@@ -185,8 +184,8 @@ static void take_sent(evl_stream_handle *s, size_t n) {
     }
 }
 
-/* What is in front, up to a file. A socket that did not take all of it is full, and need not say so twice:
- * the kernel reports when there is room again. */
+/* Sends the chunks in front of the first file. A socket that did not accept all is full: EVL_EAGAIN without a
+ * second call. */
 static int64_t send_pieces(evl_stream_handle *s) {
     evl_buf bufs[EVL_PIECES_MAX];
     size_t total = 0;
@@ -203,15 +202,16 @@ static int64_t send_pieces(evl_stream_handle *s) {
         const evl_chunk *c = EVL_OWNER(s->out->chunks.next, evl_chunk, link);
         bufs[n++] = (evl_buf){c->data, total = EVL_WRITE_MAX};
     }
-    bool tells = (s->flags & (EVL_S_SOCKET | EVL_S_CUSTOM)) == EVL_S_SOCKET;
+    bool is_socket = (s->flags & (EVL_S_SOCKET | EVL_S_CUSTOM)) == EVL_S_SOCKET;
     int64_t rc = evl_transport_writev(s, bufs, n);
     if (rc > 0)
-        take_sent(s, (size_t)rc);
-    return rc == 0 || (rc > 0 && (size_t)rc < total && tells) ? EVL_EAGAIN : rc;
+        remove_sent(s, (size_t)rc);
+    return rc == 0 || (rc > 0 && (size_t)rc < total && is_socket) ? EVL_EAGAIN : rc;
 }
 
-/* One thing at a time. What a transport holds goes first: it gets no more before. */
-static int64_t send_some(evl_stream_handle *s) {
+/* Sends the first chunk or chunks. A transport that holds bytes is flushed first and gets no more until it
+ * holds none. */
+static int64_t send_front(evl_stream_handle *s) {
     int64_t n = 1;
     if (!evl_s_has(s, EVL_S_HELD)) {
         evl_chunk *c = EVL_OWNER(s->out->chunks.next, evl_chunk, link);
@@ -226,10 +226,10 @@ static int64_t send_some(evl_stream_handle *s) {
 void evl_stream_send_queue(evl_stream_handle *s) {
     int64_t n = 0;
     for (int i = 0; i < EVL_WRITES_MAX && evl_s_is_sending(s) && n >= 0; i++)
-        n = send_some(s);
+        n = send_front(s);
     if (n < 0 && n != EVL_EAGAIN) {
         evl_stream_end_writing(s, (int)n);
-        evl_stream_settle(s);
+        evl_stream_update_state(s);
         return;
     }
     if (n == EVL_EAGAIN)
@@ -238,7 +238,7 @@ void evl_stream_send_queue(evl_stream_handle *s) {
         evl_stream_send_soon(s);
     else
         evl_stream_unwant_write(s);
-    evl_stream_told(s);
+    evl_stream_wake_waiters(s);
     evl_stream_try_shutdown(s);
-    evl_stream_settle(s);
+    evl_stream_update_state(s);
 }

@@ -1,4 +1,4 @@
-/* write_queue.h - the writing side of a stream from the inside: write_queue.c, write_wait.c, write_file.c and
+/* write_queue.h - private header of the writing side: write_queue.c, write_wait.c, write_file.c,
  * stream_write.c. */
 #ifndef EVL_CORE_WRITE_QUEUE_H
 #define EVL_CORE_WRITE_QUEUE_H
@@ -6,26 +6,27 @@
 #include "../loop/loop.h"
 #include "stream.h"
 
-#define EVL_PIECES_MAX 64 /* of one system call */
+#define EVL_PIECES_MAX 64 /* buffers of one system call */
 
 /* write_queue.c: the queue and its chunks */
-evl_outq *evl_outq_get(evl_stream_handle *s);   /* makes it when there is none; NULL: out of memory */
-void evl_outq_drop_empty(evl_stream_handle *s); /* frees it when nothing is queued and nothing waits */
+evl_outq *evl_outq_get(evl_stream_handle *s);   /* allocates it if there is none; NULL: out of memory */
+void evl_outq_drop_empty(evl_stream_handle *s); /* frees it if it has no chunks and no waiters */
 void evl_outq_append(evl_stream_handle *s, evl_chunk *c);
 
-/* Copies the pieces from `skip` bytes on behind what is queued: all of them, or EVL_ENOMEM. */
+/* Appends copies of the buffers, without their first `skip` bytes: all of them, or none and EVL_ENOMEM. */
 int evl_outq_enqueue(evl_stream_handle *s, const evl_buf *bufs, int n, size_t skip, size_t total);
-evl_chunk *evl_chunk_new(evl_stream_handle *s, size_t room);      /* NULL: out of memory */
-evl_chunk *evl_chunk_new_copy(evl_stream_handle *s, size_t room); /* likewise, and there is a queue */
+evl_chunk *evl_chunk_new(evl_stream_handle *s, size_t room); /* NULL: out of memory */
+evl_chunk *evl_chunk_new_copy(evl_stream_handle *s,
+                              size_t room); /* as evl_chunk_new, and allocates the queue */
 void evl_chunk_copy(evl_chunk *c, const evl_buf *bufs, int n, size_t skip);
 void evl_chunk_free(evl_stream_handle *s, evl_chunk *c);
-/* Of a chunk that was never queued: its release does not run. */
+/* Frees a chunk that was never queued, without running its release. */
 void evl_chunk_discard(evl_stream_handle *s, evl_chunk *c);
 
 /* write_queue.c: when to send */
-void evl_stream_want_write(evl_stream_handle *s);   /* the kernel says when */
-void evl_stream_unwant_write(evl_stream_handle *s); /* there is nothing to wait for */
-void evl_stream_send_soon(evl_stream_handle *s);    /* the next pass goes on */
+void evl_stream_want_write(evl_stream_handle *s);   /* watches EVL_WRITE */
+void evl_stream_unwant_write(evl_stream_handle *s); /* nothing is left to send */
+void evl_stream_send_soon(evl_stream_handle *s);    /* in the next pass */
 
 static inline void evl_stream_count_sent(evl_stream_handle *s, size_t n) {
     s->bytes_out += n;
@@ -36,7 +37,8 @@ static inline void evl_stream_count_sent(evl_stream_handle *s, size_t n) {
 void evl_stream_update_choked(evl_stream_handle *s);
 
 /* write_file.c */
-int64_t evl_stream_send_file(evl_stream_handle *s, evl_chunk *c); /* which is in front; above 0: go on */
-bool evl_chunk_keep_file(evl_stream_handle *s, evl_chunk *c); /* without its operation; false: no fd for it */
+int64_t evl_stream_send_file(evl_stream_handle *s, evl_chunk *c); /* the first chunk; above 0: continue */
+bool evl_chunk_keep_file(evl_stream_handle *s,
+                         evl_chunk *c); /* it stays queued without its operation; false: no fd for that */
 
 #endif

@@ -1,4 +1,4 @@
-/* write_wait.c - waiting for what is written: drain, flush, shutdown, the marks, and the end of writing. */
+/* write_wait.c - waiting for the send queue: drain, flush, shutdown; the marks; the end of writing. */
 #include "../loop/access.h"
 #include "../loop/embed.h"
 #include "../loop/handle.h"
@@ -6,16 +6,16 @@
 
 enum { WAIT_DRAIN, WAIT_FLUSH, WAIT_SHUTDOWN, WAIT_SPLICE };
 
-/* --- who waits -------------------------------------------------------------------------------- */
+/* --- waiters ---------------------------------------------------------------------------------- */
 
-/* Whether nothing more is to be expected of the other end. A terminal is not told of our end, and so has none
- * of its own that would follow. */
+/* Whether no more input will come. A terminal cannot be shut down, and so sends no end of file in return: it
+ * counts as ended. */
 static bool is_ended(const evl_stream_handle *s) {
     bool both_ways = !evl_s_has(s, EVL_S_SOCKET | EVL_S_NO_READ | EVL_S_NO_WRITE);
     return evl_s_has(s, EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_NO_READ) || both_ways;
 }
 
-/* Whether what an operation waits for is there. */
+/* Whether the condition that an operation waits for holds. */
 static inline bool is_met(const evl_stream_handle *s, int what) {
     if (what == WAIT_DRAIN)
         return !evl_s_has(s, EVL_S_CHOKED);
@@ -33,7 +33,7 @@ void evl_stream_update_choked(evl_stream_handle *s) {
         s->flags &= ~(uint32_t)EVL_S_CHOKED;
 }
 
-void evl_stream_told(evl_stream_handle *s) {
+void evl_stream_wake_waiters(evl_stream_handle *s) {
     evl_stream_update_choked(s);
     if (!s->out)
         return;
@@ -65,7 +65,7 @@ static void end_waiters(evl_stream_handle *s, int error) {
     }
 }
 
-/* The files go on without their operations, or else the stream does not go on at all. */
+/* The files stay queued without their operations; if one cannot, the stream is aborted. */
 static void keep_files(evl_stream_handle *s, int error) {
     for (evl_link *link = s->out->chunks.next; link != &s->out->chunks; link = link->next) {
         evl_chunk *c = EVL_OWNER(link, evl_chunk, link);
@@ -129,12 +129,12 @@ static inline int wait_for(evl_stream *stream, evl_op *op, int what) {
     return 0;
 }
 
-static void leave(evl_operation *op) {
+static void wait_leave(evl_operation *op) {
     evl_list_remove(&op->node.link);
     evl_outq_drop_empty(op->owner);
 }
 
-static const evl_op_type waiting = {.name = "drain", .leave = leave};
+static const evl_op_type waiting = {.name = "drain", .leave = wait_leave};
 
 int32_t evl_stream_drain(evl_stream *stream, evl_op *op) { return wait_for(stream, op, WAIT_DRAIN); }
 int32_t evl_stream_flush(evl_stream *stream, evl_op *op) { return wait_for(stream, op, WAIT_FLUSH); }
@@ -149,7 +149,7 @@ int32_t evl_stream_shutdown(evl_stream *stream, evl_op *op) {
     bool pushed = evl_s_has(s, EVL_S_PUSH) && !evl_s_has(s, EVL_S_PAUSED);
     if (s->reader || pushed)
         return EVL_EBUSY;
-    if (!evl_outq_get(s)) /* for the operation, so that nothing fails once the end is announced */
+    if (!evl_outq_get(s)) /* allocated for the operation, so that nothing can fail after the shutdown */
         return EVL_ENOMEM;
     s->flags |= EVL_S_DISCARD | (evl_s_has(s, EVL_S_SOCKET) ? EVL_S_SHUT_ASKED : 0U);
     evl_stream_try_shutdown(s);
@@ -171,7 +171,7 @@ bool evl_stream_wait_for_room(evl_stream_handle *s, evl_operation *op) {
     return true;
 }
 
-/* --- the end of what is written --------------------------------------------------------------- */
+/* --- shutdown --------------------------------------------------------------------------------- */
 
 void evl_stream_try_shutdown(evl_stream_handle *s) {
     bool asked = (s->flags & (EVL_S_SHUT_ASKED | EVL_S_SHUT | EVL_S_WRITE_FAILED)) == EVL_S_SHUT_ASKED;
@@ -186,7 +186,7 @@ void evl_stream_try_shutdown(evl_stream_handle *s) {
     if (evl_s_has(s, EVL_S_HELD))
         evl_stream_want_write(s);
     else if (evl_s_has(s, EVL_S_CUSTOM))
-        evl_stream_unwant_write(s); /* it may have been waiting for this */
+        evl_stream_unwant_write(s); /* it may have waited for writability because of this */
     if (rc != 0)
         evl_stream_end_writing(s, rc);
 }
@@ -201,7 +201,7 @@ int32_t evl_stream_write_eof(evl_stream *stream) {
     bool failed = evl_s_has(s, EVL_S_WRITE_FAILED);
     s->flags |= EVL_S_SHUT_ASKED;
     evl_stream_try_shutdown(s);
-    evl_stream_settle(s);
+    evl_stream_update_state(s);
     evl_touch(stream->loop);
     return !failed && evl_s_has(s, EVL_S_WRITE_FAILED) ? s->write_error : 0;
 }
@@ -225,7 +225,7 @@ int32_t evl_stream_set_marks(evl_stream *stream, uint32_t high, uint32_t low, ui
         more->low = low;
     }
     s->high = high;
-    evl_stream_told(s);
+    evl_stream_wake_waiters(s);
     return 0;
 }
 
