@@ -18,7 +18,7 @@ typedef struct single {
     bool timed_out;
 } single;
 
-static void stop_watching(evl_combinator *maker) { evl_watch_stop(&((single *)maker)->watch); }
+static void stop_watching(evl_combinator *combinator) { evl_watch_stop(&((single *)combinator)->watch); }
 
 static void copy_outcome(evl_watch *watch, evl_future *subject) {
     evl_future *out = EVL_OWNER(watch, single, watch)->out;
@@ -27,7 +27,7 @@ static void copy_outcome(evl_watch *watch, evl_future *subject) {
 }
 
 static bool cancel_subject(evl_future *future, evl_future **inner) {
-    single *self = (single *)future->maker;
+    single *self = (single *)future->combinator;
     if (!self->cancelled)
         *inner = self->watch.subject;
     self->cancelled = true;
@@ -35,7 +35,7 @@ static bool cancel_subject(evl_future *future, evl_future **inner) {
 }
 
 static void begin(evl_future *out, evl_future *subject, void (*done)(evl_watch *, evl_future *)) {
-    single *self = (single *)out->maker;
+    single *self = (single *)out->combinator;
     self->out = out;
     evl_watch_start(&self->watch, subject, done);
 }
@@ -48,8 +48,8 @@ static const evl_combinator following = {
 /* Whether `from` waits, through others that follow, for `target`. */
 static bool leads_to(const evl_future *from, const evl_future *target) {
     while (from && from != target) {
-        bool follows = from->maker && from->maker->release == stop_watching;
-        from = follows ? ((const single *)from->maker)->watch.subject : NULL;
+        bool follows = from->combinator && from->combinator->release == stop_watching;
+        from = follows ? ((const single *)from->combinator)->watch.subject : NULL;
     }
     return from == target;
 }
@@ -60,7 +60,7 @@ int32_t evl_future_follow(evl_future *future, evl_future *other) {
         return rc;
     if (!other || other->loop != future->loop)
         return EVL_EINVAL;
-    if (evl_future_is_done(future) || future->maker)
+    if (evl_future_is_done(future) || future->combinator)
         return EVL_EALREADY;
     if (leads_to(other, future))
         return EVL_EDEADLK;
@@ -68,7 +68,7 @@ int32_t evl_future_follow(evl_future *future, evl_future *other) {
     if (!self)
         return EVL_ENOMEM;
     self->base = following;
-    future->maker = &self->base;
+    future->combinator = &self->base;
     begin(future, other, copy_outcome);
     return 0;
 }
@@ -108,7 +108,7 @@ static void end_wait(evl_watch *watch, evl_future *subject) {
 }
 
 static void time_is_up(evl_future *future) {
-    single *self = (single *)future->maker;
+    single *self = (single *)future->combinator;
     self->timed_out = true;
     (void)evl_future_cancel(self->watch.subject);
 }
@@ -146,8 +146,8 @@ typedef struct then {
 
 static void run_then(void *arg, int64_t state);
 
-static void release_then(evl_combinator *maker) {
-    then *self = (then *)maker;
+static void release_then(evl_combinator *combinator) {
+    then *self = (then *)combinator;
     if (!self->subject)
         return;
     (void)evl_future_off_done(self->subject, run_then, self->out);
@@ -158,10 +158,10 @@ static void release_then(evl_combinator *maker) {
 /* The block is gone before the functions run, so that they can make `out` follow another future. */
 static void run_then(void *arg, int64_t state) {
     evl_future *out = arg;
-    then self = *(then *)out->maker;
-    ((then *)out->maker)->subject = NULL;
-    evl_mem_free(&out->loop->mem, out->maker, out->maker->size);
-    out->maker = NULL;
+    then self = *(then *)out->combinator;
+    ((then *)out->combinator)->subject = NULL;
+    evl_mem_free(&out->loop->mem, out->combinator, out->combinator->size);
+    out->combinator = NULL;
     evl_done_fn *fn = state == EVL_FUTURE_VALUE ? self.on_value : self.on_error;
     if (state == EVL_FUTURE_CANCELLED || !fn)
         evl_future_copy(out, self.subject);
@@ -169,7 +169,7 @@ static void run_then(void *arg, int64_t state) {
         int64_t value = 0;
         int32_t error = evl_future_value(self.subject, &value);
         fn(self.arg, error != 0 ? error : value);
-        if (evl_still(out->loop) == 0 && !evl_future_is_done(out) && !out->maker)
+        if (evl_still(out->loop) == 0 && !evl_future_is_done(out) && !out->combinator)
             evl_future_finish(out, EVL_FUTURE_VALUE, error != 0 ? 0 : value);
     }
     evl_future_unref(self.subject);
@@ -189,7 +189,7 @@ int32_t evl_future_then(evl_future *future, evl_done_fn *on_value, evl_done_fn *
     rc = evl_future_on_done(future, run_then, *out);
     if (rc != 0)
         return evl_future_undo(out, rc);
-    then *self = (then *)(*out)->maker;
+    then *self = (then *)(*out)->combinator;
     self->subject = evl_future_ref(future);
     self->out = evl_future_ref(*out);
     self->on_value = on_value;
@@ -244,11 +244,11 @@ typedef struct far {
 
 static bool cancel_far(evl_future *future, evl_future **inner) {
     (void)inner;
-    (void)evl_future_post(((far *)future->maker)->other, EVL_ECANCELED);
+    (void)evl_future_post(((far *)future->combinator)->other, EVL_ECANCELED);
     return false; /* this end is cancelled at once */
 }
 
-static void release_far(evl_combinator *maker) { evl_future_unref(((far *)maker)->other); }
+static void release_far(evl_combinator *combinator) { evl_future_unref(((far *)combinator)->other); }
 
 int32_t evl_future_across(evl_loop *loop, evl_future *other, evl_future **out) {
     static const evl_combinator crossing = {
@@ -262,7 +262,7 @@ int32_t evl_future_across(evl_loop *loop, evl_future *other, evl_future **out) {
         rc = evl_future_make(loop, &crossing, out);
     if (rc != 0)
         return rc;
-    ((far *)(*out)->maker)->other = evl_future_ref(other);
+    ((far *)(*out)->combinator)->other = evl_future_ref(other);
     evl_post_item item = {.act = attach, .arg = evl_future_ref(other), .pointer = evl_future_ref(*out)};
     rc = evl_post_internal(other->loop, item);
     if (rc == 0)

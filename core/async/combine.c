@@ -15,15 +15,15 @@ struct several {
     evl_future *out;
     uint32_t count;
     uint32_t pending;
-    uint32_t seats;     /* as_completed: futures given out that are not done */
+    uint32_t outputs;   /* as_completed: futures given out that are not done */
     uint32_t cancelled; /* gather: parts that have been cancelled with out */
     int32_t mode;       /* gather's flags, wait's mode */
     bool cancelling;    /* gather: out is cancelled when all are done */
     part parts[];
 };
 
-static void release(evl_combinator *maker) {
-    several *self = (several *)maker;
+static void release(evl_combinator *combinator) {
+    several *self = (several *)combinator;
     for (uint32_t i = 0; i < self->count; i++)
         evl_watch_stop(&self->parts[i].watch);
 }
@@ -46,19 +46,19 @@ static int make(evl_loop *loop, evl_combinator kind, uint32_t n, int32_t mode, e
     int rc = evl_future_make(loop, &kind, out);
     if (rc != 0)
         return rc;
-    several *self = (several *)(*out)->maker;
+    several *self = (several *)(*out)->combinator;
     self->out = *out;
     self->count = self->pending = n;
     self->mode = mode;
     return 0;
 }
 
-/* Those that are done already tell at once, and may complete the future, which ends the watching. */
+/* Those that are done already notify at once, and may complete the future, which ends the watching. */
 static void watch_all(evl_future *out, evl_future *const *futures, uint32_t n,
                       void (*done)(evl_watch *, evl_future *)) {
     (void)evl_future_ref(out);
     for (uint32_t i = 0; i < n && !evl_future_is_done(out); i++) {
-        several *self = (several *)out->maker;
+        several *self = (several *)out->combinator;
         self->parts[i].whole = self;
         evl_watch_start(&self->parts[i].watch, futures[i], done);
     }
@@ -73,13 +73,13 @@ static several *whole_of(evl_watch *watch) { return EVL_OWNER(watch, part, watch
 static void fail_gather(several *self, int32_t error) {
     for (uint32_t i = 0; i < self->count; i++)
         if (self->parts[i].watch.subject)
-            self->parts[i].watch.subject->looked_at = true;
+            self->parts[i].watch.subject->retrieved = true;
     evl_future_finish(self->out, EVL_FUTURE_ERROR, error);
 }
 
 static void gather_done(evl_watch *watch, evl_future *subject) {
     several *self = whole_of(watch);
-    subject->looked_at = true;
+    subject->retrieved = true;
     evl_watch_stop(watch);
     self->pending--;
     bool counts = !self->cancelling && !(self->mode & EVL_GATHER_ERRORS);
@@ -91,7 +91,7 @@ static void gather_done(evl_watch *watch, evl_future *subject) {
 
 /* The last one to be done completes the future, and the block with it. */
 static bool cancel_gather(evl_future *future, evl_future **inner) {
-    several *self = (several *)future->maker;
+    several *self = (several *)future->combinator;
     self->cancelling = true;
     while (!*inner && self->cancelled < self->count)
         *inner = self->parts[self->cancelled++].watch.subject;
@@ -112,7 +112,7 @@ int32_t evl_gather(evl_loop *loop, evl_future *const *futures, uint32_t n, uint3
         evl_future_finish(*out, EVL_FUTURE_VALUE, 0);
     watch_all(*out, futures, n, gather_done);
     for (uint32_t i = 0; i < n && (*out)->state == EVL_FUTURE_ERROR; i++)
-        futures[i]->looked_at = true;
+        futures[i]->retrieved = true;
     return 0;
 }
 
@@ -139,7 +139,7 @@ static void wait_done(evl_watch *watch, evl_future *subject) {
         end_wait(self);
 }
 
-static void wait_expired(evl_future *future) { end_wait((several *)future->maker); }
+static void wait_expired(evl_future *future) { end_wait((several *)future->combinator); }
 
 static uint32_t count_done(evl_future *const *futures, uint32_t n) {
     uint32_t done = 0;
@@ -188,7 +188,7 @@ static void any_done(evl_watch *watch, evl_future *subject) {
     int64_t index = EVL_OWNER(watch, part, watch) - self->parts;
     int32_t error = subject->error;
     bool has_value = subject->state == EVL_FUTURE_VALUE;
-    subject->looked_at = true;
+    subject->retrieved = true;
     evl_watch_stop(watch);
     self->pending--;
     if (has_value)
@@ -212,31 +212,31 @@ int32_t evl_any(evl_loop *loop, evl_future *const *futures, uint32_t n, evl_futu
 
 /* --- as_completed ----------------------------------------------------------------------------- */
 
-/* A hidden future in the middle watches them all and has the timeout; each of the futures given out keeps it.
- * The middle knows them without a reference, behind its parts, and forgets those that go; several.mode is the
- * next one to be served. */
-typedef struct seat {
+/* A hidden future watches them all and has the timeout; each of the outputs, the futures given out, keeps it.
+ * The hidden one knows them without a reference, behind its parts, and forgets those that go; several.mode is
+ * the next one to be served. */
+typedef struct output {
     evl_combinator base;
-    evl_future *middle; /* a reference */
-    evl_future **place; /* behind the middle's parts */
-} seat;
+    evl_future *hidden; /* a reference */
+    evl_future **place; /* behind the parts of `hidden` */
+} output;
 
-static void release_seat(evl_combinator *maker) {
-    seat *self = (seat *)maker;
-    several *whole = (several *)self->middle->maker;
+static void release_output(evl_combinator *combinator) {
+    output *self = (output *)combinator;
+    several *whole = (several *)self->hidden->combinator;
     if (whole) {
         *self->place = NULL;
-        if (--whole->seats == 0) /* nothing is left to wait for it, nor of the timeout */
-            evl_future_finish(self->middle, EVL_FUTURE_CANCELLED, 0);
+        if (--whole->outputs == 0) /* nothing is left to wait for it, nor of the timeout */
+            evl_future_finish(self->hidden, EVL_FUTURE_CANCELLED, 0);
     }
-    evl_future_unref(self->middle);
+    evl_future_unref(self->hidden);
 }
 
-static evl_future **seats_of(several *self) { return (evl_future **)(void *)&self->parts[self->count]; }
+static evl_future **outputs_of(several *self) { return (evl_future **)(void *)&self->parts[self->count]; }
 
-/* The next seat, whether anybody still sits there or not. */
+/* The next output, whether that future is still there or not. */
 static void serve(several *self, int state, int64_t value) {
-    evl_future *out = seats_of(self)[self->mode++];
+    evl_future *out = outputs_of(self)[self->mode++];
     if (out)
         evl_future_finish(out, state, value);
 }
@@ -249,15 +249,15 @@ static void completed(evl_watch *watch, evl_future *subject) {
     evl_watch_stop(watch);
     self->pending--;
     serve(self, EVL_FUTURE_VALUE, index);
-    if (!evl_future_is_done(hidden) && ((several *)hidden->maker)->pending == 0)
+    if (!evl_future_is_done(hidden) && ((several *)hidden->combinator)->pending == 0)
         evl_future_finish(hidden, EVL_FUTURE_VALUE, 0);
     evl_future_unref(hidden);
 }
 
-static void seats_expired(evl_future *hidden) {
-    several *self = (several *)hidden->maker;
+static void outputs_expired(evl_future *hidden) {
+    several *self = (several *)hidden->combinator;
     (void)evl_future_ref(hidden);
-    /* One of them may be done because of the seats that fail here, and has no seat any more. */
+    /* One of them may be done because of the outputs that fail here, and has no output any more. */
     for (part *p = self->parts, *end = p + self->count; !evl_future_is_done(hidden) && p < end; p++)
         evl_watch_stop(&p->watch);
     while (!evl_future_is_done(hidden) && (uint32_t)self->mode < self->count)
@@ -267,20 +267,20 @@ static void seats_expired(evl_future *hidden) {
     evl_future_unref(hidden);
 }
 
-static int seat_all(evl_future *hidden, evl_future **outs, uint32_t n) {
-    static const evl_combinator sitting = {.size = sizeof(seat), .release = release_seat};
+static int make_outputs(evl_future *hidden, evl_future **outs, uint32_t n) {
+    static const evl_combinator kind = {.size = sizeof(output), .release = release_output};
     for (uint32_t i = 0; i < n; i++) {
-        int rc = evl_future_make(hidden->loop, &sitting, &outs[i]);
+        int rc = evl_future_make(hidden->loop, &kind, &outs[i]);
         if (rc != 0) {
             while (i-- > 0)
                 (void)evl_future_undo(&outs[i], rc);
             return rc;
         }
-        seat *self = (seat *)outs[i]->maker;
-        self->middle = evl_future_ref(hidden);
-        self->place = &seats_of((several *)hidden->maker)[i];
+        output *self = (output *)outs[i]->combinator;
+        self->hidden = evl_future_ref(hidden);
+        self->place = &outputs_of((several *)hidden->combinator)[i];
         *self->place = outs[i];
-        ((several *)hidden->maker)->seats++;
+        ((several *)hidden->combinator)->outputs++;
     }
     return 0;
 }
@@ -294,15 +294,15 @@ int32_t evl_as_completed(evl_loop *loop, evl_future *const *futures, uint32_t n,
         return rc;
     evl_future *hidden;
     evl_combinator kind = {.size = sizeof(several) + n * (sizeof(part) + sizeof(evl_future *)),
-                           .expired = seats_expired,
+                           .expired = outputs_expired,
                            .release = release};
     rc = evl_future_make(loop, &kind, &hidden);
     if (rc != 0)
         return rc;
-    several *self = (several *)hidden->maker;
+    several *self = (several *)hidden->combinator;
     self->out = hidden;
     self->count = self->pending = n;
-    rc = seat_all(hidden, outs, n);
+    rc = make_outputs(hidden, outs, n);
     if (rc == 0 && timeout_ns > 0) {
         rc = evl_sleep(loop, evl_future_op(hidden), timeout_ns);
         for (uint32_t i = 0; rc != 0 && i < n; i++)
@@ -311,7 +311,7 @@ int32_t evl_as_completed(evl_loop *loop, evl_future *const *futures, uint32_t n,
     if (rc == 0)
         watch_all(hidden, futures, n, completed);
     if (rc == 0 && timeout_ns == 0 && !evl_future_is_done(hidden))
-        seats_expired(hidden);
+        outputs_expired(hidden);
     evl_future_unref(hidden);
     return rc;
 }

@@ -1,6 +1,6 @@
 /* condition.c - waiting for something that a lock protects. A waiter stands first in the condition's line,
- * and, notified, in the lock's; op->count says in which. Until it was told, one that was notified keeps the
- * memory of both: it gets the lock also if the condition is freed meanwhile. */
+ * and, notified, in the lock's; op->count says in which. Until it has completed, one that was notified keeps
+ * the memory of both: it gets the lock also if the condition is freed meanwhile. */
 #include "../loop/access.h"
 #include "sync.h"
 
@@ -23,7 +23,7 @@ static bool notify_one(evl_condition *condition) {
     return true;
 }
 
-/* A notified one leaves the line of the lock, or has been told. */
+/* A notified one leaves the line of the lock, or has completed. */
 static void let_go(evl_operation *op) {
     evl_condition *condition = op->owner;
     evl_lock_let_go(condition->lock);

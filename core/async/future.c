@@ -18,17 +18,17 @@ static const evl_part futures_part;
 
 /* The loop's memory stays while there is a future: finalizers of other languages come late. */
 int evl_future_make(evl_loop *loop, const evl_combinator *kind, evl_future **out) {
-    evl_combinator *maker = NULL;
+    evl_combinator *combinator = NULL;
     if (kind) {
-        maker = evl_mem_zalloc(&loop->mem, kind->size);
-        if (!maker)
+        combinator = evl_mem_zalloc(&loop->mem, kind->size);
+        if (!combinator)
             return EVL_ENOMEM;
-        *maker = *kind;
+        *combinator = *kind;
     }
     evl_futures *all = evl_part_need(loop, &futures_part);
     evl_node *node = all ? evl_slab_take(&all->slab, &loop->mem) : NULL;
     if (!node) {
-        evl_mem_free(&loop->mem, maker, kind ? kind->size : 0);
+        evl_mem_free(&loop->mem, combinator, kind ? kind->size : 0);
         return EVL_ENOMEM;
     }
     if (all->slab.live == 1)
@@ -42,7 +42,7 @@ int evl_future_make(evl_loop *loop, const evl_combinator *kind, evl_future **out
     evl_list_init(&future->watches);
     future->turn.next = NULL;
     future->cancelled_for = NULL;
-    future->maker = maker;
+    future->combinator = combinator;
     future->source = NULL;
     future->drop = NULL;
     future->value.number = 0;
@@ -50,7 +50,7 @@ int evl_future_make(evl_loop *loop, const evl_combinator *kind, evl_future **out
     future->error = 0;
     future->gen++;
     future->state = EVL_FUTURE_PENDING;
-    future->is_pointer = future->looked_at = future->taken = false;
+    future->is_pointer = future->retrieved = future->taken = false;
     future->name[0] = '\0';
     *out = future;
     return 0;
@@ -122,7 +122,7 @@ int32_t evl_future_value(evl_future *future, int64_t *value) {
         return EVL_EINVAL;
     if (future->state == EVL_FUTURE_PENDING)
         return EVL_EAGAIN;
-    future->looked_at = true;
+    future->retrieved = true;
     if (future->state != EVL_FUTURE_VALUE)
         return future->error;
     if (value)
@@ -173,8 +173,8 @@ static void op_forgotten(evl_operation *op) { evl_future_unref(of_op(op)); }
 static void op_finished(evl_operation *op, int64_t result) {
     evl_future *future = of_op(op);
     if (!evl_future_is_done(future)) {
-        if (future->maker && future->maker->expired)
-            future->maker->expired(future);
+        if (future->combinator && future->combinator->expired)
+            future->combinator->expired(future);
         else if (result >= 0)
             evl_future_finish(future, EVL_FUTURE_VALUE, result);
         else
@@ -203,7 +203,7 @@ static bool open(evl_loop *loop, void *state) {
     evl_futures *all = state;
     all->slab.size = sizeof(evl_future);
     all->dones.size = sizeof(evl_done);
-    evl_list_init(&all->to_tell);
+    evl_list_init(&all->to_notify);
     evl_list_init(&all->to_free);
     evl_node_know(loop, EVL_NODE_FUTURE, &evl_done_node);
     evl_node_know(loop, EVL_NODE_FUTURE_END, &evl_future_end_node);

@@ -26,21 +26,21 @@ typedef struct evl_combinator {
     /* The operation in the future has completed: a timeout. NULL: its result is the future's. */
     void (*expired)(struct evl_future *future);
     /* The future is done, or goes: stop watching. NULL: nothing to stop. */
-    void (*release)(struct evl_combinator *maker);
+    void (*release)(struct evl_combinator *combinator);
 } evl_combinator;
 
 /* The operation comes first: its node is what the slab and the ready list know. */
 struct evl_future {
     evl_operation op;
     evl_loop *loop;
-    evl_link line;             /* evl_node: waiting operations and done callbacks, oldest first */
-    evl_link dones;            /* evl_done.peers: callbacks that have not run, due ones included */
-    evl_link watches;          /* evl_watch.link */
-    evl_link turn;             /* in evl_futures.to_tell or to_free */
-    evl_future *next_left;     /* in evl_futures.left */
-    evl_future *cancelled_for; /* being cancelled: for which one, itself if for none; else NULL */
-    evl_combinator *maker;     /* NULL: made by evl_future_new, or done */
-    evl_future *source;        /* of a borrowed pointer */
+    evl_link line;              /* evl_node: waiting operations and done callbacks, oldest first */
+    evl_link dones;             /* evl_done.peers: callbacks that have not run, due ones included */
+    evl_link watches;           /* evl_watch.link */
+    evl_link turn;              /* in evl_futures.to_notify or to_free */
+    evl_future *next_left;      /* in evl_futures.left */
+    evl_future *cancelled_for;  /* being cancelled: for which one, itself if for none; else NULL */
+    evl_combinator *combinator; /* NULL: made by evl_future_new, or done */
+    evl_future *source;         /* of a borrowed pointer */
     evl_fn *drop;
     union {
         int64_t number;
@@ -51,24 +51,24 @@ struct evl_future {
     uint32_t gen;
     uint8_t state;
     bool is_pointer;
-    bool looked_at; /* the error was retrieved */
+    bool retrieved; /* the error was, or need not be */
     bool taken;
     char name[EVL_NAME_SIZE];
 };
 
-/* What a loop has of them. Telling and freeing are lists instead of calls within calls, since a chain of
+/* What a loop has of them. Notifying and freeing are lists instead of calls within calls, since a chain of
  * futures may be long: whoever comes while the list is worked off appends.
  *
- *   finish -> to_tell -> operations in line complete, done callbacks are queued, watches are told
- *                        (each of which may finish another future)
+ *   finish -> to_notify -> operations in line complete, done callbacks are queued, watches are notified
+ *                          (each of which may finish another future)
  *   unref  -> to_free -> the references it holds are given up (each of which may be the last)
  *                     -> EVL_NODE_FUTURE_END, if user code has to be run for it
  */
 typedef struct evl_futures {
     evl_slab slab;
-    evl_slab dones;            /* evl_done */
-    evl_link to_tell, to_free; /* evl_future.turn */
-    bool telling, freeing;     /* the list is being worked off */
+    evl_slab dones;              /* evl_done */
+    evl_link to_notify, to_free; /* evl_future.turn */
+    bool notifying, freeing;     /* the list is being worked off */
     _Atomic(evl_future *)
         left; /* released by other threads that found no memory to post it; counted in posted */
 } evl_futures;
@@ -116,14 +116,14 @@ static inline evl_future *evl_future_owner_of(evl_future *future) {
     return future->source ? future->source : future;
 }
 
-static inline void evl_future_release_maker(evl_future *future) {
-    evl_combinator *maker = future->maker;
-    if (!maker)
+static inline void evl_future_release_combinator(evl_future *future) {
+    evl_combinator *combinator = future->combinator;
+    if (!combinator)
         return;
-    future->maker = NULL;
-    if (maker->release)
-        maker->release(maker);
-    evl_mem_free(&future->loop->mem, maker, maker->size);
+    future->combinator = NULL;
+    if (combinator->release)
+        combinator->release(combinator);
+    evl_mem_free(&future->loop->mem, combinator, combinator->size);
 }
 
 static inline bool evl_future_is_done(const evl_future *future) {

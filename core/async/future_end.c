@@ -48,7 +48,7 @@ static void forget_end(evl_loop *loop, evl_node *node, evl_link *drops) {
 static void leave_end(evl_future *future) {
     evl_loop *loop = future->loop;
     evl_node *node = &future->op.node;
-    bool failed = future->state == EVL_FUTURE_ERROR && !future->looked_at && !evl_is_closed(loop);
+    bool failed = future->state == EVL_FUTURE_ERROR && !future->retrieved && !evl_is_closed(loop);
     node->fn.plain = future->taken ? NULL : future->drop;
     node->arg = future->value.pointer;
     node->type = EVL_NODE_FUTURE_END;
@@ -67,7 +67,7 @@ const evl_node_type evl_future_end_node = {.run = run_end, .forget = forget_end}
 
 /* It gives up its references to those it looked at, which may be the last ones. */
 static void free_one(evl_future *future) {
-    evl_future_release_maker(future);
+    evl_future_release_combinator(future);
     evl_future_unref(future->source);
     leave_end(future);
 }
@@ -140,7 +140,7 @@ void evl_future_unref(evl_future *future) {
     }
     if (atomic_fetch_sub_explicit(&future->refs, 1, memory_order_acq_rel) != 1)
         return;
-    if (future->maker && !evl_is_shut(loop))
+    if (future->combinator && !evl_is_shut(loop))
         free_chain(evl_futures_of(loop), future);
     else
         free_one(future);

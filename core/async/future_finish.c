@@ -1,4 +1,4 @@
-/* future_finish.c - how a future is completed or cancelled, and who is told. */
+/* future_finish.c - how a future is completed or cancelled, and what is notified of it. */
 #include "../loop/access.h"
 #include "../loop/embed.h"
 #include "../loop/loop.h"
@@ -6,7 +6,7 @@
 
 /* Those that wait, in the order in which they came: operations complete, callbacks are queued. Then those
  * that watch from inside. */
-static inline void tell_one(evl_future *future) {
+static inline void notify_one(evl_future *future) {
     while (!evl_list_empty(&future->line)) {
         evl_node *node = evl_node_of(evl_list_shift(&future->line));
         node->u.result = future->state;
@@ -21,20 +21,20 @@ static inline void tell_one(evl_future *future) {
     }
 }
 
-static void tell(evl_future *future) {
+static void notify(evl_future *future) {
     evl_futures *all = evl_futures_of(future->loop);
-    if (all->telling) {
-        evl_list_append(&all->to_tell, &evl_future_ref(future)->turn);
+    if (all->notifying) {
+        evl_list_append(&all->to_notify, &evl_future_ref(future)->turn);
         return;
     }
-    all->telling = true;
-    tell_one(future);
-    while (!evl_list_empty(&all->to_tell)) {
-        evl_future *first = EVL_OWNER(evl_list_shift(&all->to_tell), evl_future, turn);
-        tell_one(first);
+    all->notifying = true;
+    notify_one(future);
+    while (!evl_list_empty(&all->to_notify)) {
+        evl_future *first = EVL_OWNER(evl_list_shift(&all->to_notify), evl_future, turn);
+        notify_one(first);
         evl_future_unref(first);
     }
-    all->telling = false;
+    all->notifying = false;
 }
 
 void evl_future_finish(evl_future *future, int state, int64_t value) {
@@ -46,15 +46,15 @@ void evl_future_finish(evl_future *future, int state, int64_t value) {
         future->error = state == EVL_FUTURE_ERROR ? (int32_t)value : EVL_ECANCELED;
     if (future->op.state != EVL_OP_IDLE)
         evl_op_forget(&future->op);
-    evl_future_release_maker(future);
+    evl_future_release_combinator(future);
     if (!evl_list_empty(&future->line) || !evl_list_empty(&future->watches))
-        tell(future);
+        notify(future);
     evl_touch(future->loop);
     evl_future_unref(future);
 }
 
 void evl_future_copy(evl_future *future, evl_future *from) {
-    from->looked_at = true;
+    from->retrieved = true;
     if (from->state == EVL_FUTURE_VALUE && from->is_pointer) {
         future->is_pointer = true;
         future->value.pointer = from->value.pointer;
@@ -71,7 +71,8 @@ static evl_future *cancel_step(evl_future *future) {
     evl_future *inner = NULL;
     if (evl_future_is_done(future))
         return NULL;
-    bool later = future->maker && future->maker->cancel && future->maker->cancel(future, &inner);
+    bool later =
+        future->combinator && future->combinator->cancel && future->combinator->cancel(future, &inner);
     if (!later)
         evl_future_finish(future, EVL_FUTURE_CANCELLED, 0);
     return inner;

@@ -1,4 +1,5 @@
-/* lock.c - a lock that is handed over: while anybody waits it is never free, so a newcomer cannot overtake.
+/* lock.c - a lock that is handed over: while an operation waits it is never free, so a newcomer cannot
+ * overtake.
  */
 #include "../loop/access.h"
 #include "sync.h"

@@ -3,7 +3,7 @@
  *
  * A job is a block of its own: the operation may go while the job runs. Under the pool's lock the two know
  * each other; whoever leaves first takes the other's pointer away. Finished jobs are handed to their loop in
- * a list under the loop's lock, so that telling the loop cannot fail. */
+ * a list under the loop's lock, so that notifying the loop cannot fail. */
 #ifndef EVL_CORE_POOL_H
 #define EVL_CORE_POOL_H
 
@@ -70,7 +70,8 @@ void evl_pool_unlock_and_unref(evl_executor *pool);
 /* Under the lock: whether one more job may come in. Starts a thread if none is free for it. */
 int evl_pool_admit(evl_executor *pool, uint32_t flags);
 
-/* job.c. The loop hears of the job, or it is gone and this thread is the one to give the argument up. */
+/* job.c. The loop is notified of the job, or it is gone and this thread is the one to give the argument up.
+ */
 void evl_job_hand_back(evl_job *job);
 
 #endif

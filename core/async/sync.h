@@ -9,9 +9,9 @@
 int evl_sync_new(evl_loop *loop, size_t size, void **out);
 void evl_sync_free(evl_loop *loop, void *object, size_t size);
 
-/* A lock, a permit, an item: what is handed over belongs to the waiter before it is told, which is in a later
- * pass, and the object must not go before. Each of these counts in `handed`, and whoever delivers or refuses
- * what was handed over calls evl_sync_handed; a waiter that was cancelled had nothing. */
+/* A lock, a permit, an item: what is handed over belongs to the waiter before it completes, which is in a
+ * later pass, and the object must not go before. Each of these counts in `handed`, and whoever delivers or
+ * refuses what was handed over calls evl_sync_handed; a waiter that was cancelled had nothing. */
 bool evl_sync_hand(evl_waiters *waiters); /* to the first in line, with 0; false if there is none */
 void evl_sync_handed(evl_waiters *waiters);
 

@@ -67,17 +67,17 @@ typedef struct evl_backend {
      * touch an fd, since the number may name another file by now. */
     void (*close)(void *state, int forked);
 
-    /* After a fork, or when an entry that cannot be deleted haunts the queue: a fresh queue with nothing
+    /* After a fork, or when a stale registration cannot be deleted from the queue: a fresh queue with nothing
      * added. A child also gets a wake of its own; in the same process the wake and the file of `fd` stay,
      * since others use them. What a child inherited is closed there (an epoll and a pipe are inherited, a
      * kqueue is not). On an error the old queue is as it was. */
     int (*reopen)(void *state, int forked);
 
-    /* Tells the kernel of a new fd at once. mask is not 0. EVL_EBADF, EVL_EPERM for what cannot be waited on
-     * (regular files and directories on every backend), EVL_ENOMEM, EVL_ENOSPC, EVL_EMFILE. */
+    /* Adds a new fd to the kernel's queue at once. mask is not 0. EVL_EBADF, EVL_EPERM for what cannot be
+     * waited on (regular files and directories on every backend), EVL_ENOMEM, EVL_ENOSPC, EVL_EMFILE. */
     int (*add)(void *state, int fd, uint32_t mask, uint64_t tag);
 
-    /* Changes what is wanted of an fd and its tag. `old` is what the kernel was last told and may be 0, and
+    /* Changes what is wanted of an fd and its tag. `old` is what the kernel has and may be 0, and
      * so may `mask`: 0 means that the kernel forgets the fd. May be carried by the next wait, which then
      * reports a failure as EVL_MASK_GONE_BY. */
     int (*change)(void *state, int fd, uint32_t old, uint32_t mask, uint64_t tag);

@@ -169,7 +169,7 @@ static int epoll_wait_rows(void *state, evl_kernel_event *out, int cap, int64_t 
     if (timeout_ns > 0 && !s->no_pwait2) {
         struct timespec ts = evl_timespec(timeout_ns);
         n = evl_sys.epoll_pwait2(s->ep, out, cap, &ts);
-        /* ENOSYS from an older kernel, EPERM from a filter that has not heard of the call. */
+        /* ENOSYS from an older kernel, EPERM from a filter that does not know the call. */
         s->no_pwait2 = n < 0 && (errno == ENOSYS || errno == EPERM);
         done = !s->no_pwait2;
     }

@@ -1,9 +1,9 @@
 /* kqueue.c - the backend for the BSDs and macOS. The kernel knows one knote per fd and direction; a table
  * indexed by fd knows which were asked for, and the tag.
  *
- * What is added or removed is told to the kernel at once. A changed mask waits in a list and rides on the
+ * What is added or removed is sent to the kernel at once. A changed mask waits in a list and rides on the
  * next waiting call, unless another loop polls the queue by its fd. Each change begins with EV_ENABLE on the
- * knotes that are there already: knotes disappear with the file, so ENOENT tells that the number is not the
+ * knotes that are there already: knotes disappear with the file, so ENOENT shows that the number is not the
  * file's any more. Where there are none, which is so with a pipe whose other end is gone, device and inode
  * do. */
 #include "kqueue.h"
@@ -201,8 +201,8 @@ static void kqueue_close(void *state, int forked) {
     s->slot_cap = s->pending_cap = s->pending_len = s->watched = 0;
 }
 
-/* A child has not inherited the queue, and its number may be anybody's; a pipe it has. In the same process
- * the queue stays, since other threads may be about to wake it and a host polls its number. */
+/* A child has not inherited the queue, and its number may name another file; a pipe it has. In the same
+ * process the queue stays, since other threads may be about to wake it and a host polls its number. */
 static int kqueue_reopen(void *state, int forked) {
     evl_kqueue *s = state;
     if (!forked) {

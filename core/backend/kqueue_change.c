@@ -91,7 +91,7 @@ static void judge(evl_kq_slot *slot, uint32_t bit, int err) {
     case EBADF:
         slot->error = evl_err_from_errno(err);
         break;
-    case EPIPE: /* the other end of a pipe is: readiness that no knote will tell */
+    case EPIPE: /* the other end of a pipe is: readiness that no knote reports */
         slot->broken |= (uint8_t)bit;
         slot->refused |= (uint8_t)bit;
         break;

@@ -76,7 +76,7 @@ static bool has_hung_up(const struct kevent *row) {
 static uint32_t mask_of(const evl_kq_slot *slot, const struct kevent *row, uint32_t bit) {
     if (bit == EVL_PRI || !(row->flags & EV_EOF))
         return bit;
-    /* There may be data left: READ comes with it, and a read tells. */
+    /* There may be data left: READ comes with it, and a read shows whether there is. */
     uint32_t end = has_hung_up(row) ? (uint32_t)EVL_HUP : slot->wanted & EVL_MASK_RDHUP;
     return bit | end | (row->fflags ? EVL_ERR : 0U);
 }

@@ -20,7 +20,7 @@ enum {
     EVL_NODE_DONE = 0, /* a handle or a notice: fn.done(arg, u.result) and nothing else */
     EVL_NODE_TAKE = 1, /* a handle: fn.done with what evl_handle_type.take takes, if it takes anything */
     EVL_NODE_ONCE = 2, /* fn.plain(arg), then u.drop(arg); the node goes back to its slab first */
-    EVL_NODE_OP = 3,   /* an operation that the caller is told of */
+    EVL_NODE_OP = 3,   /* an operation that completes to the caller */
     EVL_NODE_OP_INTERNAL = 4, /* an operation of the library's own, see evl_op_target */
     EVL_NODE_OP_FUTURE = 5,   /* an operation that lies in a future */
     EVL_NODE_FUTURE = 6,      /* a done callback of a future */

@@ -76,7 +76,7 @@ static int sys_accept(int fd, struct sockaddr *address, socklen_t *len) {
 }
 #endif
 
-/* Where the kernel cannot be told to leave the signal out, it is blocked for the call and the one that came
+/* Where the kernel cannot leave the signal out, it is blocked for the call and the one that came
  * of it is taken; one that was pending before is not ours to take. That can only be where it was blocked. */
 typedef struct quiet {
     sigset_t pipe_only, before;

@@ -161,8 +161,8 @@ typedef struct evl_mmsg {
  * none either; splice is for a pipe that has a reader; reopen opens the pipe or terminal that fd refers to
  * once more, where the platform lets one, ENXIO for everything else; unconfirmed is how many bytes of a
  * socket the peer's system has not confirmed, ENOSYS where nothing says so; getcwd returns 0; if_index is
- * if_nametoindex, with -1 for its 0; sendmmsg and recvmmsg answer ENOSYS where there are none. All answer as
- * the system call does, with errno: getaddrinfo and getnameinfo too, which answer -1, and leave in errno
+ * if_nametoindex, with -1 for its 0; sendmmsg and recvmmsg fail with ENOSYS where there are none. All return
+ * what the system call does, with errno: getaddrinfo and getnameinfo too, which return -1, and leave in errno
  * either what the system said or -EVL_EAI_*.
  *
  * Of the processes: dup_above is fcntl(F_DUPFD_CLOEXEC); keep_on_exec takes FD_CLOEXEC away; close_above sees

@@ -32,7 +32,7 @@ static inline uint32_t evl_gate(const evl_loop *loop) {
     return atomic_load_explicit(&loop->gate, memory_order_relaxed);
 }
 
-/* On the thread that the loop is used from, as far as can be told between two runs. */
+/* On the thread that the loop is used from, as far as can be known between two runs. */
 static inline bool evl_is_home(const evl_loop *loop) {
     return atomic_load_explicit(&loop->home, memory_order_relaxed) == evl_self();
 }

@@ -7,17 +7,17 @@
 #include <evloop/base.h>
 #include <stdint.h>
 
-typedef struct evl_rest {
+typedef struct evl_backoff {
     evl_link link; /* linked: it waits */
     int64_t until; /* of evl_monotonic */
     evl_fn *fn;
     void *arg;
-} evl_rest;
+} evl_backoff;
 
-void evl_rest_begin(evl_loop *loop, evl_rest *rest, int64_t ns);
-int64_t evl_rests_wait(const evl_loop *loop,
-                       int64_t limit);         /* until the first is over, and at most `limit` */
-int64_t evl_rests_until(const evl_loop *loop); /* EVL_NEVER: there is none */
-void evl_rests_due(evl_loop *loop);
+void evl_backoff_begin(evl_loop *loop, evl_backoff *backoff, int64_t ns);
+int64_t evl_backoffs_wait(const evl_loop *loop,
+                          int64_t limit);         /* until the first is over, and at most `limit` */
+int64_t evl_backoffs_until(const evl_loop *loop); /* EVL_NEVER: there is none */
+void evl_backoffs_due(evl_loop *loop);
 
 #endif

@@ -1,4 +1,4 @@
-/* embed.c - living in a host's loop: an fd that tells when there is work, or rows to wait for. */
+/* embed.c - living in a host's loop: an fd that is readable when there is work, or rows to wait for. */
 #include "embed.h"
 #include "access.h"
 #include "backoff.h"
@@ -12,7 +12,7 @@
 
 /* A virtual clock does not move by waiting. */
 static int64_t next_alarm(evl_loop *loop) {
-    int64_t deadline = evl_rests_until(loop);
+    int64_t deadline = evl_backoffs_until(loop);
     if (loop->clock.mode != EVL_CLOCK_REAL)
         return deadline;
     int64_t timer = evl_tq_next(&loop->timers);
@@ -30,10 +30,10 @@ static int64_t host_timeout(evl_loop *loop) {
         return 0;
     int64_t wait = evl_wait_time(loop, evl_clock_read(&loop->clock), -1);
     if (loop->clock.mode != EVL_CLOCK_JUMP || wait == 0)
-        return evl_rests_wait(loop, wait);
+        return evl_backoffs_wait(loop, wait);
     bool may_jump = atomic_load(&loop->holds) == 0 && loop->awaited == 0 &&
                     evl_time_left(loop, loop->clock.virtual_) != EVL_NEVER;
-    return may_jump ? 0 : evl_rests_wait(loop, -1);
+    return may_jump ? 0 : evl_backoffs_wait(loop, -1);
 }
 
 /* Outside of run the host waits: what a dispatch would do now shows by a wake, what it will do later by the
@@ -110,7 +110,7 @@ static int host_pass(evl_loop *loop, const evl_poll_row *rows, int32_t count) {
         n = loop->backend->take(loop->state, rows, count, events, EVL_EVENT_MAX);
         loop->now = evl_clock_read(&loop->clock);
     } else
-        n = evl_glance(loop, events);
+        n = evl_poll_nowait(loop, events);
     loop->metrics.passes++;
     rc = evl_after_poll(loop, events, n);
     if (rc != 0)

@@ -92,7 +92,7 @@ void evl_handle_give(evl_handle *handle) {
         again = handle->gen != 0; /* else its next id would be an old one: the slot is retired */
     }
 #if defined(EVLOOP_CHECKS)
-    again = (handle->node.flags & EVL_F_INTERNAL) != 0; /* a stale pointer of a caller's is always told */
+    again = (handle->node.flags & EVL_F_INTERNAL) != 0; /* a stale pointer of a caller's is always reported */
 #endif
     if (again)
         evl_slab_give(slab, &handle->node);

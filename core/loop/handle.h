@@ -57,7 +57,7 @@ enum {
     EVL_F_EDGE = EVL_F_OWN << 1,    /* watcher: EVL_IO_EDGE */
     EVL_F_EXCLUSIVE = EVL_F_OWN,    /* a listener: of those who wait for its socket the kernel wakes one */
     EVL_F_SHARED = EVL_F_OWN << 2,  /* first watcher of an fd: there are others */
-    EVL_F_DIRTY = EVL_F_OWN << 3,   /* first watcher of an fd: the kernel has to be told something */
+    EVL_F_DIRTY = EVL_F_OWN << 3,   /* first watcher of an fd: something has to be sent to the kernel */
     EVL_F_WAKE = EVL_F_OWN << 4,    /* not a user's watcher: the backend's wake, or the changed wall clock */
     EVL_F_INTERNAL = EVL_F_OWN << 5 /* part of an operation, and not shown: fn.done(arg, result) runs no user
                                        code and is called at once; arg is NULL while no operation waits */

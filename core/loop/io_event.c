@@ -93,7 +93,7 @@ static void note_stale_entry(evl_loop *loop) { loop->stale_entry_seen |= !loop->
 
 /* Several watchers, one-shots, trouble, what is no longer wanted. Readers are queued before those that only
  * write. */
-static void report_odd(evl_loop *loop, evl_watcher *first, uint32_t mask) {
+static void report_unusual(evl_loop *loop, evl_watcher *first, uint32_t mask) {
     if (evl_io_has_flag(first, EVL_F_WAKE)) {
         if (first == &loop->wall_watcher)
             evl_wall_changed(loop);
@@ -126,9 +126,9 @@ void evl_io_events(evl_loop *loop, const evl_kernel_event *events, int n) {
         evl_watcher *io = tag_watcher(loop, tag);
         if (EVL_UNLIKELY(tag_is_stale(tag, io)))
             note_stale_entry(loop);
-        else if (EVL_LIKELY((mask & io->odd) == 0))
+        else if (EVL_LIKELY((mask & io->unusual) == 0))
             report(loop, io, mask);
         else
-            report_odd(loop, io, mask);
+            report_unusual(loop, io, mask);
     }
 }

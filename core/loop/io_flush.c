@@ -1,5 +1,4 @@
-/* io_flush.c - the kernel is told of changed interest before the next poll, and of everything when it gets a
- * new queue. */
+/* io_flush.c - sends changed interest to the kernel before the next poll, and everything into a new queue. */
 #include "access.h"
 #include "embed.h"
 #include "handle.h"
@@ -8,14 +7,14 @@
 
 /* With edges, interest that was given again has to reach the kernel although nothing has changed: it reports
  * what is there, which the last edge may have been used up for. */
-static int tell(evl_loop *loop, evl_watcher *first, uint32_t mask) {
+static int send_change(evl_loop *loop, evl_watcher *first, uint32_t mask) {
     bool anew = first->anew && mask != 0;
     first->anew = false;
     if (mask == first->armed && !anew)
         return 0;
-    int rc = mask == first->armed ? loop->backend->prove(loop->state, first->fd, evl_io_told(first),
-                                                         evl_io_told(first), evl_io_tag(first))
-                                  : loop->backend->change(loop->state, first->fd, evl_io_told(first),
+    int rc = mask == first->armed ? loop->backend->prove(loop->state, first->fd, evl_io_registered(first),
+                                                         evl_io_registered(first), evl_io_tag(first))
+                                  : loop->backend->change(loop->state, first->fd, evl_io_registered(first),
                                                           evl_io_with_edge(first, mask), evl_io_tag(first));
     if (rc == 0)
         first->armed = (uint8_t)mask;
@@ -27,12 +26,12 @@ static void flush_fd(evl_loop *loop, int fd) {
     if (!first || !evl_io_has_flag(first, EVL_F_DIRTY))
         return;
     evl_io_set_flag(first, EVL_F_DIRTY, false);
-    int rc = tell(loop, first, evl_io_wanted(loop, first));
+    int rc = send_change(loop, first, evl_io_wanted(loop, first));
     if (rc == 0)
         return;
     bool closed = evl_io_was_closed(loop, rc);
     if (!closed && first->armed != 0)
-        evl_io_remove_fd(loop, fd, evl_io_told(first));
+        evl_io_remove_fd(loop, fd, evl_io_registered(first));
     evl_io_end_all(loop, fd, closed ? EVL_EBADF : rc);
 }
 
@@ -42,8 +41,8 @@ void evl_io_flush(evl_loop *loop) {
     loop->dirty_len = 0;
 }
 
-/* Notes that the kernel has to hear about an fd before the next poll. An fd may stand in the list twice; the
- * flag of its first watcher says whether anything is left to do. */
+/* Notes that an fd's interest has to be sent to the kernel before the next poll. An fd may stand in the list
+ * twice; the flag of its first watcher says whether anything is left to do. */
 void evl_io_mark_dirty(evl_loop *loop, evl_watcher *first) {
     if (evl_io_has_flag(first, EVL_F_DIRTY) || evl_is_forked(loop))
         return;
@@ -65,8 +64,8 @@ static void prove_all(evl_loop *loop) {
         evl_watcher *first = evl_io_by_link(loop, loop->fds[fd]);
         if (!first || first->armed == 0)
             continue;
-        int rc = loop->backend->prove(loop->state, (int)fd, evl_io_told(first), evl_io_told(first),
-                                      evl_io_tag(first));
+        int rc = loop->backend->prove(loop->state, (int)fd, evl_io_registered(first),
+                                      evl_io_registered(first), evl_io_tag(first));
         if (evl_io_was_closed(loop, rc))
             evl_io_end_all(loop, (int)fd, EVL_EBADF);
     }

@@ -23,7 +23,7 @@ static evl_watcher *find_idle_waiter(evl_loop *loop, int fd) {
 static int wait_again(evl_loop *loop, evl_watcher *io, uint32_t mask) {
     evl_watcher *first = evl_io_first(loop, io->fd);
     uint32_t all = evl_io_with_edge(first, evl_io_wanted(loop, first) | mask);
-    uint32_t armed = evl_io_told(first);
+    uint32_t armed = evl_io_registered(first);
     uint64_t tag = evl_io_tag(first);
     int rc = armed == 0 ? loop->backend->add(loop->state, io->fd, all, tag)
                         : loop->backend->prove(loop->state, io->fd, armed, all, tag);

@@ -73,7 +73,7 @@ static void init_slabs(evl_loop *loop) {
 static void init_internal(evl_watcher *io) {
     io->base.node.flags = EVL_F_WAKE;
     io->fd = -1;
-    io->odd = UINT32_MAX;
+    io->unusual = UINT32_MAX;
 }
 
 static void init_parts(evl_loop *loop, const evl_options *options) {
@@ -84,7 +84,7 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
     for (int i = 0; i < 3; i++)
         evl_list_init(&loop->hooks[i]);
     evl_list_init(&loop->signals);
-    evl_list_init(&loop->rests);
+    evl_list_init(&loop->backoffs);
     evl_node_set(&loop->stop_notice, EVL_KIND_STOP, NULL, NULL);
     evl_node_set(&loop->call_notice, EVL_KIND_CALLBACKS, NULL, NULL);
     evl_list_init(&loop->pending);
@@ -102,7 +102,7 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
         loop->poll_interval = 0; /* every pass, the first one of a run included */
     init_internal(&loop->wake_watcher);
     init_internal(&loop->wall_watcher);
-    loop->wall_watcher.base.node.slot = 1; /* tells the two apart in tags */
+    loop->wall_watcher.base.node.slot = 1; /* distinguishes the two in tags */
     loop->slow_ns = -1;
     evl_copy_name(loop->name, options->name);
     atomic_init(&loop->refs, 1);

@@ -36,7 +36,7 @@ struct evl_loop {
     int32_t alive;        /* active handles that keep alive, and active operations */
     int32_t outside;      /* of these, what something outside the loop can end: watchers, signals */
     int32_t ops;          /* active operations */
-    uint32_t sync_in_row; /* starts answered at once since the pass, or an operation's callback, began */
+    uint32_t sync_in_row; /* starts completed at once since the pass, or an operation's callback, began */
     uint32_t internal;    /* handles that are parts of operations */
     bool timers_backlog;  /* the last pass left due timers behind */
     bool woken;           /* the last poll was ended by a wake */
@@ -79,8 +79,8 @@ struct evl_loop {
     evl_timer_queue timers;
     evl_timer_queue walls;    /* by wall-clock time */
     int64_t wall_offset;      /* of a virtual clock: wall-clock time minus time */
-    evl_watcher wall_watcher; /* hears of a changed wall clock; fd -1 until there is a wall-clock timer */
-    evl_link rests;           /* evl_rest.link */
+    evl_watcher wall_watcher; /* notified of a changed wall clock; fd -1 until there is a wall-clock timer */
+    evl_link backoffs;        /* evl_backoff.link */
     evl_link hooks[3];
     evl_link *next_hook;  /* while hooks run */
     bool pulling;         /* inside evl_loop_records, which runs no user code */

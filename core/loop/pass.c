@@ -20,7 +20,7 @@
 bool evl_time_is_up(const evl_loop *loop) {
     if (loop->clock.mode == EVL_CLOCK_REAL || loop->outside != 0 || loop->awaited != 0 ||
         evl_is_ready(loop) || evl_is_asked(loop) || atomic_load(&loop->holds) != 0 ||
-        !evl_list_empty(&loop->rests))
+        !evl_list_empty(&loop->backoffs))
         return false;
     int64_t left = evl_time_left((evl_loop *)(uintptr_t)loop, loop->clock.virtual_);
     bool moves = loop->clock.mode == EVL_CLOCK_JUMP && left != EVL_NEVER;
@@ -68,9 +68,9 @@ static void count_busy(evl_loop *loop, int64_t ns) {
     loop->metrics.lag[highest_bit((uint64_t)ns)]++;
 }
 
-/* Waits for real. Between telling the others that the loop sleeps and the wait itself it looks once more at
- * what they may have left: either it sees that, or they see `sleeping` and wake it (sequential consistency on
- * both sides). */
+/* Waits for real. Between the note for the others that the loop sleeps and the wait itself it looks once more
+ * at what they may have left: either it sees that, or they see `sleeping` and wake it (sequential consistency
+ * on both sides). */
 static int sleep_in_kernel(evl_loop *loop, evl_kernel_event *events, int64_t timeout_ns) {
     int64_t begin = evl_monotonic();
     if (loop->clock.mode == EVL_CLOCK_REAL) {
@@ -78,8 +78,8 @@ static int sleep_in_kernel(evl_loop *loop, evl_kernel_event *events, int64_t tim
         if (loop->busy_since != 0 && timeout_ns != 0)
             count_busy(loop, begin - loop->busy_since);
     }
-    if (EVL_UNLIKELY(!evl_list_empty(&loop->rests)))
-        timeout_ns = evl_rests_wait(loop, timeout_ns);
+    if (EVL_UNLIKELY(!evl_list_empty(&loop->backoffs)))
+        timeout_ns = evl_backoffs_wait(loop, timeout_ns);
     atomic_store(&loop->sleeping, true);
     if (evl_is_asked(loop))
         timeout_ns = 0;
@@ -95,7 +95,7 @@ static int sleep_in_kernel(evl_loop *loop, evl_kernel_event *events, int64_t tim
     return n;
 }
 
-int evl_glance(evl_loop *loop, evl_kernel_event *events) {
+int evl_poll_nowait(evl_loop *loop, evl_kernel_event *events) {
     int n = loop->backend->wait(loop->state, events, EVL_EVENT_MAX, 0);
     loop->now = evl_clock_read(&loop->clock);
     return n;
@@ -118,10 +118,10 @@ bool evl_jump(evl_loop *loop, int64_t limit) {
 
 static int wait_for_events(evl_loop *loop, evl_kernel_event *events, int64_t timeout_ns) {
     if (loop->clock.mode == EVL_CLOCK_JUMP && timeout_ns != 0) {
-        int n = evl_glance(loop, events);
+        int n = evl_poll_nowait(loop, events);
         return n != 0 || evl_jump(loop, timeout_ns) ? n : sleep_in_kernel(loop, events, timeout_ns);
     }
-    return timeout_ns == 0 ? evl_glance(loop, events) : sleep_in_kernel(loop, events, timeout_ns);
+    return timeout_ns == 0 ? evl_poll_nowait(loop, events) : sleep_in_kernel(loop, events, timeout_ns);
 }
 
 /* --- collecting ------------------------------------------------------------------------------- */
@@ -170,8 +170,8 @@ int evl_after_poll(evl_loop *loop, const evl_kernel_event *events, int n) {
     evl_io_events(loop, events, n);
     if (evl_may_be_due(loop))
         evl_timers_due(loop);
-    if (EVL_UNLIKELY(!evl_list_empty(&loop->rests)))
-        evl_rests_due(loop);
+    if (EVL_UNLIKELY(!evl_list_empty(&loop->backoffs)))
+        evl_backoffs_due(loop);
     if (!evl_list_empty(&loop->at_collect))
         run_at_collect(loop);
     return 0;

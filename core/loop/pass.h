@@ -15,7 +15,7 @@ int64_t evl_wait_time(evl_loop *loop, int64_t now, int64_t limit);
 int evl_collect(evl_loop *loop,
                 int64_t timeout_ns); /* a pass up to the point where the ready lists are complete */
 int evl_before_poll(evl_loop *loop, bool may_wait); /* the steps of it: */
-int evl_glance(evl_loop *loop, evl_kernel_event *events);
+int evl_poll_nowait(evl_loop *loop, evl_kernel_event *events);
 bool evl_jump(evl_loop *loop, int64_t limit);
 int evl_after_poll(evl_loop *loop, const evl_kernel_event *events, int n);
 int32_t evl_run_passes(evl_loop *loop, int32_t mode); /* evl_loop_run for who owns the loop already */

@@ -224,7 +224,7 @@ static void detach(evl_handle *base) {
 
 const evl_handle_type evl_signal_type = {.size = sizeof(evl_signal_handle), .detach = detach};
 
-/* Who waited once is told and goes, and the last one takes the subscription along. */
+/* Operations that waited once complete and leave, and the last one takes the subscription along. */
 static void end_waits(evl_signal_sub *sub, uint32_t left) {
     for (evl_link *link = sub->watchers.next; left > 0;) {
         evl_signal_handle *handle = EVL_OWNER(link, evl_signal_handle, peers);

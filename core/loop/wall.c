@@ -10,7 +10,7 @@
 
 #include <errno.h>
 
-#define CHECK_AT_LEAST INT64_C(60000000000) /* ns, where the platform does not tell of a changed clock */
+#define CHECK_AT_LEAST INT64_C(60000000000) /* ns, where the platform does not notify of a changed clock */
 
 evl_timer_key *evl_wall_key_of(void *loop, uint32_t slot) {
     evl_wall_handle *wall = evl_slab_at(&((evl_loop *)loop)->handles[EVL_KIND_WALL], slot);
@@ -40,7 +40,7 @@ int32_t evl_wall_set(evl_loop *loop, int64_t unix_ns) {
     return 0;
 }
 
-/* --- being told of a changed clock ------------------------------------------------------------ */
+/* --- notification of a changed clock ---------------------------------------------------------- */
 
 #if EVL_HAVE_EPOLL
 /* As late as a time_t can say: INT32_MAX seconds are over in January 2038, and what has expired when it is
@@ -89,7 +89,7 @@ void evl_wall_requeue(evl_loop *loop, bool forked) {
         evl_report_later(loop, rc); /* and the clock is looked at once a minute from now on */
 }
 
-/* The read takes the news; the timers are looked at in the pass that is going on. */
+/* The read consumes the notification; the timers are looked at in the pass that is going on. */
 void evl_wall_changed(evl_loop *loop) {
     uint64_t count;
     (void)!evl_sys.read(loop->wall_watcher.fd, &count, sizeof count);
@@ -128,8 +128,8 @@ int64_t evl_wall_wait(evl_loop *loop) {
     if (deadline <= now)
         return 0;
     int64_t left = now < 0 && deadline > INT64_MAX + now ? INT64_MAX - 1 : deadline - now;
-    bool told = loop->wall_watcher.fd >= 0 || loop->clock.mode != EVL_CLOCK_REAL;
-    return told || left < CHECK_AT_LEAST ? left : CHECK_AT_LEAST;
+    bool is_notified = loop->wall_watcher.fd >= 0 || loop->clock.mode != EVL_CLOCK_REAL;
+    return is_notified || left < CHECK_AT_LEAST ? left : CHECK_AT_LEAST;
 }
 
 static void expire(evl_loop *loop, evl_wall_handle *wall, int64_t deadline, int64_t now) {

@@ -14,7 +14,7 @@ uint32_t evl_io_wanted(const evl_loop *loop, const evl_watcher *first) {
 
 void evl_io_put_mask(evl_watcher *io, uint32_t mask) {
     io->mask = (uint8_t)mask;
-    evl_io_set_odd(io);
+    evl_io_set_unusual(io);
     evl_handle_set_active(&io->base, mask != 0);
 }
 
@@ -30,7 +30,8 @@ void evl_io_remove_fd(evl_loop *loop, int fd, uint32_t mask) {
     (void)evl_io_was_closed(loop, loop->backend->remove(loop->state, fd, mask));
 }
 
-/* A waiter's: who waits is told, and the watcher stays with the fd, without interest, for the next wait. */
+/* A waiter's: the operation that waits is completed, and the watcher stays with the fd, without interest, for
+ * the next wait. */
 void evl_io_complete_wait(evl_watcher *io, int64_t result) {
     void *arg = io->base.node.arg;
     io->base.node.arg = NULL;
@@ -121,8 +122,8 @@ static int add_another(evl_loop *loop, evl_watcher *first, evl_watcher *io) {
         rc = loop->backend->add(loop->state, io->fd, evl_io_with_edge(first, mask ? mask : EVL_READ),
                                 evl_io_tag(first));
     else
-        rc = loop->backend->prove(loop->state, io->fd, evl_io_told(first), evl_io_with_edge(first, proof),
-                                  evl_io_tag(first));
+        rc = loop->backend->prove(loop->state, io->fd, evl_io_registered(first),
+                                  evl_io_with_edge(first, proof), evl_io_tag(first));
     if (evl_io_was_closed(loop, rc)) {
         evl_io_end_all(loop, io->fd, EVL_EBADF);
         return add_first(loop, io);
@@ -144,7 +145,8 @@ static int add_another(evl_loop *loop, evl_watcher *first, evl_watcher *io) {
 static bool is_taken(evl_loop *loop, evl_watcher *first) {
     int fd = first->fd, rc = 0;
     if (first->armed != 0)
-        rc = loop->backend->prove(loop->state, fd, evl_io_told(first), evl_io_told(first), evl_io_tag(first));
+        rc = loop->backend->prove(loop->state, fd, evl_io_registered(first), evl_io_registered(first),
+                                  evl_io_tag(first));
     if (!evl_io_was_closed(loop, rc))
         return true;
     evl_io_end_all(loop, fd, EVL_EBADF);
@@ -186,7 +188,7 @@ int evl_io_own(evl_watcher *io, int fd, uint32_t mask, bool edge) {
     evl_loop *loop = io->base.loop;
     evl_io_fill(io, fd, mask);
     evl_io_set_flag(io, EVL_F_EDGE, edge && (loop->backend->caps & EVL_CAP_EDGE) != 0);
-    io->odd = UINT32_MAX;
+    io->unusual = UINT32_MAX;
     evl_io_forget(loop, fd);
     evl_watcher *first = evl_io_first(loop, fd);
     bool taken = first && is_taken(loop, first);
@@ -227,7 +229,7 @@ static void detach(evl_handle *handle) {
     evl_watcher *next = evl_io_by_link(loop, io->next);
     if (!next) {
         if (io->armed != 0 && !evl_is_forked(loop))
-            evl_io_remove_fd(loop, io->fd, evl_io_told(io));
+            evl_io_remove_fd(loop, io->fd, evl_io_registered(io));
         return;
     }
     evl_io_set_flag(next, EVL_F_SHARED, next->next != 0);
@@ -240,7 +242,7 @@ static void detach(evl_handle *handle) {
     /* The kernel knows the fd by the closed watcher's tag. */
     uint32_t mask = evl_io_wanted(loop, next);
     int fd = io->fd;
-    int rc = loop->backend->change(loop->state, fd, evl_io_told(next), evl_io_with_edge(next, mask),
+    int rc = loop->backend->change(loop->state, fd, evl_io_registered(next), evl_io_with_edge(next, mask),
                                    evl_io_tag(next));
     next->armed = (uint8_t)mask;
     if (rc != 0)
@@ -259,7 +261,7 @@ int evl_io_closing(evl_loop *loop, int fd) {
     if (!first)
         return 0;
     if (first->armed != 0 && !evl_is_forked(loop))
-        evl_io_remove_fd(loop, fd, evl_io_told(first));
+        evl_io_remove_fd(loop, fd, evl_io_registered(first));
     int count = evl_io_end_all(loop, fd, EVL_ECLOSED);
     evl_touch(loop);
     return count;

@@ -8,13 +8,13 @@
 /* The watchers of an fd form a chain, and the first one stands for the fd in the kernel. */
 typedef struct evl_watcher {
     evl_handle base;
-    int32_t fd;    /* -1: it has ended, and base.node.u.result says why */
-    uint32_t next; /* slot + 1 of the next watcher of the fd, or 0 */
-    uint8_t mask;  /* wanted */
-    uint8_t armed; /* first watcher: what the kernel was last told */
-    bool anew;     /* first watcher, edge-triggered: tell it again even if it is the same */
-    uint32_t
-        odd; /* a report with one of these bits is not simply passed on, or made an event of the owner's */
+    int32_t fd;       /* -1: it has ended, and base.node.u.result says why */
+    uint32_t next;    /* slot + 1 of the next watcher of the fd, or 0 */
+    uint8_t mask;     /* wanted */
+    uint8_t armed;    /* first watcher: the mask that the kernel has */
+    bool anew;        /* first watcher, edge-triggered: send it again even if it is the same */
+    uint32_t unusual; /* a report with one of these bits is not simply passed on, or made an event of the
+                         owner's */
 } evl_watcher;
 
 void evl_io_events(evl_loop *loop, const evl_kernel_event *events, int n);
@@ -24,7 +24,7 @@ extern const evl_handle_type evl_io_type;
 /* Handles that begin with an evl_watcher and are their fd's only one. edge: where the kernel can.
  * EVL_EEXIST when it is watched, and those of evl_io_new. */
 int evl_io_own(evl_watcher *io, int fd, uint32_t mask, bool edge);
-void evl_io_want(evl_watcher *io, uint32_t mask); /* told to the kernel before the next poll */
+void evl_io_want(evl_watcher *io, uint32_t mask); /* sent to the kernel before the next poll */
 void evl_io_disown(evl_watcher *io);              /* before the fd is closed; it is -1 then */
 void evl_io_tags_repeat(evl_loop *loop);          /* a watcher has the tag of one that it had long ago */
 void evl_io_forget(evl_loop *loop, int fd);       /* the watchers that finished waits left with an fd */

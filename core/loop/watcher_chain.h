@@ -1,6 +1,6 @@
 /* watcher_chain.h - the watchers of an fd from the inside: what io.c, watcher.c, io_flush.c, io_wait.c and
  * io_event.c share. The first of the chain stands for the fd in the kernel: its address and generation are
- * the tag, and it remembers what the kernel was last told. */
+ * the tag, and it remembers what the kernel has. */
 #ifndef EVL_CORE_WATCHER_CHAIN_H
 #define EVL_CORE_WATCHER_CHAIN_H
 
@@ -31,18 +31,19 @@ static inline bool evl_io_has_flag(const evl_watcher *io, int flag) {
 
 static inline bool evl_io_is_owner(const evl_watcher *io) { return io->base.node.kind != EVL_KIND_IO; }
 
-/* After a change of the mask or the flags. Who owns the fd says itself what is odd. */
-static inline void evl_io_set_odd(evl_watcher *io) {
+/* After a change of the mask or the flags. An owner of its fd sets `unusual` itself. */
+static inline void evl_io_set_unusual(evl_watcher *io) {
     if (!evl_io_is_owner(io))
-        io->odd = evl_io_has_flag(io, EVL_F_ONESHOT | EVL_F_SHARED) ? UINT32_MAX : ~(uint32_t)io->mask;
+        io->unusual = evl_io_has_flag(io, EVL_F_ONESHOT | EVL_F_SHARED) ? UINT32_MAX : ~(uint32_t)io->mask;
 }
 
 static inline void evl_io_set_flag(evl_watcher *io, int flag, bool on) {
     io->base.node.flags = (uint8_t)(on ? io->base.node.flags | flag : io->base.node.flags & ~flag);
-    evl_io_set_odd(io);
+    evl_io_set_unusual(io);
 }
 
-/* An edge that hides what stands behind the data would be the last one: who owns the fd hears of its end too.
+/* An edge that hides what stands behind the data would be the last one: an owner of the fd is also notified
+ * of its end.
  */
 static inline uint32_t evl_io_with_edge(const evl_watcher *first, uint32_t mask) {
     if (mask != 0 && evl_io_is_owner(first) && evl_io_has_flag(first, EVL_F_EXCLUSIVE))
@@ -52,8 +53,10 @@ static inline uint32_t evl_io_with_edge(const evl_watcher *first, uint32_t mask)
     return mask | EVL_MASK_EDGE | (evl_io_is_owner(first) ? EVL_MASK_RDHUP : 0U);
 }
 
-/* What the kernel was last told. */
-static inline uint32_t evl_io_told(const evl_watcher *first) { return evl_io_with_edge(first, first->armed); }
+/* What the kernel has of an fd. */
+static inline uint32_t evl_io_registered(const evl_watcher *first) {
+    return evl_io_with_edge(first, first->armed);
+}
 
 /* A new watcher, whose flags are set next. */
 static inline void evl_io_fill(evl_watcher *io, int fd, uint32_t mask) {

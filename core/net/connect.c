@@ -34,7 +34,7 @@ typedef struct race {
     evl_op lookup;
     evl_addresses *found;
     evl_op stagger;
-    evl_rest retry;
+    evl_backoff retry;
     int64_t stagger_ns, retry_ns;
     int64_t linger_ns; /* of the stream; 0: the loop's */
     evl_address local; /* length 0: none */
@@ -175,7 +175,7 @@ static int continue_attempt(attempt *a) {
     race *r = a->race;
     int rc = try_connect(a);
     if (rc == EVL_EAGAIN && a->address.u.any.sa_family == AF_UNIX) {
-        evl_rest_begin(r->loop, &r->retry, r->retry_ns);
+        evl_backoff_begin(r->loop, &r->retry, r->retry_ns);
         r->retry_ns = r->retry_ns * 2 < RETRY_MAX ? r->retry_ns * 2 : RETRY_MAX;
         return 0;
     }

@@ -37,7 +37,7 @@ typedef struct evl_server_state {
     evl_link waiters;        /* evl_operation.node: pending accepts */
     evl_operation *ready_op; /* the accept that was notified and has not run yet */
     evl_link idle_waiters;   /* evl_operation.node: on_idle */
-    evl_rest backoff;        /* retry timer at the fd limit */
+    evl_backoff backoff;     /* retry timer at the fd limit */
     int64_t backoff_ns;
     uint64_t pass;        /* the pass that `accepted` counts in */
     uint32_t accepted;    /* connections accepted in it */

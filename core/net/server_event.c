@@ -35,7 +35,7 @@ void evl_server_notify(evl_server_state *sv) {
 }
 
 void evl_server_back_off(evl_server_state *sv) {
-    evl_rest_begin(sv->loop, &sv->backoff, sv->backoff_ns);
+    evl_backoff_begin(sv->loop, &sv->backoff, sv->backoff_ns);
     sv->backoff_ns = sv->backoff_ns * 2 < BACKOFF_MAX ? sv->backoff_ns * 2 : BACKOFF_MAX;
     evl_server_update(sv);
 }

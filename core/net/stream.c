@@ -114,7 +114,7 @@ int evl_stream_make(evl_loop *loop, int fd, uint32_t flags, int64_t linger, evl_
     if (!s)
         return EVL_ENOMEM;
     s->io.base.node.type = EVL_NODE_TAKE;
-    s->io.odd = UINT32_MAX;
+    s->io.unusual = UINT32_MAX;
     s->reader = NULL;
     s->in = NULL;
     s->out = NULL;

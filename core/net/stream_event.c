@@ -43,7 +43,7 @@ uint32_t evl_stream_wanted(const evl_stream_handle *s) {
 void evl_stream_update_slow_mask(evl_stream_handle *s) {
     const uint32_t state = EVL_S_EDGE | EVL_S_PUSH | EVL_S_PAUSED | EVL_S_DISCARD | EVL_S_CUSTOM;
     bool straight = (s->flags & state) == (EVL_S_EDGE | EVL_S_PUSH);
-    s->io.odd = straight ? ~(uint32_t)EVL_READ : UINT32_MAX;
+    s->io.unusual = straight ? ~(uint32_t)EVL_READ : UINT32_MAX;
 }
 
 void evl_stream_interest(evl_stream_handle *s) {

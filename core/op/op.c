@@ -59,7 +59,7 @@ void evl_op_activate_special(evl_operation *self) {
 }
 
 /* The operation may be gone afterwards. */
-static inline void tell_forgotten(evl_operation *self) {
+static inline void report_forgotten(evl_operation *self) {
     if (!evl_op_is_plain(self) && target_of(self)->forgotten)
         target_of(self)->forgotten(self);
 }
@@ -84,7 +84,7 @@ int evl_op_unpark(evl_operation *self, int error) {
     evl_list_remove(&self->peers);
     drop_timer(self);
     deactivate(self);
-    tell_forgotten(self);
+    report_forgotten(self);
     return error;
 }
 
@@ -196,7 +196,7 @@ bool evl_op_settle(evl_operation *self, int64_t *result) {
     return over;
 }
 
-/* --- who is told ------------------------------------------------------------------------------ */
+/* --- targets ---------------------------------------------------------------------------------- */
 
 /* The caller. What is delivered is given up before the callback, which may start, close or free the
  * operation.
@@ -283,7 +283,7 @@ void evl_op_forget(evl_operation *self) {
     if (has_result && type->refuse)
         type->refuse(self);
     else
-        tell_forgotten(self);
+        report_forgotten(self);
 }
 
 int32_t evl_op_close(evl_op *op) {

@@ -38,15 +38,15 @@ typedef struct evl_op_type {
     /* A thread of the process works on it, and does not in a forked child. */
     bool threaded;
 
-    /* What it did when it became ready stays done, also when it is closed before that is told: its result
-     * stands. Else a closed one has EVL_ECANCELED. */
+    /* What it did when it became ready stays done, also when it is closed before that is delivered: its
+     * result stands. Else a closed one has EVL_ECANCELED. */
     bool stands;
 
     /* The operation's `until` is a time at which it completes with 0. */
     bool timed;
 } evl_op_type;
 
-/* Who is told of an operation's end: the caller (EVL_NODE_OP), or one of the library's own. The first member
+/* What an operation completes to: the caller (EVL_NODE_OP), or a part of the library. The first member
  * makes it a node type; which one it is says node.type. None of these runs user code. */
 typedef struct evl_op_target {
     evl_node_type node;
@@ -54,7 +54,7 @@ typedef struct evl_op_target {
     void (*finished)(evl_operation *op, int64_t result); /* it is inactive already, and may be freed */
     void (*forgotten)(evl_operation *op); /* taken down, or its start failed; NULL: need not know */
     bool counts;     /* in evl_loop.alive and ops; what it is a part of counts otherwise */
-    bool at_collect; /* told while the loop collects; otherwise, unless its type tries, inside the completing
+    bool at_collect; /* run while the loop collects; otherwise, unless its type tries, inside the completing
                         call */
 } evl_op_target;
 
@@ -94,7 +94,7 @@ static inline void evl_op_init_internal(evl_op *op, evl_done_fn *fn, void *arg) 
     evl_operation_of(op)->node.type = EVL_NODE_OP_INTERNAL;
 }
 
-/* The caller is told, which needs no target. */
+/* It completes to the caller, which needs no target. */
 static inline bool evl_op_is_plain(const evl_operation *op) {
     return EVL_LIKELY(op->node.type == EVL_NODE_OP);
 }
@@ -114,7 +114,7 @@ static inline int evl_op_check_start(const evl_loop *loop, const evl_op *op) {
     return rc == 0 && evl_operation_of(op)->state != EVL_OP_IDLE ? EVL_EBUSY : rc;
 }
 
-/* Active from now on: counts, if it does, and its target is told. */
+/* Active from now on: counts, if it does, and its target is notified. */
 void evl_op_activate_special(evl_operation *op);
 
 static inline evl_operation *evl_op_activate(evl_loop *loop, evl_op *op, const evl_op_type *type, void *owner,
@@ -147,7 +147,7 @@ int evl_op_unpark(evl_operation *op, int error);
 /* Pending, and already out of where it waited: queues the completion. */
 void evl_op_complete(evl_operation *op, int64_t result);
 
-/* Queues the completion of one that is not pending any more, in whatever way it is told. */
+/* Queues the completion of one that is not pending any more, in the way of its target. */
 void evl_op_make_ready(evl_operation *op, int64_t result);
 
 /* Of a type that tries, if it is pending: its delivery may find something now. */
@@ -196,8 +196,8 @@ int evl_op_set_until(evl_operation *op, int64_t until);
 /* In silence: inactive, and out of wherever it is. */
 void evl_op_forget(evl_operation *op);
 
-/* Before it is told: takes, becomes inactive, and says what the result is. False: there was nothing to take,
- * and it waits again. */
+/* Before it completes: takes, becomes inactive, and says what the result is. False: there was nothing to
+ * take, and it waits again. */
 bool evl_op_settle(evl_operation *op, int64_t *result);
 
 void evl_op_node_forget(evl_loop *loop, evl_node *node, evl_link *drops); /* every target's */

@@ -79,7 +79,7 @@ inline void check(std::int32_t code) {
     if (code < 0) [[unlikely]]
         throw_error(code);
 }
-// The same for calls that answer a number.
+// The same for calls that return a number.
 template <class Number>
 Number check_number(Number value) {
     if (value < 0) [[unlikely]]

@@ -172,7 +172,7 @@ static void after_fork_in_parent(void) { pthread_mutex_unlock(&lock); }
 static void after_fork_in_child(void) {
     while (live) {
         int fd = live->fd;
-        queue *q = find(fd); /* a number that is somebody else's by now stays open */
+        queue *q = find(fd); /* a number that names another file by now stays open */
         if (!q)
             continue;
         reclaim(q);
@@ -250,7 +250,7 @@ static int open_queue(void) {
         return -1;
     }
     queue *old = atomic_load(&queues[q->fd]);
-    if (old) /* closed by somebody who did not tell us */
+    if (old) /* closed without a call of ours */
         reclaim(old);
     q->next = live;
     live = q;
@@ -277,7 +277,8 @@ static void count_file_note(queue *q, int by) {
     q->file_notes += by;
 }
 
-/* Takes a knote out of the set of its filter. The entry of a file that is gone may stay; see `haunted`. */
+/* Takes a knote out of the set of its filter. The entry of a file that is gone may stay, as a stale
+ * registration; see collect_fds. */
 static void disarm(queue *q, int fd, int f) {
     watched *w = &q->fds[fd];
     if (!w->notes[f].armed)
@@ -647,7 +648,7 @@ static void put_fd(queue *q, rows *out, int fd, int f, struct kevent row) {
 
 /* An entry whose file is open under another number cannot be deleted. Only a new set gets rid of it; other
  * knotes with EV_CLEAR see one more edge. */
-static void exorcise(queue *q, int f) {
+static void rebuild(queue *q, int f) {
     int fresh = epoll_create1(EPOLL_CLOEXEC);
     if (fresh < 0)
         return;
@@ -665,17 +666,17 @@ static void collect_fds(queue *q, int f, rows *out) {
     struct epoll_event events[ROWS];
     int room = out->cap - out->n;
     int n = room > 0 ? epoll_wait(q->of_filter[f], events, room < ROWS ? room : ROWS, 0) : 0;
-    bool haunted = false;
+    bool stale = false;
     for (int i = 0; i < n; i++) {
         int fd = (int)(uint32_t)events[i].data.u64;
         look_at_identity(q, fd);
         if (events[i].data.u64 != tag_of(q, fd) || !q->fds[fd].notes[f].armed)
-            haunted = true;
+            stale = true;
         else if (f != EXCEPT || (events[i].events & EPOLLPRI))
             put_fd(q, out, fd, f, row_of(fd, f, events[i].events));
     }
-    if (haunted)
-        exorcise(q, f);
+    if (stale)
+        rebuild(q, f);
 }
 
 static void collect_files(queue *q, rows *out) {
@@ -760,7 +761,7 @@ static bool soft_is_due(queue *q) {
     return vnodes_due(&q->vnodes);
 }
 
-/* The sources take turns at being first, so that a short list starves nobody. */
+/* The sources take turns at being first, so that a short list starves none. */
 static int collect(queue *q, struct kevent *at, int cap) {
     rows out = {at, 0, cap};
     uint64_t ignored;
@@ -786,7 +787,7 @@ static int collect(queue *q, struct kevent *at, int cap) {
 
 /* --- kevent --------------------------------------------------------------------------------------- */
 
-/* Answers how many rows, or -1 with errno: an error that finds no room ends the call. */
+/* Returns how many rows, or -1 with errno: an error that finds no room ends the call. */
 static int change_all(queue *q, const struct kevent *changes, int n, struct kevent *events, int cap) {
     int rows = 0;
     for (int i = 0; i < n; i++) {

@@ -2,8 +2,8 @@
  * names; a file that is cut off says that its attributes changed, and one that has lost a name that it was
  * deleted, even if it has another.
  *
- * While a file is open, Linux does not tell of its end, but of its number of links, and of a directory only
- * the one that it was in tells. */
+ * While a file is open, Linux does not report its end, but its number of links, and of a directory only
+ * the one that it was in reports it. */
 #include "vnodes.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ void vnodes_release(vnodes *set) {
     vnodes_begin(set);
 }
 
-/* --- what was heard ------------------------------------------------------------------------------- */
+/* --- what inotify says ----------------------------------------------------------------------------- */
 
 static bool look(const vnode *v, struct stat *st) {
     return fstat(v->fd, st) == 0 && st->st_dev == v->dev && st->st_ino == v->ino;
@@ -47,7 +47,7 @@ static unsigned meaning(const vnode *v, const struct inotify_event *event, const
     return what;
 }
 
-static void hear(vnode *v, const struct inotify_event *event) {
+static void note(vnode *v, const struct inotify_event *event) {
     struct stat st;
     if (!look(v, &st)) {
         v->used = false;
@@ -70,7 +70,7 @@ static void listen_all(vnodes *set) {
             const struct inotify_event *event = (const struct inotify_event *)(void *)(buf + at);
             for (int i = 0; i < VNODES; i++)
                 if (set->at[i].used)
-                    hear(&set->at[i], event);
+                    note(&set->at[i], event);
             at += (ssize_t)(sizeof *event + event->len);
         }
 }

@@ -30,16 +30,16 @@ typedef struct vnodes {
 
 void vnodes_begin(vnodes *set);
 
-/* Answers an errno. Afterwards `inotify` polls readable when there may be something to collect. */
+/* Returns an errno. Afterwards `inotify` polls readable when there may be something to collect. */
 int vnodes_change(vnodes *set, const struct kevent *change);
 
 /* The fd is about to be closed: its knotes go with it. */
 void vnodes_closing(vnodes *set, int fd);
 
-/* Answers how many rows. */
+/* Returns how many rows. */
 int vnodes_collect(vnodes *set, struct kevent *rows, int cap);
 
-/* Whether there is something that `inotify` does not tell of any more. */
+/* Whether there is something that `inotify` does not report any more. */
 bool vnodes_due(const vnodes *set);
 
 void vnodes_release(vnodes *set);
