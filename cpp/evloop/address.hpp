@@ -14,6 +14,7 @@
 
 namespace evloop::inline EVLOOP_CPP_ABI {
 
+// The family of an address.
 enum class family : std::int32_t {
     none = 0,
     unix_path = EVL_FAMILY_UNIX,
@@ -32,10 +33,12 @@ class address_view {
     std::uint32_t length() const noexcept { return length_; }
     explicit operator bool() const noexcept { return data_ != nullptr; }
 
+    // family::none when there is no address, or one of another family.
     evloop::family family() const noexcept {
         const std::int32_t number = evl_address_family(data_, length_);
         return number > 0 ? evloop::family(number) : evloop::family::none;
     }
+    // In host byte order; 0 where there is none.
     std::uint16_t port() const noexcept {
         const std::int32_t number = evl_address_port(data_, length_);
         return number > 0 ? static_cast<std::uint16_t>(number) : std::uint16_t(0);
@@ -86,10 +89,12 @@ class address {
         return made;
     }
 
+    // A view of it, valid as long as the address stays where it is and unchanged.
     operator address_view() const noexcept {
         return length_ > 0 ? address_view(room_, length_) : address_view();
     }
     explicit operator bool() const noexcept { return length_ > 0; }
+    // As those of address_view.
     evloop::family family() const noexcept { return address_view(*this).family(); }
     std::uint16_t port() const noexcept { return address_view(*this).port(); }
     std::string text() const { return address_view(*this).text(); }
@@ -181,7 +186,8 @@ inline lookup_awaitable lookup(std::string host, std::string service = {}, std::
 
 // What an address is called.
 struct names {
-    std::string host, service;
+    std::string host;    // or the address as text, where it has no name
+    std::string service; // or the port as a number
 };
 
 class reverse_lookup_awaitable : public op_awaitable<reverse_lookup_awaitable, names> {

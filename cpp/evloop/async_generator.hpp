@@ -91,6 +91,7 @@ class async_generator_promise final : public promise_base {
 
 } // namespace detail
 
+// A generator that may await between its values; move-only. See the head of this file.
 template <class T>
 class [[nodiscard]] async_generator {
   public:

@@ -6,7 +6,8 @@
 // Inside a coroutine of this layer that may fail: awaits another, and fails as it does.
 #if EVLOOP_EXCEPTIONS
 #    define EVLOOP_CO_TRY(attempt) co_await attempt
-#    define EVLOOP_CO_FAIL(code)   evloop::detail::throw_code(code)
+// And this fails with a C code.
+#    define EVLOOP_CO_FAIL(code) evloop::detail::throw_code(code)
 #else
 #    define EVLOOP_CO_TRY(attempt)                                                                           \
         do {                                                                                                 \
@@ -119,6 +120,7 @@ struct await_result {
     using type = typename decltype(std::declval<detail::settled_t<A> &>().await_resume())::value_type;
 #endif
 };
+// The type that `co_await` of an A gives.
 template <class A>
 using await_result_t = typename await_result<A>::type;
 

@@ -32,12 +32,14 @@ constexpr bool text_in_quotes<const char (&)[N]> = true;
 // quotes, and of any array of const char that ends with a 0, this last 0 does not count.
 class bytes {
   public:
+    // Text up to its 0, without it.
     template <class Text>
         requires(std::is_pointer_v<std::remove_cvref_t<Text>> && std::is_convertible_v<Text, const char *>)
     bytes(Text &&text) noexcept : bytes(text, std::char_traits<char>::length(text)) {}
     template <std::size_t N>
     bytes(const char (&text)[N]) noexcept : bytes(text, text[N - 1] == 0 ? N - 1 : N) {}
     bytes(const void *data, std::size_t size) noexcept : data_(data), size_(size) {}
+    // All of an array, a span, a vector, a string. The view is valid as long as what it was made from.
     template <detail::piece R>
         requires(!detail::text_in_quotes<R>)
     bytes(R &&range) noexcept
@@ -55,6 +57,7 @@ class bytes {
 class room {
   public:
     room(void *data, std::size_t size) noexcept : data_(data), size_(size) {}
+    // All of it; valid as long as what it was made from.
     template <detail::piece R>
         requires(!std::is_const_v<detail::item_of<R>>)
     room(R &&range) noexcept

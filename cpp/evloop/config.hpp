@@ -11,8 +11,10 @@
 #include <version>
 
 #ifdef __cpp_exceptions
+// 1 in units with exceptions, else 0.
 #    define EVLOOP_EXCEPTIONS 1
-#    define EVLOOP_CPP_ABI    v0
+// The inline namespace, which differs between the two.
+#    define EVLOOP_CPP_ABI v0
 #else
 #    define EVLOOP_EXCEPTIONS 0
 #    define EVLOOP_CPP_ABI    v0_noexcept

@@ -65,12 +65,14 @@ inline const std::error_category &error_category() noexcept {
 inline std::error_code make_error_code(std::int32_t code) noexcept {
     return std::error_code(code < 0 ? code : 0, error_category());
 }
+// The same for evloop's own codes.
 inline std::error_code make_error_code(errc code) noexcept {
     return make_error_code(static_cast<std::int32_t>(code));
 }
 
 #if EVLOOP_EXCEPTIONS
 
+// Throws a C code, which is negative, as std::system_error.
 [[noreturn]] inline void throw_error(std::int32_t code) { throw std::system_error(make_error_code(code)); }
 
 // What a call that may fail returns: nothing, or it throws. Without exceptions it returns the C code.
@@ -122,6 +124,7 @@ class [[nodiscard]] result {
     using value_type = T;
 
     result(detail::failure error) noexcept : code_(error.code) {}
+    // With a value that is made of args.
     template <class... Args>
         requires std::is_constructible_v<T, Args...>
     explicit result(std::in_place_t, Args &&...args) noexcept(std::is_nothrow_constructible_v<T, Args...>)
@@ -203,6 +206,7 @@ class [[nodiscard]] result<T &> {
 
     bool has_value() const noexcept { return code_ >= 0; }
     explicit operator bool() const noexcept { return has_value(); }
+    // EVL_E*, or 0; and the same as std::error_code.
     std::int32_t code() const noexcept { return code_; }
     std::error_code error() const noexcept { return make_error_code(code_); }
 
@@ -225,6 +229,7 @@ class [[nodiscard]] result<T &> {
     std::int32_t code_ = 0;
 };
 
+// Success without a value, or the code of the error.
 template <>
 class [[nodiscard]] result<void> {
   public:
@@ -235,6 +240,7 @@ class [[nodiscard]] result<void> {
 
     bool has_value() const noexcept { return code_ >= 0; }
     explicit operator bool() const noexcept { return has_value(); }
+    // EVL_E*, or 0; and the same as std::error_code.
     std::int32_t code() const noexcept { return code_; }
     std::error_code error() const noexcept { return make_error_code(code_); }
 #if EVLOOP_EXCEPTIONS

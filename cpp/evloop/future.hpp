@@ -68,6 +68,8 @@ constexpr bool is_number = (std::is_integral_v<T> || std::is_enum_v<T>) && sizeo
 // cancelled.
 inline detail::number_wait wait_future(evl_future *future) noexcept { return detail::number_wait(future); }
 
+// A value that comes later, set once and awaited by any number of tasks: evl_future with a T in it.
+// Move-only.
 template <class T = void>
 class future {
   public:

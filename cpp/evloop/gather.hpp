@@ -114,8 +114,8 @@ void take_winner(std::size_t winner, std::optional<Any> &into, std::tuple<slot<T
 // The first of several to have a value: which, and the value.
 template <class... T>
 struct first_of {
-    std::size_t index;
-    std::variant<detail::value_of<T>...> value;
+    std::size_t index;                          // of the one that was first, from 0
+    std::variant<detail::value_of<T>...> value; // its value
 };
 
 namespace detail {
@@ -160,6 +160,7 @@ template <class A>
 auto gather(std::vector<A> &&what) {
     return detail::gather_range<A, std::vector<A>>(std::move(what));
 }
+// The same of tasks that run already; the handles stay valid.
 template <class T>
 auto gather(std::vector<spawned<T>> &handles) {
     return detail::gather_range<spawned<T> &, std::vector<spawned<T>> &>(handles);

@@ -34,8 +34,9 @@ class generator;
 template <class Source>
 struct from {
     explicit from(Source &&the_source) : source(std::forward<Source>(the_source)) {}
-    Source source;
+    Source source; // the generator or range
 };
+// A reference is kept as one, a temporary is moved in.
 template <class Source>
 from(Source &&) -> from<Source>;
 
@@ -289,6 +290,8 @@ class generator_promise final : public generator_frame<T, Send>, public generato
 
 } // namespace detail
 
+// A sequence of T made by a coroutine, one at a time; takes a Send with each, ends with a Return. Move-only.
+// See the head of this file.
 template <class T, class Send, class Return>
 class [[nodiscard]] generator {
     static_assert(std::is_void_v<Send> || std::default_initializable<Send>,

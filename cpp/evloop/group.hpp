@@ -30,6 +30,7 @@ template <class F>
 attempt<body_result_t<F>> group_body(F body, bool independent = false);
 } // namespace detail
 
+// Tasks that end together: the first that fails cancels the others, as asyncio.TaskGroup has it.
 class task_group {
     std::vector<detail::error_type> errors_;
 

@@ -117,6 +117,7 @@ class io : public handle {
 
     status set(std::uint32_t mask) { return check(evl_io_set(c(), mask)); }
     evl_fd fd() const noexcept { return evl_io_fd(c()); }
+    // EVL_READ and the like that are watched for; 0 when none.
     std::uint32_t mask() const noexcept {
         const std::int32_t mask = evl_io_mask(c());
         return mask > 0 ? static_cast<std::uint32_t>(mask) : 0;
@@ -172,12 +173,15 @@ class wall_timer : public handle {
         });
     }
 
+    // Starts it, again if it runs: at `when`, then every `repeat`; 0: once. Errors: those of
+    // evl_wall_start_at.
     template <class Duration, class Repeat = std::chrono::nanoseconds>
     status start(std::chrono::time_point<std::chrono::system_clock, Duration> when,
                  Repeat repeat = Repeat::zero()) {
         return check(evl_wall_start_at(c(), detail::unix_time(when), detail::nanoseconds(repeat)));
     }
     void stop() noexcept { evl_wall_stop(c()); }
+    // When it expires next.
     std::chrono::sys_time<std::chrono::nanoseconds> deadline() const noexcept {
         return std::chrono::sys_time<std::chrono::nanoseconds>(
             std::chrono::nanoseconds(evl_wall_deadline(c())));
@@ -205,6 +209,7 @@ class signal : public handle {
 // Runs around the loop's polls. Does not keep the loop alive by itself.
 class hook : public handle {
   public:
+    // When a hook runs: see EVL_HOOK_*.
     enum when : std::int32_t {
         before_poll = EVL_HOOK_BEFORE_POLL,
         after_poll = EVL_HOOK_AFTER_POLL,

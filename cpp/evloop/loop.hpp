@@ -23,14 +23,14 @@ enum class clock : std::int32_t { real = EVL_CLOCK_REAL, manual = EVL_CLOCK_MANU
 
 // evl_options, for designated initializers: loop({.backend = "select"}).
 struct loop_options {
-    std::uint32_t flags = 0;       // EVL_LOOP_*
-    const char *backend = nullptr; // nullptr: EVLOOP_BACKEND, then the best there is
-    evloop::clock time = clock::real;
-    std::uint32_t poll_interval = 0; // 0: 64
-    const char *name = nullptr;
+    std::uint32_t flags = 0;            // EVL_LOOP_*
+    const char *backend = nullptr;      // nullptr: EVLOOP_BACKEND, then the best there is
+    evloop::clock time = clock::real;   // real, or virtual for tests
+    std::uint32_t poll_interval = 0;    // 0: 64
+    const char *name = nullptr;         // in dumps; copied
     std::chrono::nanoseconds linger{0}; // of closed streams; 0: 10 seconds, negative: closing is aborting
-    evl_realloc_fn *alloc = nullptr;
-    void *alloc_ctx = nullptr;
+    evl_realloc_fn *alloc = nullptr;    // as realloc, with sizes and a context; nullptr: the system's
+    void *alloc_ctx = nullptr;          // passed to alloc
 
     // As evl_loop_new takes them.
     evl_options c() const noexcept {
@@ -104,6 +104,7 @@ class loop_ref {
 
     // The C object, for whatever has no name here.
     evl_loop *c() const noexcept { return c_; }
+    // For calls of the C API.
     operator evl_loop *() const noexcept { return c_; }
     friend bool operator==(loop_ref, loop_ref) noexcept = default;
     friend bool operator==(loop_ref loop, std::nullptr_t) noexcept { return loop.c_ == nullptr; }
@@ -151,6 +152,7 @@ class loop_ref {
 
     const char *backend() const noexcept { return evl_loop_backend(c_); }
     std::uint32_t caps() const noexcept { return evl_backend_caps(c_); }
+    // Counters of passes, polls, events and the like.
     evl_metrics metrics() const noexcept {
         evl_metrics all{};
         all.struct_size = sizeof all;
@@ -170,6 +172,7 @@ class loop_ref {
     }
 
   protected:
+    // For classes that own a loop: which one it is.
     void refer_to(evl_loop *loop) noexcept { c_ = loop; }
 
   private:
@@ -349,6 +352,7 @@ class poster {
             evl_loop_unref(loop_.c());
     }
 
+    // As those of loop_ref; these may be called from any thread.
     template <class F>
         requires std::is_invocable_v<std::decay_t<F> &>
     status post(F &&fn) const {

@@ -13,6 +13,7 @@
 
 namespace evloop::inline EVLOOP_CPP_ABI {
 
+// An operation with a function of its own, for C calls that start one. Stays where it is.
 class operation : private detail::target {
   public:
     // Errors: EVL_ENOMEM. Without exceptions every start then fails with EVL_EINVAL.

@@ -57,6 +57,7 @@ class path_changes {
     // Awaited: what happened since it was last told, EVL_PATH_*. Fails with what ended the watching.
     next_awaitable next() noexcept { return next_awaitable(*this); }
 
+    // The path that is watched.
     const char *text() const noexcept { return watched_.text(); }
 
   private:

@@ -19,32 +19,36 @@ namespace evloop::inline EVLOOP_CPP_ABI {
 
 // What a child gets as one of its descriptors.
 namespace stdio {
-inline constexpr evl_stdio null{EVL_STDIO_NULL, 0};
-inline constexpr evl_stdio inherit{EVL_STDIO_INHERIT, 0};
-inline constexpr evl_stdio pipe_to{EVL_STDIO_PIPE_TO, 0};
-inline constexpr evl_stdio pipe_from{EVL_STDIO_PIPE_FROM, 0};
-inline constexpr evl_stdio socket{EVL_STDIO_SOCKET, 0};
-inline constexpr evl_stdio closed{EVL_STDIO_CLOSED, 0};
+inline constexpr evl_stdio null{EVL_STDIO_NULL, 0};           // /dev/null
+inline constexpr evl_stdio inherit{EVL_STDIO_INHERIT, 0};     // the parent's
+inline constexpr evl_stdio pipe_to{EVL_STDIO_PIPE_TO, 0};     // a pipe that the parent writes to
+inline constexpr evl_stdio pipe_from{EVL_STDIO_PIPE_FROM, 0}; // a pipe that the parent reads from
+inline constexpr evl_stdio socket{EVL_STDIO_SOCKET, 0};       // one end of a pair, for both directions
+inline constexpr evl_stdio closed{EVL_STDIO_CLOSED, 0};       // no descriptor at all
 constexpr evl_stdio fd(evl_fd fd) noexcept { return {EVL_STDIO_FD, fd}; }
 constexpr evl_stdio like(evl_fd fd) noexcept { return {EVL_STDIO_LIKE, fd}; }
 } // namespace stdio
 
 // evl_process_options, for designated initializers.
 struct process_options {
-    evl_stdio in = stdio::inherit, out = stdio::inherit, err = stdio::inherit;
+    evl_stdio in = stdio::inherit;                 // descriptor 0
+    evl_stdio out = stdio::inherit;                // 1
+    evl_stdio err = stdio::inherit;                // 2
     std::vector<evl_stdio> more{};                 // descriptors 3, 4, ...
     std::optional<std::vector<std::string>> env{}; // "NAME=value"; none: the parent's
-    const char *cwd = nullptr;
-    const char *file = nullptr; // nullptr: the first of the arguments
-    std::uint32_t flags = 0;    // EVL_PROCESS_*
-    std::int32_t group = 0;
-    std::uint32_t uid = 0, gid = 0;
+    const char *cwd = nullptr;                     // directory to run in; nullptr: the parent's
+    const char *file = nullptr;                    // nullptr: the first of the arguments
+    std::uint32_t flags = 0;                       // EVL_PROCESS_*
+    std::int32_t group = 0;                        // process group to join, with EVL_PROCESS_GROUP
+    std::uint32_t uid = 0;                         // with EVL_PROCESS_UID
+    std::uint32_t gid = 0;                         // with EVL_PROCESS_GID
 };
 
 // How a child has ended, and what it has written.
 struct process_output {
     std::int32_t status = 0; // its exit code, or 128 + the signal that ended it
-    std::string out, err;
+    std::string out;         // what it wrote to descriptor 1, if that is a pipe
+    std::string err;         // and to 2
 };
 
 class process_awaitable : public op_awaitable<process_awaitable, std::int32_t> {

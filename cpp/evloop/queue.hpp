@@ -10,6 +10,7 @@
 
 namespace evloop::inline EVLOOP_CPP_ABI {
 
+// In which order a queue gives its items.
 enum class order : std::int32_t {
     fifo = EVL_QUEUE_FIFO,
     lifo = EVL_QUEUE_LIFO,

@@ -217,6 +217,7 @@ auto run_interruptible(evl_loop *loop, task<T> main,
                        std::source_location here = std::source_location::current()) {
     return detail::run_on(loop, std::move(main), true, here);
 }
+// The same on a loop of its own, made with options.
 template <class T>
 auto run_interruptible(task<T> main, const loop_options &options = {},
                        std::source_location here = std::source_location::current()) {

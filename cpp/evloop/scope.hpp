@@ -190,6 +190,7 @@ class any_task {
     }
     const char *name() const noexcept { return state_ && state_->name ? state_->name : ""; }
 
+    // Whether both are the same task.
     bool operator==(const any_task &other) const noexcept { return state_.get() == other.state_.get(); }
     detail::task_state *state() const noexcept { return state_.get(); }
 

@@ -20,11 +20,11 @@ namespace evloop::inline EVLOOP_CPP_ABI {
 
 // evl_server_options, for designated initializers.
 struct server_options {
-    std::uint32_t flags = 0;           // EVL_SERVER_*
-    std::int32_t backlog = 0;          // 0: 511
-    std::uint32_t max_connections = 0; // 0: no limit
-    std::int32_t at_fd_limit = EVL_ACCEPT_PAUSE;
-    std::chrono::nanoseconds linger{0}; // of the streams it accepts; 0: the loop's
+    std::uint32_t flags = 0;                     // EVL_SERVER_*
+    std::int32_t backlog = 0;                    // 0: 511
+    std::uint32_t max_connections = 0;           // 0: no limit
+    std::int32_t at_fd_limit = EVL_ACCEPT_PAUSE; // what to do when fds run out: EVL_ACCEPT_*
+    std::chrono::nanoseconds linger{0};          // of the streams it accepts; 0: the loop's
 };
 
 class accept_awaitable : public op_awaitable<accept_awaitable, stream> {
@@ -185,6 +185,7 @@ class server : public handle {
 inline server listen(const std::string &host, std::uint16_t port, const server_options &options = {}) {
     return server::make(this_loop(), host, std::to_string(port), options).value();
 }
+// The same at an address.
 inline server listen(address_view where, const server_options &options = {}) {
     return server::make(this_loop(), where, options).value();
 }

@@ -138,7 +138,7 @@ class stream : public handle {
   public:
     // What a line may have unless said otherwise, and what a read of a page may.
     static constexpr std::size_t default_limit = 64 * 1024;
-    static constexpr std::size_t no_limit = static_cast<std::size_t>(-1);
+    static constexpr std::size_t no_limit = static_cast<std::size_t>(-1); // memory is the limit
 
     stream() noexcept = default;
     // Owns what C has made.
@@ -246,9 +246,11 @@ class stream : public handle {
         return {c(), file, offset, size};
     }
 
+    // Bytes in the write queue at which writers wait, go on, and fail: see evl_stream_set_marks.
     status set_marks(std::uint32_t high, std::uint32_t low = EVL_AUTO, std::uint32_t hard = 0) {
         return check(evl_stream_set_marks(c(), high, low, hard));
     }
+    // Bytes written and not sent yet.
     std::size_t queued() const noexcept {
         const std::int64_t size = evl_stream_queued(c());
         return size > 0 ? static_cast<std::size_t>(size) : 0;
@@ -274,6 +276,7 @@ class stream : public handle {
 
     // --- looking at it ---------------------------------------------------------------------------
 
+    // Counters and state.
     evl_stream_info info() const noexcept {
         evl_stream_info all{};
         all.struct_size = sizeof all;
@@ -303,8 +306,8 @@ class stream : public handle {
 struct connect_options {
     std::uint32_t flags = 0;             // EVL_NAME_IPV4, EVL_NAME_IPV6
     std::chrono::nanoseconds stagger{0}; // 0: 250 ms
-    address local{};
-    std::chrono::nanoseconds linger{0}; // of the stream; 0: the loop's
+    address local{};                     // to connect from; none: the system's choice
+    std::chrono::nanoseconds linger{0};  // of the stream; 0: the loop's
 };
 
 class connect_awaitable : public op_awaitable<connect_awaitable, stream> {
@@ -344,6 +347,7 @@ inline connect_awaitable open_connection(std::string host, std::string service,
                                          const connect_options &options = {}) {
     return {std::move(host), std::move(service), options};
 }
+// The same with a port number.
 inline connect_awaitable open_connection(std::string host, std::uint16_t port,
                                          const connect_options &options = {}) {
     return {std::move(host), std::to_string(port), options};

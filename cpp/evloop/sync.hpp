@@ -42,6 +42,7 @@ class object_wait_base {
 
 } // namespace detail
 
+// A flag that tasks wait for.
 class event : public detail::owned<evl_event, evl_event_free> {
   public:
     explicit event(evl_loop *loop) { (void)check(evl_event_new(loop, &object_)); }
@@ -72,6 +73,7 @@ class [[nodiscard("what is taken is given back with the guard")]] guard {
         return *this;
     }
     ~guard() { release(); }
+    // Releases now instead of at the end.
     void release() noexcept {
         if (C *of = std::exchange(of_, nullptr))
             (void)of->release();
@@ -98,6 +100,7 @@ class [[nodiscard]] scoped_wait : public op_awaitable<scoped_wait<Owner, C, Star
 
 } // namespace detail
 
+// A mutex of tasks: one holder at a time, waiters in order.
 class lock : public detail::owned<evl_lock, evl_lock_free> {
   public:
     explicit lock(evl_loop *loop) { (void)check(evl_lock_new(loop, &object_)); }
@@ -110,6 +113,7 @@ class lock : public detail::owned<evl_lock, evl_lock_free> {
         using object_wait_base::object_wait_base;
         using object_wait_base::start;
     };
+    // Awaited: holds the lock.
     acquiring acquire() noexcept { return acquiring(object_); }
     // Gives a guard. The lock must stay where it is as long as that.
     detail::scoped_wait<lock, evl_lock, evl_lock_acquire> scoped() noexcept {
@@ -121,6 +125,7 @@ class lock : public detail::owned<evl_lock, evl_lock_free> {
     bool held() const noexcept { return evl_lock_is_held(object_) == 1; }
 };
 
+// So many holders at a time, waiters in order.
 class semaphore : public detail::owned<evl_semaphore, evl_semaphore_free> {
   public:
     // limit 0: none.
@@ -138,6 +143,7 @@ class semaphore : public detail::owned<evl_semaphore, evl_semaphore_free> {
         using object_wait_base::object_wait_base;
         using object_wait_base::start;
     };
+    // Awaited: takes a permit; scoped() gives a guard that returns it.
     acquiring acquire() noexcept { return acquiring(object_); }
     detail::scoped_wait<semaphore, evl_semaphore, evl_semaphore_acquire> scoped() noexcept {
         return detail::scoped_wait<semaphore, evl_semaphore, evl_semaphore_acquire>(*this);
@@ -148,6 +154,7 @@ class semaphore : public detail::owned<evl_semaphore, evl_semaphore_free> {
     std::uint32_t value() const noexcept { return static_cast<std::uint32_t>(evl_semaphore_value(object_)); }
 };
 
+// Waits for a change of what a lock protects.
 class condition : public detail::owned<evl_condition, evl_condition_free> {
   public:
     // The lock stays, and where it is, as long as the condition.
@@ -194,6 +201,7 @@ class condition : public detail::owned<evl_condition, evl_condition_free> {
     evloop::lock *lock_;
 };
 
+// Tasks that wait until as many as `parties` have come.
 class barrier : public detail::owned<evl_barrier, evl_barrier_free> {
   public:
     barrier(evl_loop *loop, std::uint32_t parties) { (void)check(evl_barrier_new(loop, parties, &object_)); }

@@ -215,6 +215,8 @@ class [[nodiscard]] call_awaiter {
 
 } // namespace detail
 
+// A coroutine that returns a T. It runs when it is awaited, as part of the awaiting task, or by spawn beside
+// it. Move-only.
 template <class T = void>
 class [[nodiscard("a task that is not awaited does nothing: co_await it, or spawn it")]] task {
   public:

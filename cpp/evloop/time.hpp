@@ -23,6 +23,7 @@ struct loop_clock {
     using time_point = std::chrono::time_point<loop_clock>;
     static constexpr bool is_steady = true;
 };
+// A time of a loop's clock.
 using time_point = loop_clock::time_point;
 
 // A deadline that does not come.

@@ -18,12 +18,13 @@ namespace evloop::inline EVLOOP_CPP_ABI {
 
 // What was received: into the caller's room, or with its bytes.
 struct datagram {
-    std::size_t size = 0;
-    address from{};
+    std::size_t size = 0; // bytes received
+    address from{};       // its sender
 };
+// A datagram with its bytes.
 struct datagram_string {
-    std::string data;
-    address from{};
+    std::string data; // the bytes
+    address from{};   // its sender
 };
 
 class receive_awaitable : public op_awaitable<receive_awaitable, datagram> {
@@ -134,18 +135,22 @@ class udp : public handle {
     void pause() noexcept { evl_udp_pause(c()); }
     status resume() { return check(evl_udp_resume(c())); }
 
+    // Bytes in the send queue at which senders wait, go on, and fail: see evl_udp_set_marks.
     status set_marks(std::uint32_t high, std::uint32_t low = EVL_AUTO, std::uint32_t hard = 0) {
         return check(evl_udp_set_marks(c(), high, low, hard));
     }
+    // Bytes queued and not sent yet.
     std::size_t queued() const noexcept {
         const std::int64_t size = evl_udp_queued(c());
         return size > 0 ? static_cast<std::size_t>(size) : 0;
     }
 
     evl_fd fd() const noexcept { return evl_udp_fd(c()); }
+    // The address that it is bound to; none where it is not.
     address local() const noexcept {
         return address::from([this](void *to, std::size_t cap) { return evl_udp_local(c(), to, cap); });
     }
+    // The address that it is connected to; none where it is not.
     address peer() const noexcept {
         return address::from([this](void *to, std::size_t cap) { return evl_udp_peer(c(), to, cap); });
     }

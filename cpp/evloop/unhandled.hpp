@@ -23,6 +23,7 @@ inline std::int32_t code_of(const std::error_code &error) noexcept {
         code = evl_err_from_errno(error.value());
     return code < 0 ? code : static_cast<std::int32_t>(EVL_EUSER);
 }
+// The same of a stored exception.
 inline std::int32_t code_of(const std::exception_ptr &exception) noexcept {
     try {
         std::rethrow_exception(exception);

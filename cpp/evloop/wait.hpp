@@ -24,7 +24,8 @@ enum class until {
 
 // What wait gives, each in the order in which they were given.
 struct waited {
-    std::vector<any_task> done, pending;
+    std::vector<any_task> done;    // those that have ended
+    std::vector<any_task> pending; // and those that have not
 };
 
 namespace detail {
@@ -183,6 +184,7 @@ template <class T>
 completions<T> as_completed(std::vector<spawned<T>> &jobs) {
     return completions<T>(jobs, {EVL_NEVER, false});
 }
+// The same, for so long at most: then the await of the next one fails with EVL_ETIMEDOUT.
 template <class T, class Rep, class Period>
 completions<T> as_completed(std::vector<spawned<T>> &jobs, std::chrono::duration<Rep, Period> time) {
     return completions<T>(jobs, {detail::nanoseconds(time), true});

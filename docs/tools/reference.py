@@ -9,7 +9,6 @@ import sys
 import headers
 
 ROOT = headers.ROOT
-UNDOCUMENTED = re.compile(r"(\S+):\d+: warning: (?:Member|Compound) ([^\s(\[]+).*?(?: of (?:class|struct|namespace) (\S+))? is not documented\.$")
 # What Doxygen 1.9 does not follow: members of templates that are defined outside of their class, and what is in the inner
 # namespace.
 UNABLE = re.compile(r"detail::|matching class member found|Internal inconsistency|Possible candidates|^  |'.*kind_of'")
@@ -34,28 +33,9 @@ def build(directory, html=False):
     (out / "Doxyfile").write_text(config)
     subprocess.run(["doxygen", out / "Doxyfile"], check=True, stdout=subprocess.DEVNULL)
     text = (out / "warnings").read_text().replace(f"{copies}/", "")
-    return against_list([line for line in sorted(set(text.splitlines())) if line and not UNABLE.search(line)])
-
-
-def against_list(warnings):
-    """The warnings without those of symbols that docs/undocumented.txt lists: members of the C++ layer from before there
-    was a reference. The list only gets shorter; reference.py --list writes it anew."""
-    listed = set((ROOT / "docs" / "undocumented.txt").read_text().splitlines())
-    out = []
-    for line in warnings:
-        symbol = UNDOCUMENTED.match(line)
-        key = f"{symbol[1]} {symbol[3].split('::', 1)[-1] + '::' if symbol[3] else ''}{symbol[2]}" if symbol else None
-        if key not in listed:
-            out.append(f"{line} [{key}]" if key else line)
-    return out
+    return [line for line in sorted(set(text.splitlines())) if line and not UNABLE.search(line)]
 
 
 if __name__ == "__main__":
-    if "--list" in sys.argv:
-        (ROOT / "docs" / "undocumented.txt").write_text("")
     warnings = build(sys.argv[1], "--html" in sys.argv)
-    if "--list" in sys.argv:
-        keys = {re.sub(r".*\[(.*)\]$", r"\1", line) for line in warnings if line.endswith("]")}
-        (ROOT / "docs" / "undocumented.txt").write_text("".join(f"{key}\n" for key in sorted(keys)))
-        sys.exit(0)
     sys.exit("\n".join(warnings) if warnings else 0)
