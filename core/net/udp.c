@@ -1,4 +1,4 @@
-/* udp.c - the life of a datagram socket: opening, events, closing. */
+/* udp.c - lifetime of a datagram socket: opening, events, closing; connecting. */
 #include "udp.h"
 #include "../loop/access.h"
 #include "../loop/embed.h"
@@ -28,41 +28,41 @@ int evl_udp_take_error(evl_udp_socket *u) {
     return error;
 }
 
-/* --- what is wanted of the kernel ------------------------------------------------------------- */
+/* --- interest --------------------------------------------------------------------------------- */
 
-/* With edges READ stays. Without, it is there while somebody waits, for it would be reported again and again.
- * WRITE is for a queue only: a socket has room whenever one of its datagrams has gone out, and would say so.
- */
-static uint32_t wanted(const evl_udp_socket *u) {
+/* Edge-triggered, EVL_READ is always watched. Level-triggered, only while a receiver waits: it would be
+ * reported in every pass otherwise. EVL_WRITE is watched while datagrams are queued: it is reported after
+ * every datagram sent. */
+static uint32_t wanted_mask(const evl_udp_socket *u) {
     uint32_t mask = u->queued != 0 ? EVL_WRITE : 0;
-    bool waits = u->reader || (evl_u_pushes(u) && !evl_u_has(u, EVL_U_TOLD));
+    bool waits = u->reader || (evl_u_pushes(u) && !evl_u_has(u, EVL_U_REPORTED));
     return waits || evl_u_has(u, EVL_U_EDGE) ? mask | EVL_READ : mask;
 }
 
-void evl_udp_settle(evl_udp_socket *u) {
-    evl_io_want(&u->io, wanted(u));
+void evl_udp_update_state(evl_udp_socket *u) {
+    evl_io_want(&u->io, wanted_mask(u));
     evl_handle_set_active(&u->io.base, u->reader || evl_u_pushes(u) || u->queued != 0);
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
 
-/* The fd was closed behind our back, or is about to be: its number is not ours any more. Or the kernel would
- * not have it. Who has data pushed is told by that. */
-static void lose(evl_udp_socket *u, int error) {
+/* The fd is not watched any more: another part of the program closed it, or announced that it will, or the
+ * backend refused it. In push mode the callback gets the error. */
+static void lose_fd(evl_udp_socket *u, int error) {
     u->lost = error;
-    u->flags &= ~(uint32_t)EVL_U_TOLD;
+    u->flags &= ~(uint32_t)EVL_U_REPORTED;
     if (error == EVL_EBADF || error == EVL_ECLOSED)
         u->fd = -1;
     evl_udp_end_receiving(u, error);
     evl_udp_end_sending(u, error);
     evl_udp_readable(u);
-    evl_udp_settle(u);
+    evl_udp_update_state(u);
 }
 
 static void event(evl_handle *handle, uint32_t mask, int error) {
     evl_udp_socket *u = evl_u_of(handle);
     if (EVL_UNLIKELY(error != 0)) {
-        lose(u, error);
+        lose_fd(u, error);
         return;
     }
     if ((mask & ~(uint32_t)EVL_WRITE) != 0) {
@@ -75,7 +75,7 @@ static void event(evl_handle *handle, uint32_t mask, int error) {
 
 /* --- closing ---------------------------------------------------------------------------------- */
 
-static void close_fd(evl_udp_socket *u) {
+static void close_socket(evl_udp_socket *u) {
     evl_io_disown(&u->io);
     if (u->fd >= 0 && evl_u_has(u, EVL_U_UNBLOCK) && !evl_is_forked(u->io.base.loop))
         evl_socket_restore_blocking(u->fd);
@@ -84,32 +84,32 @@ static void close_fd(evl_udp_socket *u) {
     u->fd = -1;
 }
 
-static void detach(evl_handle *handle) {
+static void udp_detach(evl_handle *handle) {
     evl_udp_socket *u = evl_u_of(handle);
     u->flags &= ~(uint32_t)EVL_U_PUSH;
     evl_udp_end_receiving(u, EVL_ECLOSED);
     if (u->lost == 0 && !evl_is_forked(handle->loop))
         evl_udp_send_last(u);
     evl_udp_end_sending(u, EVL_ECLOSED);
-    close_fd(u);
+    close_socket(u);
 }
 
-static void describe(const evl_handle *handle, char *buf, size_t cap) {
+static void udp_describe(const evl_handle *handle, char *buf, size_t cap) {
     const evl_udp_socket *u = evl_u_of(handle);
     (void)snprintf(buf, cap, "udp id=%llu fd=%d queued=%zu%s%s", (unsigned long long)evl_handle_id(handle),
                    u->io.fd, u->queued, u->reader ? " receiving" : "", evl_u_pushes(u) ? " pushed" : "");
 }
 
 static const evl_handle_type udp_type = {.size = sizeof(evl_udp_socket),
-                                         .detach = detach,
+                                         .detach = udp_detach,
                                          .event = event,
                                          .pushes = true,
                                          .take = evl_udp_take,
-                                         .describe = describe};
+                                         .describe = udp_describe};
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-static int make(evl_loop *loop, int fd, uint32_t flags, evl_udp **out) {
+static int make_socket(evl_loop *loop, int fd, uint32_t flags, evl_udp **out) {
     if (!loop->types[EVL_KIND_UDP])
         evl_handle_know(loop, EVL_KIND_UDP, &udp_type);
     evl_udp_socket *u = evl_u_of(evl_handle_take(loop, EVL_KIND_UDP, NULL, NULL));
@@ -121,7 +121,7 @@ static int make(evl_loop *loop, int fd, uint32_t flags, evl_udp **out) {
     u->error = u->lost = 0;
     u->reader = NULL;
     evl_udp_init_sending(u);
-    int rc = evl_io_own(&u->io, fd, wanted(u), true);
+    int rc = evl_io_own(&u->io, fd, wanted_mask(u), true);
     if (rc != 0) {
         evl_handle_give(&u->io.base);
         return rc;
@@ -142,9 +142,9 @@ static int set_reuse_port(int fd) {
 #endif
 }
 
-/* A system that cannot serve both families by one socket says so when it is asked to; nobody has asked for it
- * here. */
-static int set_up(int fd, int family, uint32_t flags) {
+/* Clearing IPV6_V6ONLY fails on systems without dual-stack sockets, which matters only if the caller asked
+ * for it. */
+static int set_open_options(int fd, int family, uint32_t flags) {
     int rc = flags & EVL_UDP_REUSEADDR ? evl_socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1) : 0;
     if (rc == 0 && (flags & EVL_UDP_REUSEPORT))
         rc = set_reuse_port(fd);
@@ -175,18 +175,18 @@ int32_t evl_udp_open(evl_loop *loop, const void *given, uint32_t length, uint32_
     int fd = evl_sys.socket(family, SOCK_DGRAM, 0);
     if (fd < 0)
         return evl_err_from_errno(errno);
-    rc = set_up(fd, family, flags);
+    rc = set_open_options(fd, family, flags);
     if (rc == 0 && given && evl_sys.bind(fd, &address.u.any, length) != 0)
         rc = evl_err_from_errno(errno);
     if (rc == 0)
-        rc = make(loop, fd, family == AF_UNIX ? EVL_U_LARGE : 0, out);
+        rc = make_socket(loop, fd, family == AF_UNIX ? EVL_U_LARGE : 0, out);
     if (rc != 0)
         (void)evl_sys.close(fd);
     return rc;
 }
 
-/* What is known about an fd that somebody else has opened. */
-static int look_at(int fd, uint32_t *flags, int *status) {
+/* Type, family and state of an fd that the program opened. */
+static int inspect_socket(int fd, uint32_t *flags, int *status) {
     evl_address address;
     int type = 0;
     socklen_t len = sizeof type;
@@ -217,13 +217,13 @@ int32_t evl_udp_open_fd(evl_loop *loop, evl_fd fd, uint32_t options, evl_udp **o
         return EVL_EINVAL;
     uint32_t flags = options ? EVL_U_KEEP_FD : 0U;
     int status = 0;
-    rc = look_at(fd, &flags, &status);
+    rc = inspect_socket(fd, &flags, &status);
     if (rc != 0)
         return rc;
     bool blocks = !(status & O_NONBLOCK);
     if (blocks && evl_sys.set_fd_flags(fd, status | O_NONBLOCK) < 0)
         return evl_err_from_errno(errno);
-    rc = make(loop, fd, flags | (blocks && options ? EVL_U_UNBLOCK : 0U), out);
+    rc = make_socket(loop, fd, flags | (blocks && options ? EVL_U_UNBLOCK : 0U), out);
     if (rc != 0 && blocks)
         (void)evl_sys.set_fd_flags(fd, status);
     return rc;
@@ -232,10 +232,11 @@ int32_t evl_udp_open_fd(evl_loop *loop, evl_fd fd, uint32_t options, evl_udp **o
 /* --- the connected address -------------------------------------------------------------------- */
 
 static int disconnect(evl_udp_socket *u) {
-    struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    struct sockaddr unspecified = {.sa_family = AF_UNSPEC};
     if (!evl_u_has(u, EVL_U_CONNECTED))
         return 0;
-    if (evl_sys.connect(u->io.fd, &nobody, sizeof nobody) != 0 && errno != EAFNOSUPPORT && errno != EINVAL)
+    if (evl_sys.connect(u->io.fd, &unspecified, sizeof unspecified) != 0 && errno != EAFNOSUPPORT &&
+        errno != EINVAL)
         return evl_err_from_errno(errno);
     u->flags &= ~(uint32_t)EVL_U_CONNECTED;
     return 0;

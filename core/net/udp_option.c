@@ -1,4 +1,4 @@
-/* udp_option.c - what can be asked of a datagram socket, and set; multicast groups. */
+/* udp_option.c - addresses and options of a datagram socket, and multicast groups. */
 #include "../loop/access.h"
 #include "udp.h"
 
@@ -14,8 +14,8 @@ evl_fd evl_udp_fd(const evl_udp *udp) {
     return rc != 0 ? rc : evl_u_of(udp)->io.fd;
 }
 
-static int32_t ask(const evl_udp *udp, int (*call)(int, struct sockaddr *, socklen_t *), void *address,
-                   size_t cap) {
+static int32_t udp_address(const evl_udp *udp, int (*call)(int, struct sockaddr *, socklen_t *),
+                           void *address, size_t cap) {
     int rc = evl_enter_to_read(udp, EVL_KIND_UDP);
     if (rc == 0)
         rc = evl_u_of(udp)->lost;
@@ -25,16 +25,16 @@ static int32_t ask(const evl_udp *udp, int (*call)(int, struct sockaddr *, sockl
 }
 
 int32_t evl_udp_local(const evl_udp *udp, void *address, size_t cap) {
-    return ask(udp, evl_sys.getsockname, address, cap);
+    return udp_address(udp, evl_sys.getsockname, address, cap);
 }
 
 int32_t evl_udp_peer(const evl_udp *udp, void *address, size_t cap) {
-    return ask(udp, evl_sys.getpeername, address, cap);
+    return udp_address(udp, evl_sys.getpeername, address, cap);
 }
 
 /* --- options ---------------------------------------------------------------------------------- */
 
-/* Some systems want these as one byte, and those that want an int take the byte too. */
+/* Some systems require one byte for these, and those that use an int accept the byte too. */
 static int set_byte(int fd, int name, int value) {
     unsigned char byte = (unsigned char)value;
     return evl_sys.setsockopt(fd, IPPROTO_IP, name, &byte, sizeof byte) == 0 ? 0 : evl_err_from_errno(errno);
@@ -109,7 +109,7 @@ int32_t evl_udp_set_option(evl_udp *udp, int32_t option, int32_t value) {
 /* --- groups ----------------------------------------------------------------------------------- */
 
 #if defined(MCAST_JOIN_GROUP)
-static int copy(struct sockaddr_storage *to, const void *address, uint32_t length, int family) {
+static int copy_group_address(struct sockaddr_storage *to, const void *address, uint32_t length, int family) {
     evl_address given;
     if (!address || length < offsetof(struct sockaddr, sa_data) || length > sizeof given.u)
         return EVL_EINVAL;
@@ -122,8 +122,8 @@ static int copy(struct sockaddr_storage *to, const void *address, uint32_t lengt
     return 0;
 }
 
-static int32_t change(evl_udp *udp, bool join, const void *group, uint32_t group_length, uint32_t interface,
-                      const void *source, uint32_t source_length) {
+static int32_t change_membership(evl_udp *udp, bool join, const void *group, uint32_t group_length,
+                                 uint32_t interface, const void *source, uint32_t source_length) {
     int rc = evl_udp_enter(udp);
     if (rc != 0)
         return rc;
@@ -132,9 +132,9 @@ static int32_t change(evl_udp *udp, bool join, const void *group, uint32_t group
         return family < 0 ? family : EVL_ENOTSUP;
     struct group_req any = {.gr_interface = interface};
     struct group_source_req one = {.gsr_interface = interface};
-    rc = copy(&any.gr_group, group, group_length, family);
+    rc = copy_group_address(&any.gr_group, group, group_length, family);
     if (rc == 0 && source)
-        rc = copy(&one.gsr_source, source, source_length, family);
+        rc = copy_group_address(&one.gsr_source, source, source_length, family);
     if (rc != 0)
         return rc;
     one.gsr_group = any.gr_group;
@@ -146,8 +146,8 @@ static int32_t change(evl_udp *udp, bool join, const void *group, uint32_t group
     return rc == 0 ? 0 : evl_err_from_errno(errno);
 }
 #else
-static int32_t change(evl_udp *udp, bool join, const void *group, uint32_t group_length, uint32_t interface,
-                      const void *source, uint32_t source_length) {
+static int32_t change_membership(evl_udp *udp, bool join, const void *group, uint32_t group_length,
+                                 uint32_t interface, const void *source, uint32_t source_length) {
     (void)join, (void)group, (void)group_length, (void)interface, (void)source, (void)source_length;
     int rc = evl_udp_enter(udp);
     return rc != 0 ? rc : EVL_ENOTSUP;
@@ -156,10 +156,10 @@ static int32_t change(evl_udp *udp, bool join, const void *group, uint32_t group
 
 int32_t evl_udp_join(evl_udp *udp, const void *group, uint32_t group_length, uint32_t interface_index,
                      const void *source, uint32_t source_length) {
-    return change(udp, true, group, group_length, interface_index, source, source_length);
+    return change_membership(udp, true, group, group_length, interface_index, source, source_length);
 }
 
 int32_t evl_udp_leave(evl_udp *udp, const void *group, uint32_t group_length, uint32_t interface_index,
                       const void *source, uint32_t source_length) {
-    return change(udp, false, group, group_length, interface_index, source, source_length);
+    return change_membership(udp, false, group, group_length, interface_index, source, source_length);
 }

@@ -1,4 +1,4 @@
-/* udp_receive.c - datagrams that come in: pulled by an operation, taken in batches, pushed. */
+/* udp_receive.c - receiving datagrams: by operations, at once, in batches, in push mode. */
 #include "../loop/access.h"
 #include "../loop/embed.h"
 #include "../loop/handle.h"
@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define BATCH 64 /* of one system call */
+#define BATCH 64 /* rows of one system call */
 
 /* --- from the kernel -------------------------------------------------------------------------- */
 
@@ -54,7 +54,7 @@ static int fetch_rows(evl_udp_socket *u, evl_mmsg *rows, int n) {
     return got;
 }
 
-/* One system call. Answers how many, or an error. */
+/* One system call. Returns how many were received, or an error. */
 static int64_t fetch_some(evl_udp_socket *u, evl_udp_in *out, int n) {
     evl_mmsg rows[BATCH];
     struct iovec rooms[BATCH];
@@ -78,7 +78,7 @@ static int64_t fetch_some(evl_udp_socket *u, evl_udp_in *out, int n) {
     return got;
 }
 
-/* --- pushing ---------------------------------------------------------------------------------- */
+/* --- push mode -------------------------------------------------------------------------------- */
 
 static void push_later(evl_udp_socket *u) {
     u->burst = u->burst_bytes = 0;
@@ -90,11 +90,11 @@ static void push_later(evl_udp_socket *u) {
 void evl_udp_readable(evl_udp_socket *u) {
     if (u->reader)
         evl_op_try(u->reader);
-    else if (evl_u_pushes(u) && !evl_u_has(u, EVL_U_TOLD))
+    else if (evl_u_pushes(u) && !evl_u_has(u, EVL_U_REPORTED))
         push_later(u);
 }
 
-/* There may be more: at once while the budget lasts, which is before whatever else runs in this pass. */
+/* There may be more. While the budget lasts it is taken next, in front of what else is ready in this pass. */
 static void push_on(evl_udp_socket *u, int64_t n) {
     evl_loop *loop = u->io.base.loop;
     u->burst++;
@@ -105,7 +105,7 @@ static void push_on(evl_udp_socket *u, int64_t n) {
         push_later(u);
 }
 
-static bool push(evl_udp_socket *u, int64_t *result) {
+static bool push_datagram(evl_udp_socket *u, int64_t *result) {
     evl_net *net = evl_net_at(u->io.base.loop);
     char *room = evl_net_shared_buf(net);
     int64_t n = fetch(u, room, EVL_READ_MAX, &u->from, &u->from_len);
@@ -119,8 +119,8 @@ static bool push(evl_udp_socket *u, int64_t *result) {
     return true;
 }
 
-/* Afterwards lending cannot fail. What is lent at the moment stays so. */
-static int make_room(evl_loop *loop) {
+/* Allocates the shared buffer, so that pushing cannot fail. A callback that uses it now can continue to. */
+static int reserve_shared_buf(evl_loop *loop) {
     int rc = evl_net_get(loop);
     if (rc != 0 || evl_net_at(loop)->shared_buf)
         return rc;
@@ -128,14 +128,14 @@ static int make_room(evl_loop *loop) {
     return evl_net_at(loop)->shared_buf ? 0 : EVL_ENOMEM;
 }
 
-static void take_back(const evl_udp_socket *u) {
+static void end_sharing(const evl_udp_socket *u) {
     evl_net *net = evl_net_at(u->io.base.loop);
     if (net && net->loop->borrower == &u->io.base)
         net->loop->borrower = NULL;
 }
 
-/* A record says only that there is something, once until somebody looks. */
-static void tell(evl_udp_socket *u, int64_t *result) {
+/* A record says that there are datagrams. The next one comes after a receive was tried. */
+static void report_record(evl_udp_socket *u, int64_t *result) {
     *result = evl_udp_take_error(u);
     if (*result != 0) {
         if (evl_u_has(u, EVL_U_CAN_READ))
@@ -143,32 +143,32 @@ static void tell(evl_udp_socket *u, int64_t *result) {
         return;
     }
     *result = EVL_READ;
-    u->flags |= EVL_U_TOLD;
-    evl_udp_settle(u);
+    u->flags |= EVL_U_REPORTED;
+    evl_udp_update_state(u);
 }
 
 bool evl_udp_take(evl_handle *handle, int64_t *result) {
     evl_udp_socket *u = evl_u_of(handle);
     if (EVL_UNLIKELY(u->lost != 0)) {
         u->flags &= ~(uint32_t)EVL_U_PUSH;
-        take_back(u);
-        evl_udp_settle(u);
+        end_sharing(u);
+        evl_udp_update_state(u);
         *result = u->lost;
         return true;
     }
     if (handle->node.fn.done)
-        return push(u, result);
-    tell(u, result);
+        return push_datagram(u, result);
+    report_record(u, result);
     return true;
 }
 
-static void looked(evl_udp_socket *u) {
-    if (!evl_u_has(u, EVL_U_TOLD))
+static void end_report(evl_udp_socket *u) {
+    if (!evl_u_has(u, EVL_U_REPORTED))
         return;
-    u->flags &= ~(uint32_t)EVL_U_TOLD;
+    u->flags &= ~(uint32_t)EVL_U_REPORTED;
     if (evl_u_pushes(u) && evl_u_has(u, EVL_U_CAN_READ))
         push_later(u);
-    evl_udp_settle(u);
+    evl_udp_update_state(u);
     evl_touch(u->io.base.loop);
 }
 
@@ -179,13 +179,13 @@ int32_t evl_udp_on_data(evl_udp *udp, evl_done_fn *fn, void *arg) {
     evl_udp_socket *u = evl_u_of(udp);
     if (u->reader)
         return EVL_EBUSY;
-    rc = fn ? make_room(udp->loop) : 0;
+    rc = fn ? reserve_shared_buf(udp->loop) : 0;
     if (rc != 0)
         return rc;
     evl_list_unlink(&udp->node.link);
     evl_node_set(&udp->node, EVL_KIND_UDP, fn, arg);
     udp->node.type = EVL_NODE_TAKE;
-    u->flags = (u->flags & ~(uint32_t)EVL_U_TOLD) | EVL_U_PUSH | EVL_U_PAUSED;
+    u->flags = (u->flags & ~(uint32_t)EVL_U_REPORTED) | EVL_U_PUSH | EVL_U_PAUSED;
     return evl_udp_resume(udp);
 }
 
@@ -197,8 +197,8 @@ int32_t evl_udp_pause(evl_udp *udp) {
         return rc;
     evl_udp_socket *u = evl_u_of(udp);
     evl_list_unlink(&udp->node.link);
-    u->flags = (u->flags & ~(uint32_t)EVL_U_TOLD) | EVL_U_PAUSED;
-    evl_udp_settle(u);
+    u->flags = (u->flags & ~(uint32_t)EVL_U_REPORTED) | EVL_U_PAUSED;
+    evl_udp_update_state(u);
     evl_touch(udp->loop);
     return 0;
 }
@@ -213,9 +213,9 @@ int32_t evl_udp_resume(evl_udp *udp) {
     if (u->reader)
         return EVL_EBUSY;
     u->flags &= ~(uint32_t)EVL_U_PAUSED;
-    if ((u->error != 0 || evl_u_has(u, EVL_U_CAN_READ)) && !evl_u_has(u, EVL_U_TOLD))
+    if ((u->error != 0 || evl_u_has(u, EVL_U_CAN_READ)) && !evl_u_has(u, EVL_U_REPORTED))
         push_later(u);
-    evl_udp_settle(u);
+    evl_udp_update_state(u);
     evl_touch(udp->loop);
     return 0;
 }
@@ -237,28 +237,28 @@ int64_t evl_udp_peek(const evl_udp *udp, const void **data, const void **address
     return (int64_t)net->shared_len;
 }
 
-/* --- pulling ---------------------------------------------------------------------------------- */
+/* --- receiving -------------------------------------------------------------------------------- */
 
-static void leave(evl_operation *op) {
+static void receive_leave(evl_operation *op) {
     evl_udp_socket *u = op->owner;
     u->reader = NULL;
-    evl_udp_settle(u);
+    evl_udp_update_state(u);
 }
 
-static void deliver(evl_operation *op) {
+static void receive_deliver(evl_operation *op) {
     evl_udp_socket *u = op->owner;
     op->node.u.result = fetch(u, op->value, (size_t)op->until, u->reader_address, u->reader_length);
     if (op->node.u.result != EVL_EAGAIN)
-        leave(op);
+        receive_leave(op);
 }
 
 static const evl_op_type receiving = {
-    .name = "udp receive", .leave = leave, .deliver = deliver, .tries = true};
+    .name = "udp receive", .leave = receive_leave, .deliver = receive_deliver, .tries = true};
 
 void evl_udp_end_receiving(evl_udp_socket *u, int error) {
     evl_operation *op = u->reader;
     u->reader = NULL;
-    take_back(u);
+    end_sharing(u);
     if (op)
         evl_op_fail(op, error);
 }
@@ -280,7 +280,7 @@ int32_t evl_udp_receive(evl_udp *udp, evl_op *op, void *buf, size_t cap, void *a
     u->reader = self;
     u->reader_address = address;
     u->reader_length = length;
-    evl_udp_settle(u);
+    evl_udp_update_state(u);
     if (u->error != 0 || evl_u_has(u, EVL_U_CAN_READ))
         rc = evl_op_try_now(self);
     evl_touch(udp->loop);
@@ -298,7 +298,7 @@ int64_t evl_udp_try_receive(evl_udp *udp, void *buf, size_t cap, void *address, 
         return rc != 0 ? rc : EVL_EINVAL;
     evl_udp_socket *u = evl_u_of(udp);
     int64_t n = fetch(u, buf, cap, address, length);
-    looked(u);
+    end_report(u);
     return n;
 }
 
@@ -312,7 +312,7 @@ int32_t evl_udp_try_receive_many(evl_udp *udp, evl_udp_in *rows, int32_t n) {
     while (count < n && (got = fetch_some(u, rows + count, n - count)) > 0)
         count += (int32_t)got;
     if (got < 0 && got != EVL_EAGAIN && count > 0)
-        u->error = (int32_t)got; /* told by the next */
-    looked(u);
+        u->error = (int32_t)got; /* the next receive returns it */
+    end_report(u);
     return count > 0 || n == 0 ? count : (int32_t)got;
 }

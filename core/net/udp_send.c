@@ -1,4 +1,4 @@
-/* udp_send.c - datagrams that go out: at once where the kernel takes them, else through a queue. */
+/* udp_send.c - sending datagrams: at once if the kernel accepts them, else through a queue. */
 #include "../loop/access.h"
 #include "../loop/embed.h"
 #include "../loop/handle.h"
@@ -13,11 +13,11 @@
 #endif
 
 #define HIGH_MARK 65536
-#define KEPT_MAX  262144 /* a larger queue is given back when it is empty */
+#define KEPT_MAX  262144 /* a larger queue is freed when it is empty */
 #define IP_MAX    65535
 #define FLAGS     (MSG_DONTWAIT | MSG_NOSIGNAL)
 
-/* --- to the kernel ---------------------------------------------------------------------------- */
+/* --- system calls ----------------------------------------------------------------------------- */
 
 static int64_t send_one(evl_udp_socket *u, const void *data, size_t len, const void *address,
                         uint32_t length) {
@@ -28,8 +28,8 @@ static int64_t send_one(evl_udp_socket *u, const void *data, size_t len, const v
     return EVL_LIKELY(n >= 0) ? (int64_t)len : evl_udp_failure();
 }
 
-static void fill(evl_mmsg *row, struct iovec *piece, const void *data, size_t len, const void *address,
-                 uint32_t length) {
+static void fill_row(evl_mmsg *row, struct iovec *piece, const void *data, size_t len, const void *address,
+                     uint32_t length) {
     *piece = (struct iovec){.iov_base = (void *)(uintptr_t)data, .iov_len = len};
     *row = (evl_mmsg){.msg = {.msg_name = (void *)(uintptr_t)address,
                               .msg_namelen = length,
@@ -37,7 +37,7 @@ static void fill(evl_mmsg *row, struct iovec *piece, const void *data, size_t le
                               .msg_iovlen = 1}};
 }
 
-/* One system call. Answers how many have gone, or an error. */
+/* One system call. Returns how many were sent, or an error. */
 static int send_rows(evl_udp_socket *u, evl_mmsg *rows, int n) {
     int sent = -1;
     if (!evl_u_has(u, EVL_U_ONE_BY_ONE)) {
@@ -56,7 +56,7 @@ static int send_rows(evl_udp_socket *u, evl_mmsg *rows, int n) {
 
 /* --- the queue -------------------------------------------------------------------------------- */
 
-/* In front of each queued datagram; its address and its bytes follow, each rounded up. */
+/* Precedes each queued datagram; its address and its bytes follow, each padded to 8 bytes. */
 typedef struct header {
     uint32_t len;
     uint32_t address_len;
@@ -70,7 +70,7 @@ static const char *address_of(const header *h) { return h->address_len ? (const 
 
 static const char *bytes_of(const header *h) { return (const char *)(h + 1) + rounded(h->address_len); }
 
-static const header *at(const evl_udp_socket *u, size_t position) {
+static const header *datagram_at(const evl_udp_socket *u, size_t position) {
     return (const header *)(const void *)(u->bytes + position);
 }
 
@@ -80,8 +80,9 @@ static void free_queue(evl_udp_socket *u) {
     u->head = u->tail = u->cap = u->queued = 0;
 }
 
-/* Makes room at the end, by moving what there is if at least half of it is free. */
-static int reserve(evl_udp_socket *u, size_t size) {
+/* Makes room at the end: moves the datagrams to the front if at least half of the allocation is free, else
+ * grows it. */
+static int reserve_bytes(evl_udp_socket *u, size_t size) {
     if (u->tail + size <= u->cap)
         return 0;
     size_t used = u->tail - u->head, cap = u->cap ? u->cap : 4096;
@@ -101,7 +102,7 @@ static int reserve(evl_udp_socket *u, size_t size) {
 }
 
 static void pop(evl_udp_socket *u) {
-    const header *h = at(u, u->head);
+    const header *h = datagram_at(u, u->head);
     u->head += size_of(h);
     u->queued -= (size_t)h->len + EVL_UDP_OVERHEAD;
     if (u->queued != 0)
@@ -113,13 +114,13 @@ static void pop(evl_udp_socket *u) {
 
 static const evl_op_type sending;
 
-/* Nothing is changed on an error. */
+/* After an error nothing has changed. */
 static int64_t enqueue(evl_udp_socket *u, const void *data, size_t len, const void *address,
                        uint32_t length) {
     if (u->hard != 0 && u->queued + len + EVL_UDP_OVERHEAD > u->hard)
         return EVL_ENOBUFS;
     header h = {.len = (uint32_t)len, .address_len = length};
-    int rc = reserve(u, size_of(&h));
+    int rc = reserve_bytes(u, size_of(&h));
     if (rc != 0)
         return rc;
     char *to = u->bytes + u->tail;
@@ -132,11 +133,11 @@ static int64_t enqueue(evl_udp_socket *u, const void *data, size_t len, const vo
     u->queued += len + EVL_UDP_OVERHEAD;
     if (evl_op_active(&u->sender) == 0)
         (void)evl_op_park(u->io.base.loop, &u->sender, &sending, u);
-    evl_udp_settle(u);
+    evl_udp_update_state(u);
     return (int64_t)len;
 }
 
-/* --- waiting for it --------------------------------------------------------------------------- */
+/* --- waiters ---------------------------------------------------------------------------------- */
 
 static const evl_op_type draining = {.name = "udp drain"};
 static const evl_op_type flushing = {.name = "udp flush"};
@@ -146,8 +147,7 @@ static void complete(evl_operation *op, int error) {
     evl_op_complete(op, error);
 }
 
-/* Those whose time has come. */
-static void tell_waiters(evl_udp_socket *u) {
+static void wake_waiters(evl_udp_socket *u) {
     for (evl_link *link = u->waiters.next, *next; link != &u->waiters; link = next) {
         evl_operation *op = evl_operation_at(link);
         next = link->next;
@@ -161,8 +161,8 @@ static void fail_waiters(evl_udp_socket *u, int error) {
         complete(evl_operation_at(u->waiters.next), error);
 }
 
-/* A queued datagram could not be sent. Whoever receives hears of it, or else whoever waits. */
-static void tell_error(evl_udp_socket *u, int error) {
+/* A queued datagram could not be sent: the receiver gets the error, or without one the waiters. */
+static void report_error(evl_udp_socket *u, int error) {
     if (u->error == 0)
         u->error = error;
     if (u->reader || evl_u_pushes(u))
@@ -178,8 +178,8 @@ static int32_t wait_until(evl_udp *udp, evl_op *op, const evl_op_type *type) {
     if (rc != 0)
         return rc;
     evl_udp_socket *u = evl_u_of(udp);
-    bool heard = u->reader || evl_u_pushes(u);
-    int error = heard ? 0 : evl_udp_take_error(u);
+    bool has_receiver = u->reader || evl_u_pushes(u);
+    int error = has_receiver ? 0 : evl_udp_take_error(u);
     if (error != 0 || u->queued <= (type == &draining ? u->high : 0))
         return evl_op_start_done(udp->loop, op, type, u, error);
     evl_operation *self = evl_op_park(udp->loop, op, type, u);
@@ -202,7 +202,7 @@ int32_t evl_udp_set_marks(evl_udp *udp, uint32_t high, uint32_t low, uint32_t ha
     u->high = high;
     u->low = low;
     u->hard = hard;
-    tell_waiters(u);
+    wake_waiters(u);
     return 0;
 }
 
@@ -211,18 +211,18 @@ int64_t evl_udp_queued(const evl_udp *udp) {
     return rc != 0 ? rc : (int64_t)evl_u_of(udp)->queued;
 }
 
-/* --- working it off --------------------------------------------------------------------------- */
+/* --- sending the queue ------------------------------------------------------------------------ */
 
-/* One system call for up to `max` datagrams. Returns how many are gone, of which one may have failed, or
- * EVL_EAGAIN. A connected socket also reports what became of datagrams that went before, once, and has not
- * sent anything then: so what fails is tried a second time. */
+/* One system call for up to `max` datagrams. Returns how many have left the queue, one of which may have
+ * failed, or EVL_EAGAIN. A connected socket also returns, once, the error of an earlier datagram, and has
+ * sent nothing then: so a failed call is repeated. */
 static int send_front(evl_udp_socket *u, int max, size_t *bytes) {
     evl_mmsg rows[EVL_UDP_BURST];
     struct iovec pieces[EVL_UDP_BURST];
     int n = 0;
     for (size_t p = u->head; n < max && p < u->tail && (n == 0 || *bytes < EVL_UDP_BYTES); n++) {
-        const header *h = at(u, p);
-        fill(&rows[n], &pieces[n], bytes_of(h), h->len, address_of(h), h->address_len);
+        const header *h = datagram_at(u, p);
+        fill_row(&rows[n], &pieces[n], bytes_of(h), h->len, address_of(h), h->address_len);
         *bytes += h->len;
         p += size_of(h);
     }
@@ -231,7 +231,7 @@ static int send_front(evl_udp_socket *u, int max, size_t *bytes) {
         int first = sent;
         sent = send_rows(u, rows, n);
         if (sent >= 0 || sent == EVL_EAGAIN)
-            tell_error(u, first);
+            report_error(u, first);
     }
     if (sent == EVL_EAGAIN)
         return sent;
@@ -240,13 +240,13 @@ static int send_front(evl_udp_socket *u, int max, size_t *bytes) {
     if (sent > 0)
         return sent;
     pop(u);
-    tell_error(u, sent);
+    report_error(u, sent);
     return 1;
 }
 
-/* What an event is good for: 0 when nothing is left, EVL_EAGAIN when the kernel has no room, EVL_EINPROGRESS
- * when others have a turn first. */
-static int send_some(evl_udp_socket *u) {
+/* Sends within the budget of an event. Returns 0 if the queue is empty, EVL_EAGAIN if the kernel is full,
+ * EVL_EINPROGRESS if the budget is spent. */
+static int send_queued(evl_udp_socket *u) {
     int budget = EVL_UDP_BURST, rc = 0;
     size_t bytes = 0;
     while (u->queued != 0 && budget > 0 && bytes < EVL_UDP_BYTES) {
@@ -255,18 +255,19 @@ static int send_some(evl_udp_socket *u) {
             break;
         budget -= rc;
     }
-    tell_waiters(u);
-    evl_udp_settle(u);
+    wake_waiters(u);
+    evl_udp_update_state(u);
     return u->queued == 0 ? 0 : rc < 0 ? rc : EVL_EINPROGRESS;
 }
 
-static void stay(evl_operation *op) { (void)op; }
+static void send_leave(evl_operation *op) { (void)op; }
 
-static void deliver(evl_operation *op) { op->node.u.result = send_some(op->owner); }
+static void send_deliver(evl_operation *op) { op->node.u.result = send_queued(op->owner); }
 
-static const evl_op_type sending = {.name = "udp send", .leave = stay, .deliver = deliver, .tries = true};
+static const evl_op_type sending = {
+    .name = "udp send", .leave = send_leave, .deliver = send_deliver, .tries = true};
 
-static void nothing(void *arg, int64_t result) { (void)arg, (void)result; }
+static void ignore_result(void *arg, int64_t result) { (void)arg, (void)result; }
 
 void evl_udp_init_sending(evl_udp_socket *u) {
     u->bytes = NULL;
@@ -275,7 +276,7 @@ void evl_udp_init_sending(evl_udp_socket *u) {
     u->low = HIGH_MARK / 4;
     u->hard = 0;
     evl_list_init(&u->waiters);
-    evl_op_init_internal(&u->sender, nothing, u);
+    evl_op_init_internal(&u->sender, ignore_result, u);
 }
 
 void evl_udp_writable(evl_udp_socket *u) {
@@ -286,7 +287,7 @@ void evl_udp_writable(evl_udp_socket *u) {
 void evl_udp_send_last(evl_udp_socket *u) {
     int rc;
     do
-        rc = u->queued != 0 ? send_some(u) : 0;
+        rc = u->queued != 0 ? send_queued(u) : 0;
     while (rc == EVL_EINPROGRESS);
 }
 
@@ -299,7 +300,7 @@ void evl_udp_end_sending(evl_udp_socket *u, int error) {
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-/* 0: it is the connected one. */
+/* Returns 0 if it is the connected address, or EVL_EISCONN. */
 static int compare_to_peer(const evl_udp_socket *u, const void *address, uint32_t length) {
     struct sockaddr_storage peer;
     socklen_t peer_length = sizeof peer;
@@ -311,9 +312,9 @@ static int compare_to_peer(const evl_udp_socket *u, const void *address, uint32_
     return same ? 0 : EVL_EISCONN;
 }
 
-/* Whether and where to a datagram can go. The connected address is left to the kernel: not every one takes it
- * when it is said again. */
-static int check(const evl_udp_socket *u, evl_udp_out *row) {
+/* Checks a datagram and its address. The connected address is removed: some kernels refuse it on a connected
+ * socket. */
+static int check_row(const evl_udp_socket *u, evl_udp_out *row) {
     bool connected = evl_u_has(u, EVL_U_CONNECTED);
     if (!row->data && row->len > 0)
         return EVL_EINVAL;
@@ -339,7 +340,7 @@ int64_t evl_udp_send(evl_udp *udp, const void *data, size_t len, const void *add
         return rc;
     evl_udp_socket *u = evl_u_of(udp);
     evl_udp_out row = {.data = data, .len = len, .address = address, .length = length};
-    rc = check(u, &row);
+    rc = check_row(u, &row);
     if (rc != 0)
         return rc;
     rc = u->queued == 0 ? send_one(u, data, len, row.address, row.length) : EVL_EAGAIN;
@@ -350,24 +351,24 @@ int64_t evl_udp_send(evl_udp *udp, const void *data, size_t len, const void *add
     return rc;
 }
 
-/* One system call for the rows up to the first that cannot go. Answers how many have gone, or an error. */
+/* One system call for the rows in front of the first invalid one. Returns how many were sent, or an error. */
 static int send_batch(evl_udp_socket *u, const evl_udp_out *out, int n) {
     evl_mmsg rows[EVL_UDP_BURST];
     struct iovec pieces[EVL_UDP_BURST];
     int count = 0, rc = 0;
     for (; count < n && count < EVL_UDP_BURST; count++) {
         evl_udp_out row = out[count];
-        rc = check(u, &row);
+        rc = check_row(u, &row);
         if (rc != 0)
             break;
-        fill(&rows[count], &pieces[count], row.data, row.len, row.address, row.length);
+        fill_row(&rows[count], &pieces[count], row.data, row.len, row.address, row.length);
     }
     return count > 0 ? send_rows(u, rows, count) : rc;
 }
 
 static int64_t enqueue_row(evl_udp_socket *u, const evl_udp_out *out) {
     evl_udp_out row = *out;
-    int rc = check(u, &row);
+    int rc = check_row(u, &row);
     return rc != 0 ? rc : enqueue(u, row.data, row.len, row.address, row.length);
 }
 
