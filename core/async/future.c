@@ -26,7 +26,7 @@ int evl_future_make(evl_loop *loop, const evl_combinator *kind, evl_future **out
         *combinator = *kind;
     }
     evl_futures *all = evl_part_need(loop, &futures_part);
-    evl_node *node = all ? evl_slab_take(&all->slab, &loop->mem) : NULL;
+    evl_node *node = all ? evl_slab_alloc(&all->slab, &loop->mem) : NULL;
     if (!node) {
         evl_mem_free(&loop->mem, combinator, kind ? kind->size : 0);
         return EVL_ENOMEM;

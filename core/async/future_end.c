@@ -8,12 +8,12 @@
 #include "future.h"
 
 /* On a closed loop no thread owns the slab. */
-static void give_slot(evl_loop *loop, evl_node *node) {
+static void release_slot(evl_loop *loop, evl_node *node) {
     evl_futures *all = evl_futures_of(loop);
     bool closed = evl_is_shut(loop) && !evl_is_forked(loop);
     if (closed)
         (void)pthread_mutex_lock(&loop->lock);
-    evl_slab_give(&all->slab, node);
+    evl_slab_release(&all->slab, node);
     bool last = all->slab.live == 0;
     if (closed)
         (void)pthread_mutex_unlock(&loop->lock);
@@ -31,7 +31,7 @@ static void run_end(evl_loop *loop, evl_node *node) {
     int32_t error = future->error;
     if (!drop)
         evl_copy_name(loop->metrics.error_name, future->name);
-    give_slot(loop, node);
+    release_slot(loop, node);
     if (drop)
         drop(value);
     else
@@ -42,7 +42,7 @@ static void forget_end(evl_loop *loop, evl_node *node, evl_link *drops) {
     if (node->fn.plain)
         evl_list_append(drops, &node->link);
     else
-        give_slot(loop, node);
+        release_slot(loop, node);
 }
 
 static void leave_end(evl_future *future) {
@@ -60,7 +60,7 @@ static void leave_end(evl_future *future) {
         evl_ready(loop, node);
         evl_touch(loop);
     } else
-        give_slot(loop, node);
+        release_slot(loop, node);
 }
 
 const evl_node_type evl_future_end_node = {.run = run_end, .forget = forget_end};

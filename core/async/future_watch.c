@@ -12,7 +12,7 @@ int32_t evl_future_on_done(evl_future *future, evl_done_fn *fn, void *arg) {
     if (rc != 0)
         return rc;
     evl_loop *loop = future->loop;
-    evl_node *node = evl_slab_take(&evl_futures_of(loop)->dones, &loop->mem);
+    evl_node *node = evl_slab_alloc(&evl_futures_of(loop)->dones, &loop->mem);
     if (!node)
         return EVL_ENOMEM;
     evl_done *done = EVL_OWNER(node, evl_done, node);
@@ -34,7 +34,7 @@ evl_future *evl_done_detach(evl_loop *loop, evl_done *done) {
     evl_future *future = done->future;
     evl_list_unlink(&done->node.link);
     evl_list_remove(&done->peers);
-    evl_slab_give(&evl_futures_of(loop)->dones, &done->node);
+    evl_slab_release(&evl_futures_of(loop)->dones, &done->node);
     return future;
 }
 

@@ -20,7 +20,7 @@ evl_node *evl_slab_grow(evl_slab *slab, evl_mem *mem) {
         node->link.next = slab->free;
         slab->free = &node->link;
     }
-    return evl_slab_take(slab, mem);
+    return evl_slab_alloc(slab, mem);
 }
 
 void evl_slab_free(evl_slab *slab, evl_mem *mem) {

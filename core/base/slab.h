@@ -23,7 +23,7 @@ typedef struct evl_slab {
 /* NULL when out of memory. The object is as it was given back, or 0; kind is the caller's to set. */
 evl_node *evl_slab_grow(evl_slab *slab, evl_mem *mem);
 
-static inline evl_node *evl_slab_take(evl_slab *slab, evl_mem *mem) {
+static inline evl_node *evl_slab_alloc(evl_slab *slab, evl_mem *mem) {
     evl_link *link = slab->free;
     if (!link)
         return evl_slab_grow(slab, mem);
@@ -33,7 +33,7 @@ static inline evl_node *evl_slab_take(evl_slab *slab, evl_mem *mem) {
     return evl_node_of(link);
 }
 
-static inline void evl_slab_give(evl_slab *slab, evl_node *node) {
+static inline void evl_slab_release(evl_slab *slab, evl_node *node) {
     node->kind = 0;
     node->link.next = slab->free;
     slab->free = &node->link;

@@ -34,7 +34,7 @@ static void close_handles(evl_loop *loop) {
             if (handle->node.kind == 0)
                 continue;
             evl_handle_detach(handle);
-            evl_handle_give(handle);
+            evl_handle_release(handle);
         }
 }
 

@@ -7,7 +7,7 @@
 #include "post.h"
 
 static int call_later(evl_loop *loop, evl_fn *fn, void *arg, evl_fn *drop) {
-    evl_node *node = evl_slab_take(&loop->calls, &loop->mem);
+    evl_node *node = evl_slab_alloc(&loop->calls, &loop->mem);
     if (EVL_UNLIKELY(!node))
         return EVL_ENOMEM;
     node->fn.plain = fn;
@@ -31,15 +31,15 @@ int32_t evl_call_soon_owned(evl_loop *loop, evl_fn *fn, void *arg, evl_fn *drop)
     return EVL_UNLIKELY(rc != 0) ? rc : call_later(loop, fn, arg, drop);
 }
 
-static void give_node(evl_loop *loop, evl_node *node) {
-    evl_slab_give(node->kind == EVL_KIND_DROP ? &loop->extras : &loop->calls, node);
+static void release_node(evl_loop *loop, evl_node *node) {
+    evl_slab_release(node->kind == EVL_KIND_DROP ? &loop->extras : &loop->calls, node);
 }
 
 /* The loop may be gone after fn, so nothing of it is needed then. */
 static void call_run(evl_loop *loop, evl_node *node) {
     evl_fn *fn = node->fn.plain, *drop = node->u.drop;
     void *arg = node->arg;
-    give_node(loop, node);
+    release_node(loop, node);
     fn(arg);
     if (drop)
         drop(arg);
@@ -57,7 +57,7 @@ static bool leave_the_drop(evl_loop *loop, evl_node *node) {
         node->sink = EVL_SINK_CALL;
         return true;
     }
-    evl_slab_give(&loop->calls, node);
+    evl_slab_release(&loop->calls, node);
     return false;
 }
 
@@ -77,7 +77,7 @@ static void call_forget(evl_loop *loop, evl_node *node, evl_link *drops) {
 const evl_node_type evl_call_node = {call_run, call_record, call_forget};
 
 evl_node *evl_drop_reserve(evl_loop *loop, evl_fn *drop, void *value) {
-    evl_node *node = evl_slab_take(&loop->calls, &loop->mem);
+    evl_node *node = evl_slab_alloc(&loop->calls, &loop->mem);
     if (!node)
         return NULL;
     node->fn.plain = nothing;
@@ -94,7 +94,7 @@ void evl_drop_reserved(evl_loop *loop, evl_node *node) {
     evl_touch(loop);
 }
 
-void evl_drop_unreserve(evl_loop *loop, evl_node *node) { evl_slab_give(&loop->calls, node); }
+void evl_drop_unreserve(evl_loop *loop, evl_node *node) { evl_slab_release(&loop->calls, node); }
 
 /* For a value that is not taken: a deferred call that is all drop, so that a loop which is destroyed first
  * drops it too. */

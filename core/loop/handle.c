@@ -31,8 +31,8 @@ evl_handle *evl_handle_find(const evl_loop *loop, uint64_t id) {
     return found ? handle : NULL;
 }
 
-evl_handle *evl_handle_take(evl_loop *loop, int kind, evl_done_fn *fn, void *arg) {
-    evl_node *node = evl_slab_take(&loop->handles[kind], &loop->mem);
+evl_handle *evl_handle_alloc(evl_loop *loop, int kind, evl_done_fn *fn, void *arg) {
+    evl_node *node = evl_slab_alloc(&loop->handles[kind], &loop->mem);
     if (!node)
         return NULL;
     evl_handle *handle = EVL_OWNER(node, evl_handle, node);
@@ -44,8 +44,8 @@ evl_handle *evl_handle_take(evl_loop *loop, int kind, evl_done_fn *fn, void *arg
     return handle;
 }
 
-evl_handle *evl_handle_take_internal(evl_loop *loop, int kind, evl_done_fn *fn, void *arg) {
-    evl_handle *handle = evl_handle_take(loop, kind, fn, arg);
+evl_handle *evl_handle_alloc_internal(evl_loop *loop, int kind, evl_done_fn *fn, void *arg) {
+    evl_handle *handle = evl_handle_alloc(loop, kind, fn, arg);
     if (!handle)
         return NULL;
     handle->node.flags = EVL_F_INTERNAL;
@@ -63,9 +63,9 @@ static void *own_arg(const evl_handle *handle) {
 }
 
 /* The drop runs later, as a deferred call whose node is the extra's own, so that nothing can fail here. */
-static void give_extra(evl_loop *loop, evl_extra *extra, void *arg) {
+static void release_extra(evl_loop *loop, evl_extra *extra, void *arg) {
     if (!extra->drop) {
-        evl_slab_give(&loop->extras, &extra->node);
+        evl_slab_release(&loop->extras, &extra->node);
         return;
     }
     evl_node_set(&extra->node, EVL_KIND_DROP, NULL, arg);
@@ -76,7 +76,7 @@ static void give_extra(evl_loop *loop, evl_extra *extra, void *arg) {
     evl_ready(loop, &extra->node);
 }
 
-void evl_handle_give(evl_handle *handle) {
+void evl_handle_release(evl_handle *handle) {
     evl_loop *loop = handle->loop;
     evl_slab *slab = &loop->handles[handle->node.kind];
     evl_handle_set_active(handle, false);
@@ -84,7 +84,7 @@ void evl_handle_give(evl_handle *handle) {
     if (EVL_UNLIKELY(handle->node.flags & EVL_F_INTERNAL))
         loop->internal--;
     if (handle->extra)
-        give_extra(loop, handle->extra, own_arg(handle));
+        release_extra(loop, handle->extra, own_arg(handle));
     handle->extra = NULL;
     bool again = true;
     if (EVL_UNLIKELY((uint16_t)++handle->gen == 0)) {
@@ -95,7 +95,7 @@ void evl_handle_give(evl_handle *handle) {
     again = (handle->node.flags & EVL_F_INTERNAL) != 0; /* a stale pointer of a caller's is always reported */
 #endif
     if (again)
-        evl_slab_give(slab, &handle->node);
+        evl_slab_release(slab, &handle->node);
     else {
         handle->node.kind = 0;
         slab->live--;
@@ -108,12 +108,12 @@ static evl_extra *keep_name(evl_loop *loop, evl_extra *extra, void *arg) {
         return extra;
     evl_extra *kept = NULL;
     if (extra->name[0] != '\0' && loop->extras.free) {
-        kept = EVL_OWNER(evl_slab_take(&loop->extras, &loop->mem), evl_extra, node);
+        kept = EVL_OWNER(evl_slab_alloc(&loop->extras, &loop->mem), evl_extra, node);
         kept->node.kind = EVL_KIND_DROP;
         kept->drop = NULL;
         evl_copy_name(kept->name, extra->name);
     }
-    give_extra(loop, extra, arg);
+    release_extra(loop, extra, arg);
     return kept;
 }
 
@@ -159,7 +159,7 @@ int32_t evl_close(evl_handle *handle) {
         evl_handle_linger(handle);
     else {
         type->detach(handle);
-        evl_handle_give(handle);
+        evl_handle_release(handle);
     }
     evl_touch(loop);
     return 0;
@@ -186,7 +186,7 @@ void *evl_arg(const evl_handle *handle) { return evl_check_kind(handle, 0) == 0 
 
 static evl_extra *extra_of(evl_handle *handle) {
     if (!handle->extra) {
-        evl_node *node = evl_slab_take(&handle->loop->extras, &handle->loop->mem);
+        evl_node *node = evl_slab_alloc(&handle->loop->extras, &handle->loop->mem);
         if (!node)
             return NULL;
         handle->extra = EVL_OWNER(node, evl_extra, node);

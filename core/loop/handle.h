@@ -89,13 +89,13 @@ static inline bool evl_handle_is_shown(const evl_handle *handle) {
     return handle->node.kind != 0 && !(handle->node.flags & EVL_F_INTERNAL);
 }
 
-evl_handle *evl_handle_take(evl_loop *loop, int kind, evl_done_fn *fn, void *arg);
-evl_handle *evl_handle_take_internal(evl_loop *loop, int kind, evl_done_fn *fn,
-                                     void *arg); /* EVL_F_INTERNAL */
-void evl_handle_give(evl_handle *handle);        /* off the ready list, drop queued, slot free */
-void evl_handle_detach(evl_handle *handle);      /* from whatever its kind is attached to */
+evl_handle *evl_handle_alloc(evl_loop *loop, int kind, evl_done_fn *fn, void *arg);
+evl_handle *evl_handle_alloc_internal(evl_loop *loop, int kind, evl_done_fn *fn,
+                                      void *arg); /* EVL_F_INTERNAL */
+void evl_handle_release(evl_handle *handle);      /* off the ready list, drop queued, slot free */
+void evl_handle_detach(evl_handle *handle);       /* from whatever its kind is attached to */
 
-/* A closed stream that has something left to do, until its detach and evl_handle_give. It is of the kind
+/* A closed stream that has something left to do, until its detach and evl_handle_release. It is of the kind
  * EVL_KIND_LINGERING, in the slot it had, so that no call accepts it; its argument is given up, and its id
  * and its name stay for those who look at what the loop is doing. It keeps the loop alive while it is active.
  */

@@ -12,7 +12,7 @@ int32_t evl_hook_new(evl_loop *loop, int32_t when, evl_fn *fn, void *arg, evl_ho
         return rc;
     if (!fn || !out || when < EVL_HOOK_BEFORE_POLL || when > EVL_HOOK_IDLE)
         return EVL_EINVAL;
-    evl_handle *handle = evl_handle_take(loop, EVL_KIND_HOOK, NULL, arg);
+    evl_handle *handle = evl_handle_alloc(loop, EVL_KIND_HOOK, NULL, arg);
     if (!handle)
         return EVL_ENOMEM;
     handle->node.fn.plain = fn;

@@ -22,7 +22,7 @@ int32_t evl_io_new(evl_loop *loop, evl_fd fd, uint32_t mask, uint32_t flags, evl
         rc = !out ? EVL_EINVAL : fd < 0 ? EVL_EBADF : evl_io_check(loop, mask, flags);
     if (rc != 0)
         return rc;
-    evl_watcher *io = (evl_watcher *)evl_handle_take(loop, EVL_KIND_IO, fn, arg);
+    evl_watcher *io = (evl_watcher *)evl_handle_alloc(loop, EVL_KIND_IO, fn, arg);
     if (!io)
         return EVL_ENOMEM;
     evl_io_fill(io, fd, mask);

@@ -35,7 +35,7 @@ static int wait_again(evl_loop *loop, evl_watcher *io, uint32_t mask) {
 }
 
 static int new_waiter(evl_loop *loop, int fd, uint32_t mask, evl_watcher **out) {
-    evl_watcher *io = (evl_watcher *)evl_handle_take_internal(loop, EVL_KIND_IO, NULL, NULL);
+    evl_watcher *io = (evl_watcher *)evl_handle_alloc_internal(loop, EVL_KIND_IO, NULL, NULL);
     if (!io)
         return EVL_ENOMEM;
     evl_io_fill(io, fd, mask);

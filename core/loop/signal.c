@@ -233,7 +233,7 @@ static void end_waits(evl_signal_sub *sub, uint32_t left) {
             continue;
         left--;
         detach(&handle->base);
-        evl_handle_give(&handle->base);
+        evl_handle_release(&handle->base);
     }
 }
 
@@ -273,7 +273,7 @@ static int attach(evl_handle *handle, int signo) {
     evl_signal_handle *self = (evl_signal_handle *)handle;
     int rc = subscribe(handle->loop, signo, &self->sub);
     if (rc != 0) {
-        evl_handle_give(handle);
+        evl_handle_release(handle);
         return rc;
     }
     evl_signals_due(handle->loop);
@@ -289,7 +289,7 @@ int32_t evl_signal_new(evl_loop *loop, int32_t signo, evl_done_fn *fn, void *arg
         rc = EVL_EINVAL;
     if (rc != 0)
         return rc;
-    evl_handle *handle = evl_handle_take(loop, EVL_KIND_SIGNAL, fn, arg);
+    evl_handle *handle = evl_handle_alloc(loop, EVL_KIND_SIGNAL, fn, arg);
     if (!handle)
         return EVL_ENOMEM;
     rc = attach(handle, signo);
@@ -311,7 +311,7 @@ int32_t evl_signal_number(const evl_signal *handle) {
 int evl_signal_internal(evl_loop *loop, int signo, evl_done_fn *fn, void *arg, evl_handle **out) {
     if (signo < 1 || signo >= SIGNALS)
         return EVL_EINVAL;
-    evl_handle *handle = evl_handle_take_internal(loop, EVL_KIND_SIGNAL, fn, arg);
+    evl_handle *handle = evl_handle_alloc_internal(loop, EVL_KIND_SIGNAL, fn, arg);
     if (!handle)
         return EVL_ENOMEM;
     int rc = attach(handle, signo);

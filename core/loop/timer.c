@@ -61,7 +61,7 @@ int32_t evl_timer_new(evl_loop *loop, evl_done_fn *fn, void *arg, evl_timer **ou
         rc = reserve(loop);
     if (rc != 0)
         return rc;
-    evl_handle *handle = set_up(evl_handle_take(loop, EVL_KIND_TIMER, fn, arg));
+    evl_handle *handle = set_up(evl_handle_alloc(loop, EVL_KIND_TIMER, fn, arg));
     if (!handle)
         return EVL_ENOMEM;
     *out = handle;
@@ -69,7 +69,7 @@ int32_t evl_timer_new(evl_loop *loop, evl_done_fn *fn, void *arg, evl_timer **ou
 }
 
 evl_handle *evl_timer_internal(evl_loop *loop, evl_done_fn *expired, void *arg) {
-    return reserve(loop) == 0 ? set_up(evl_handle_take_internal(loop, EVL_KIND_TIMER, expired, arg)) : NULL;
+    return reserve(loop) == 0 ? set_up(evl_handle_alloc_internal(loop, EVL_KIND_TIMER, expired, arg)) : NULL;
 }
 
 void evl_timer_set(evl_handle *handle, int64_t deadline) {

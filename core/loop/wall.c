@@ -166,7 +166,7 @@ int32_t evl_wall_new(evl_loop *loop, evl_done_fn *fn, void *arg, evl_wall **out)
         rc = open_alarm(loop);
     if (rc != 0)
         return rc;
-    evl_handle *handle = evl_handle_take(loop, EVL_KIND_WALL, fn, arg);
+    evl_handle *handle = evl_handle_alloc(loop, EVL_KIND_WALL, fn, arg);
     if (!handle)
         return EVL_ENOMEM;
     wall_of(handle)->repeat = 0;

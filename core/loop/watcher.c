@@ -69,7 +69,7 @@ int evl_io_end_all(evl_loop *loop, int fd, int error) {
         evl_io_set_flag(io, EVL_F_DIRTY | EVL_F_SHARED, false);
         if (evl_io_has_flag(io, EVL_F_INTERNAL)) {
             evl_io_complete_wait(io, error);
-            evl_handle_give(&io->base);
+            evl_handle_release(&io->base);
             continue;
         }
         io->base.node.u.result = error;
@@ -164,7 +164,7 @@ int evl_io_attach(evl_loop *loop, evl_watcher *io) {
     else if (evl_io_has_tag(io))
         rc = first ? add_another(loop, first, io) : add_first(loop, io);
     if (rc != 0) {
-        evl_handle_give(&io->base);
+        evl_handle_release(&io->base);
         return rc;
     }
     evl_io_put_mask(io, io->mask);
@@ -178,7 +178,7 @@ void evl_io_forget(evl_loop *loop, int fd) {
     evl_watcher *io;
     while ((io = evl_io_first(loop, fd)) && evl_io_is_idle_waiter(io)) {
         evl_handle_detach(&io->base);
-        evl_handle_give(&io->base);
+        evl_handle_release(&io->base);
     }
 }
 

@@ -94,7 +94,7 @@ static void server_detach(evl_handle *handle) {
     release_clients(sv);
     for (evl_listener *hidden; (hidden = l->next);) {
         remove_hidden(sv, hidden);
-        evl_handle_give(&hidden->io.base);
+        evl_handle_release(&hidden->io.base);
     }
     free_server(sv);
 }
@@ -262,8 +262,8 @@ int evl_server_new(evl_loop *loop, const evl_server_options *given, evl_server_s
 }
 
 int evl_server_add(evl_server_state *sv, int fd, bool tcp, evl_listener **out) {
-    evl_handle *handle = sv->first ? evl_handle_take_internal(sv->loop, EVL_KIND_SERVER, NULL, NULL)
-                                   : evl_handle_take(sv->loop, EVL_KIND_SERVER, NULL, NULL);
+    evl_handle *handle = sv->first ? evl_handle_alloc_internal(sv->loop, EVL_KIND_SERVER, NULL, NULL)
+                                   : evl_handle_alloc(sv->loop, EVL_KIND_SERVER, NULL, NULL);
     if (!handle)
         return EVL_ENOMEM;
     evl_listener *l = evl_listener_of(handle);
@@ -278,7 +278,7 @@ int evl_server_add(evl_server_state *sv, int fd, bool tcp, evl_listener **out) {
         handle->node.flags |= EVL_F_EXCLUSIVE;
     int rc = evl_io_own(&l->io, fd, 0, false);
     if (rc != 0) {
-        evl_handle_give(handle);
+        evl_handle_release(handle);
         return rc;
     }
     evl_listener **end = &sv->first;
@@ -298,7 +298,7 @@ int evl_server_abandon(evl_server_state *sv, bool keep_fds, int error) {
     evl_listener *first = sv->first;
     if (first) {
         server_detach(&first->io.base);
-        evl_handle_give(&first->io.base);
+        evl_handle_release(&first->io.base);
         return error;
     }
     if (sv->spare >= 0)

@@ -67,7 +67,7 @@ static void stream_detach(evl_handle *handle) {
 
 void evl_stream_finish(evl_stream_handle *s) {
     stream_detach(&s->io.base);
-    evl_handle_give(&s->io.base);
+    evl_handle_release(&s->io.base);
 }
 
 /* --- creation --------------------------------------------------------------------------------- */
@@ -110,7 +110,7 @@ int evl_stream_make(evl_loop *loop, int fd, uint32_t flags, int64_t linger, evl_
     int rc = know_types(loop);
     if (rc != 0)
         return rc;
-    evl_stream_handle *s = evl_s_of(evl_handle_take(loop, EVL_KIND_STREAM, NULL, NULL));
+    evl_stream_handle *s = evl_s_of(evl_handle_alloc(loop, EVL_KIND_STREAM, NULL, NULL));
     if (!s)
         return EVL_ENOMEM;
     s->io.base.node.type = EVL_NODE_TAKE;
@@ -133,7 +133,7 @@ int evl_stream_make(evl_loop *loop, int fd, uint32_t flags, int64_t linger, evl_
         rc = evl_io_own(&s->io, fd, evl_stream_wanted(s), edge);
     if (rc != 0) {
         free_parts(s);
-        evl_handle_give(&s->io.base);
+        evl_handle_release(&s->io.base);
         return rc;
     }
     *out = s;

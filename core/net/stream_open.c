@@ -106,7 +106,7 @@ int32_t evl_stream_open_on(evl_loop *loop, evl_fd fd, const evl_transport *trans
         return rc;
     if (!evl_stream_more_of(s)) {
         evl_io_disown(&s->io);
-        evl_handle_give(&s->io.base);
+        evl_handle_release(&s->io.base);
         return EVL_ENOMEM;
     }
     s->more->transport = transport;

@@ -112,7 +112,7 @@ static const evl_handle_type udp_type = {.size = sizeof(evl_udp_socket),
 static int make_socket(evl_loop *loop, int fd, uint32_t flags, evl_udp **out) {
     if (!loop->types[EVL_KIND_UDP])
         evl_handle_know(loop, EVL_KIND_UDP, &udp_type);
-    evl_udp_socket *u = evl_u_of(evl_handle_take(loop, EVL_KIND_UDP, NULL, NULL));
+    evl_udp_socket *u = evl_u_of(evl_handle_alloc(loop, EVL_KIND_UDP, NULL, NULL));
     if (!u)
         return EVL_ENOMEM;
     u->io.base.node.type = EVL_NODE_TAKE;
@@ -123,7 +123,7 @@ static int make_socket(evl_loop *loop, int fd, uint32_t flags, evl_udp **out) {
     evl_udp_init_sending(u);
     int rc = evl_io_own(&u->io, fd, wanted_mask(u), true);
     if (rc != 0) {
-        evl_handle_give(&u->io.base);
+        evl_handle_release(&u->io.base);
         return rc;
     }
     *out = &u->io.base;

@@ -69,15 +69,15 @@ static inline void deactivate(evl_operation *self) {
     count(self, -1);
 }
 
-static EVL_COLD void give_timer(evl_operation *self) {
+static EVL_COLD void release_timer(evl_operation *self) {
     evl_handle_detach(self->timer);
-    evl_handle_give(self->timer);
+    evl_handle_release(self->timer);
     self->timer = NULL;
 }
 
 static inline void drop_timer(evl_operation *self) {
     if (EVL_UNLIKELY(self->timer != NULL))
-        give_timer(self);
+        release_timer(self);
 }
 
 int evl_op_unpark(evl_operation *self, int error) {

@@ -6,7 +6,7 @@
 static void leave(evl_operation *op) {
     evl_handle *handle = op->owner;
     evl_handle_detach(handle);
-    evl_handle_give(handle);
+    evl_handle_release(handle);
 }
 
 static const evl_op_type waiting = {.name = "wait_signal", .leave = leave};

@@ -232,7 +232,7 @@ int32_t evl_path_new(evl_loop *loop, const char *text, evl_done_fn *fn, void *ar
         rc = need_queue(loop);
     if (rc != 0)
         return rc;
-    evl_watched *p = (evl_watched *)evl_handle_take(loop, EVL_KIND_PATH, fn, arg);
+    evl_watched *p = (evl_watched *)evl_handle_alloc(loop, EVL_KIND_PATH, fn, arg);
     if (!p) {
         give_up_queue(loop);
         return EVL_ENOMEM;
@@ -251,7 +251,7 @@ int32_t evl_path_new(evl_loop *loop, const char *text, evl_done_fn *fn, void *ar
         rc = evl_path_watch_start(p);
     if (rc != 0) {
         detach(&p->base);
-        evl_handle_give(&p->base);
+        evl_handle_release(&p->base);
         return rc;
     }
     evl_handle_set_active(&p->base, true);

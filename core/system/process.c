@@ -220,7 +220,7 @@ static process *new_handle(evl_loop *loop, const evl_process_options *options, u
                            void *arg) {
     if (!evl_part_need(loop, &children_part))
         return NULL;
-    process *p = (process *)evl_handle_take(loop, EVL_KIND_PROCESS, fn, arg);
+    process *p = (process *)evl_handle_alloc(loop, EVL_KIND_PROCESS, fn, arg);
     if (!p)
         return NULL;
     evl_waiters_init(&p->waiters, loop);
@@ -236,7 +236,7 @@ static process *new_handle(evl_loop *loop, const evl_process_options *options, u
         p->fds[i] = -1;
     if (p->fds)
         return p;
-    evl_handle_give(&p->base);
+    evl_handle_release(&p->base);
     return NULL;
 }
 
@@ -348,7 +348,7 @@ int32_t evl_process_spawn(evl_loop *loop, const evl_process_options *given, evl_
     rc = start_with_stdio(p, &options, &spawn);
     if (rc != 0) {
         free_fds(p, false);
-        evl_handle_give(&p->base);
+        evl_handle_release(&p->base);
         return rc;
     }
     *out = &p->base;
