@@ -1,5 +1,5 @@
-/* path.c - watched paths: the directory a path is in tells when something comes and goes under its name, what
- * is there tells of its changes. All paths of a loop share what the system tells through. */
+/* path.c - watched paths as handles. The directory of a path is watched for its name appearing and
+ * disappearing, the file itself for changes. All paths of a loop share one queue (inotify, or a kqueue). */
 #include "path.h"
 #include "../loop/access.h"
 #include "../loop/embed.h"
@@ -13,11 +13,11 @@
 
 #if EVL_HAVE_PATHS
 
-#    define READS 16 /* in a pass */
+#    define READS 16 /* reads of the queue in one pass */
 
-/* --- news ------------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------- */
 
-void evl_path_tell(evl_watched *p, uint32_t what) {
+void evl_path_notify(evl_watched *p, uint32_t what) {
     evl_node *node = &p->base.node;
     if (what == 0)
         return;
@@ -39,7 +39,7 @@ void evl_path_fail(evl_watched *p, int error) {
 }
 
 static void close_queue(evl_loop *loop, evl_paths *paths) {
-    evl_op_end(&paths->news);
+    evl_op_end(&paths->wait);
     if (paths->fd < 0 || evl_is_forked(loop))
         return;
     (void)evl_io_closing(loop, paths->fd);
@@ -54,7 +54,7 @@ static void fail_all(evl_loop *loop, int error) {
         if (evl_handle_is_active(&p->base))
             evl_path_fail(p, error);
     }
-    close_queue(loop, paths); /* the next path gets another */
+    close_queue(loop, paths); /* the next path opens a new one */
 }
 
 /* Returns what the last read did. */
@@ -65,21 +65,21 @@ static int read_all(evl_paths *paths) {
     return rc;
 }
 
-static void news(void *arg, int64_t result) {
+static void events_readable(void *arg, int64_t result) {
     evl_loop *loop = arg;
     evl_paths *paths = evl_paths_at(loop);
     int rc = (int)result;
     if (result < 0)
-        paths->fd = -1; /* it is not ours any more */
+        paths->fd = -1; /* another part of the program has closed it */
     else
         rc = read_all(paths);
     if (rc == 1 || rc == EVL_EINTR || rc == EVL_EAGAIN)
-        rc = evl_wait_fd(loop, &paths->news, paths->fd, EVL_READ);
+        rc = evl_wait_fd(loop, &paths->wait, paths->fd, EVL_READ);
     if (rc < 0)
         fail_all(loop, rc);
 }
 
-/* --- what the loop hears through -------------------------------------------------------------- */
+/* --- the queue of the loop -------------------------------------------------------------------- */
 
 static const evl_path_system *system_of(const evl_loop *loop) {
 #    if EVL_HAVE_INOTIFY && EVL_HAVE_KQUEUE && defined(EVFILT_VNODE)
@@ -97,8 +97,8 @@ static int open_queue(evl_loop *loop, evl_paths *paths) {
     int fd = paths->system->open();
     if (fd < 0)
         return fd;
-    evl_op_init_internal(&paths->news, news, loop);
-    int rc = evl_wait_fd(loop, &paths->news, fd, EVL_READ);
+    evl_op_init_internal(&paths->wait, events_readable, loop);
+    int rc = evl_wait_fd(loop, &paths->wait, fd, EVL_READ);
     if (rc == 0)
         paths->fd = fd;
     else
@@ -106,8 +106,8 @@ static int open_queue(evl_loop *loop, evl_paths *paths) {
     return rc;
 }
 
-/* What the loop has of them, NULL: nothing. It goes with the last path. */
-static evl_paths **place_of(const evl_loop *loop) { return evl_part_at(loop, EVL_PART_PATHS); }
+/* Where the loop keeps its evl_paths: NULL until the first path, and again after the last. */
+static evl_paths **slot_of(const evl_loop *loop) { return evl_part_at(loop, EVL_PART_PATHS); }
 
 static const evl_part paths_part;
 
@@ -116,7 +116,7 @@ static int need_queue(evl_loop *loop) {
     if (!place)
         return EVL_ENOMEM;
     if (*place && (*place)->fd >= 0)
-        (void)read_all(*place); /* what has happened already is not for the path that is being made */
+        (void)read_all(*place); /* events up to now are not for the path that is being created */
     if (*place)
         return (*place)->fd >= 0 ? 0 : open_queue(loop, *place);
     evl_paths *paths = evl_mem_zalloc(&loop->mem, sizeof *paths);
@@ -136,23 +136,23 @@ static int need_queue(evl_loop *loop) {
     return rc;
 }
 
-static void give_up_queue(evl_loop *loop) {
-    evl_paths *paths = *place_of(loop);
+static void free_unused_queue(evl_loop *loop) {
+    evl_paths *paths = *slot_of(loop);
     if (!paths || !evl_list_empty(&paths->all))
         return;
-    *place_of(loop) = NULL;
+    *slot_of(loop) = NULL;
     close_queue(loop, paths);
     evl_paths_free_buckets(paths);
     evl_mem_free(&loop->mem, paths->vnodes, paths->vnodes_cap * sizeof *paths->vnodes);
     evl_mem_free(&loop->mem, paths, sizeof *paths);
 }
 
-/* The parent's is shared with it: what one of the two read the other would miss. */
+/* The inherited queue is shared with the parent: an event that one of them reads, the other one misses. */
 static void fork_paths(evl_loop *loop, void *state) {
     evl_paths *paths = *(evl_paths **)state;
     if (!paths)
         return;
-    evl_op_end(&paths->news);
+    evl_op_end(&paths->wait);
     if (paths->fd >= 0)
         (void)evl_io_closing(loop, paths->fd);
     paths->system->leave(paths);
@@ -170,13 +170,13 @@ static void fork_paths(evl_loop *loop, void *state) {
         if (failed != 0)
             evl_path_fail(p, failed);
         else
-            evl_path_tell(p, EVL_PATH_OVERFLOW); /* what happened meanwhile was told to the parent */
+            evl_path_notify(p, EVL_PATH_OVERFLOW); /* events up to now were reported to the parent */
     }
 }
 
 /* --- the handle ------------------------------------------------------------------------------- */
 
-static void detach(evl_handle *handle) {
+static void path_detach(evl_handle *handle) {
     evl_watched *p = (evl_watched *)handle;
     evl_loop *loop = handle->loop;
     evl_list_unlink(&p->link);
@@ -186,16 +186,16 @@ static void detach(evl_handle *handle) {
     evl_path_watch_stop(p);
     evl_mem_free(&loop->mem, p->target, p->target_size);
     evl_mem_free(&loop->mem, p->text, p->size);
-    give_up_queue(loop);
+    free_unused_queue(loop);
 }
 
-static void describe(const evl_handle *handle, char *buf, size_t cap) {
+static void path_describe(const evl_handle *handle, char *buf, size_t cap) {
     (void)snprintf(buf, cap, "path id=%llu path=%s", (unsigned long long)evl_handle_id(handle),
                    ((const evl_watched *)handle)->text);
 }
 
 static const evl_handle_type path_type = {
-    .size = sizeof(evl_watched), .detach = detach, .describe = describe};
+    .size = sizeof(evl_watched), .detach = path_detach, .describe = path_describe};
 
 static bool open_paths(evl_loop *loop, void *state) {
     (void)state;
@@ -206,7 +206,7 @@ static bool open_paths(evl_loop *loop, void *state) {
 static const evl_part paths_part = {
     .place = EVL_PART_PATHS, .size = sizeof(evl_paths *), .open = open_paths, .fork = fork_paths};
 
-/* Without the '/' at its end; the root keeps its own. */
+/* Without a '/' at the end, except for the root. */
 static int copy_text(evl_watched *p, const char *text) {
     size_t length = strlen(text);
     while (length > 1 && text[length - 1] == '/')
@@ -234,7 +234,7 @@ int32_t evl_path_new(evl_loop *loop, const char *text, evl_done_fn *fn, void *ar
         return rc;
     evl_watched *p = (evl_watched *)evl_handle_alloc(loop, EVL_KIND_PATH, fn, arg);
     if (!p) {
-        give_up_queue(loop);
+        free_unused_queue(loop);
         return EVL_ENOMEM;
     }
     p->text = NULL;
@@ -245,12 +245,12 @@ int32_t evl_path_new(evl_loop *loop, const char *text, evl_done_fn *fn, void *ar
     evl_paths *paths = evl_paths_of(p);
     evl_list_append(&paths->all, &p->link);
     paths->count++;
-    evl_paths_spread(paths);
+    evl_paths_grow(paths);
     rc = copy_text(p, text);
     if (rc == 0)
         rc = evl_path_watch_start(p);
     if (rc != 0) {
-        detach(&p->base);
+        path_detach(&p->base);
         evl_handle_release(&p->base);
         return rc;
     }

@@ -1,8 +1,8 @@
-/* path.h - what path.c, which has the handles, and a system's way to hear of files (path_inotify.c,
- * path_vnode.c) know of each other.
+/* path.h - private header of watched paths: path.c and path_watch.c, and the two systems, path_inotify.c and
+ * path_vnode.c.
  *
- * A watch is a number that stands for one file. Its users are not counted: a system asked to watch a file
- * that it watches already returns the same number, and it is let go when no path has it any more. */
+ * A watch is a number that stands for one file. Watching a file again returns the same number, and a watch is
+ * removed when no path uses it any more. */
 #ifndef EVL_CORE_PATH_H
 #define EVL_CORE_PATH_H
 
@@ -17,7 +17,7 @@
 #    define EVL_HAVE_INOTIFY 0
 #endif
 
-/* Whether any of the two is there. */
+/* Whether the platform has one of the two systems. */
 #if EVL_HAVE_INOTIFY || (EVL_HAVE_KQUEUE && defined(EVFILT_VNODE))
 #    define EVL_HAVE_PATHS 1
 #else
@@ -26,7 +26,7 @@
 
 struct evl_watched;
 
-/* A path's share in one of the system's watches. */
+/* The use of a watch by a path. */
 typedef struct evl_path_watch {
     evl_link link; /* in evl_paths.buckets */
     struct evl_watched *path;
@@ -36,40 +36,40 @@ typedef struct evl_path_watch {
 typedef struct evl_watched {
     evl_handle base;
     evl_link link;
-    char *text;               /* the path */
-    const char *name;         /* its last part, in `text`; NULL: there is no directory to look from */
-    size_t size;              /* of text */
-    char *target;             /* of a symbolic link: the last part of where it leads in the end; else NULL */
-    size_t target_size;       /* of the allocation */
-    evl_path_watch directory; /* that the path is in */
-    evl_path_watch itself;    /* -1: nothing is there */
-    evl_path_watch beyond;    /* the directory that the target of a symbolic link is in */
+    char *text;                      /* the path */
+    const char *name;                /* its last part, in `text`; NULL: the root, which has no directory */
+    size_t size;                     /* of text */
+    char *target;                    /* of a symbolic link: the last part of the final target; else NULL */
+    size_t target_size;              /* of the allocation */
+    evl_path_watch directory;        /* the directory the path is in */
+    evl_path_watch itself;           /* the file; -1: there is none */
+    evl_path_watch target_directory; /* of a symbolic link: the directory of its target */
 } evl_watched;
 
 typedef struct evl_path_system evl_path_system;
 
-/* path_vnode.c: its place in evl_paths.vnodes is its watch. */
+/* path_vnode.c: a watched file. Its index in evl_paths.vnodes is the number of the watch. */
 typedef struct evl_vnode {
     bool used;
     bool is_directory;
-    int fd;         /* -1: a socket, which cannot be opened */
-    uint32_t heard; /* EVL_PATH_*, where DELETED and MOVED mean that one of its names is */
+    int fd;          /* -1: a socket, which cannot be opened */
+    uint32_t events; /* EVL_PATH_* not yet applied; DELETED and MOVED are about one of its names */
     dev_t dev;
     ino_t ino;
     off_t size;
 } evl_vnode;
 
-/* All that a loop watches. */
+/* The paths of a loop. */
 typedef struct evl_paths {
     const evl_path_system *system;
     evl_mem *mem;
     evl_link all;      /* evl_watched.link */
-    evl_link *buckets; /* evl_path_watch.link, by the number's last bits */
-    evl_link one;      /* the only bucket to begin with */
-    uint32_t mask;     /* of those bits */
+    evl_link *buckets; /* evl_path_watch.link, hashed by the low bits of the number */
+    evl_link one;      /* the first bucket, without an allocation */
+    uint32_t mask;     /* number of buckets - 1, a power of two */
     uint32_t count;    /* of paths */
-    int fd;            /* polls readable when something has happened; -1: none */
-    evl_op news;       /* internal: waits for fd */
+    int fd;            /* readable when there are events; -1: none */
+    evl_op wait;       /* internal: waits for fd */
     evl_vnode *vnodes;
     uint32_t vnodes_cap;
 } evl_paths;
@@ -78,44 +78,46 @@ struct evl_path_system {
     /* Returns what is to be `fd`, close-on-exec, or a negative error. */
     int (*open)(void);
 
-    /* Watches what is at `where`; `as_directory`: that has to be one, and only what it is named and the names
-     * in it count. */
+    /* Watches the file at `where`. as_directory: it must be a directory, and only its name and its entries
+     * matter. */
     int (*add)(evl_paths *paths, const char *where, bool as_directory, int *watch);
     void (*remove)(evl_paths *paths, int watch);
 
-    /* Takes news and tells them. 1: there may be more; EVL_EAGAIN: there was none. */
+    /* Reads events and applies them. Returns 1 if there may be more, EVL_EAGAIN if there was none, or another
+     * error. */
     int (*read)(evl_paths *paths);
 
-    /* In a child, before `fd` is another: lets go of what the parent has as well. The watches are void. */
+    /* In a forked child, before a new queue is opened: closes the inherited fds. The watches are invalid
+     * then. */
     void (*leave)(evl_paths *paths);
 };
 
 extern const evl_path_system evl_path_inotify, evl_path_vnode;
 
-/* For a system's `read`. A path that has failed is inactive. */
-void evl_path_tell(evl_watched *p, uint32_t what); /* EVL_PATH_*; nothing for 0 */
+/* Called by `read` of a system. A path that has failed is inactive. */
+void evl_path_notify(evl_watched *p, uint32_t what); /* EVL_PATH_*; 0: does nothing */
 void evl_path_fail(evl_watched *p, int error);
 
-/* path_watch.c. Returns EVL_ENOENT when there is no directory. */
+/* path_watch.c: watches the directory and the file. EVL_ENOENT: there is no such directory. */
 int evl_path_watch_start(evl_watched *p);
 void evl_path_watch_stop(evl_watched *p);
 void evl_path_watch_init(evl_watched *p);
-void evl_path_watch_void(evl_watched *p); /* in a child: they are the parent's, and stay */
+void evl_path_watch_void(evl_watched *p); /* in a forked child: forgets them; they stay in the parent */
 
-/* As many buckets as there are paths, if there is the memory. */
-void evl_paths_spread(evl_paths *paths);
+/* Adds buckets as paths are added; without memory there are fewer. */
+void evl_paths_grow(evl_paths *paths);
 void evl_paths_free_buckets(evl_paths *paths);
 
-/* Watches what is there now instead of what was, and where it leads; that nothing is there is no error. */
+/* Watches the file that is there now instead of the one before, and where it leads. No file is no error. */
 int evl_path_watch_itself(evl_watched *p);
-int evl_path_follow(evl_watched *p); /* only the latter */
+int evl_path_follow(evl_watched *p); /* only where it leads */
 void evl_path_drop(evl_watched *p, evl_path_watch *watch);
 
 static inline evl_link *evl_paths_bucket(const evl_paths *paths, int number) {
     return &paths->buckets[(uint32_t)number & paths->mask];
 }
 
-/* There is a path. */
+/* Valid while there is a path. */
 static inline evl_paths *evl_paths_at(const evl_loop *loop) {
     return *(evl_paths **)evl_part_at(loop, EVL_PART_PATHS);
 }

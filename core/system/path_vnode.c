@@ -1,7 +1,7 @@
-/* path_vnode.c - watched paths on the BSDs and macOS. A kqueue of their own tells that something happened to
- * files that are held open for it. It has no names: whatever happened in a directory, each path in it is
- * looked at, and what is there is compared with what was. So what came and went between two looks is not
- * seen, nor where from something came. */
+/* path_vnode.c - watched paths on the BSDs and macOS. A kqueue of their own reports events of files that are
+ * held open for that. It reports no names: after an event of a directory each path in it is compared with
+ * what was there before. So a file that appeared and disappeared between two comparisons is not seen, nor is
+ * where a file was moved from. */
 #include "../loop/handle.h"
 #include "path.h"
 
@@ -13,7 +13,7 @@
 #    define ROWS    64
 #    define BATCHES 16
 
-/* Opened for nothing but being watched, where that is possible; FreeBSD's O_PATH has no news of pipes. */
+/* Only for events, where that is possible. O_PATH of FreeBSD gets no events of pipes. */
 #    if defined(O_EVTONLY)
 #        define OPEN_FLAGS (O_EVTONLY | O_NONBLOCK)
 #    else
@@ -47,7 +47,7 @@ static bool is_same(const evl_vnode *v, const struct stat *st) {
     return v->used && v->dev == st->st_dev && v->ino == st->st_ino;
 }
 
-static int find(const evl_paths *paths, const struct stat *st) {
+static int find_vnode(const evl_paths *paths, const struct stat *st) {
     for (uint32_t i = 0; i < paths->vnodes_cap; i++)
         if (is_same(&paths->vnodes[i], st))
             return (int)i;
@@ -64,8 +64,8 @@ static int find_free(evl_paths *paths) {
     return rc == 0 ? (int)i : rc;
 }
 
-/* EINTR: nothing was waited for, so that only a signal right then gives it. */
-static int listen_to(const evl_paths *paths, int fd) {
+/* EINTR can only come from a signal at that moment, since the call does not wait. */
+static int watch_fd(const evl_paths *paths, int fd) {
     struct kevent change;
     int rc;
     EV_SET(&change, (uintptr_t)fd, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTES, 0, 0);
@@ -75,9 +75,9 @@ static int listen_to(const evl_paths *paths, int fd) {
     return rc < 0 ? evl_err_from_errno(errno) : 0;
 }
 
-/* Two names may be of one file. */
-static int take(evl_paths *paths, int fd, const struct stat *st, int *watch) {
-    *watch = find(paths, st);
+/* Two names may be links to one file, which is watched once. */
+static int take_vnode(evl_paths *paths, int fd, const struct stat *st, int *watch) {
+    *watch = find_vnode(paths, st);
     if (*watch >= 0) {
         if (fd >= 0)
             (void)evl_sys.close(fd);
@@ -86,7 +86,7 @@ static int take(evl_paths *paths, int fd, const struct stat *st, int *watch) {
     int at = find_free(paths);
     if (at < 0)
         return at;
-    int rc = fd >= 0 ? listen_to(paths, fd) : 0;
+    int rc = fd >= 0 ? watch_fd(paths, fd) : 0;
     if (rc != 0)
         return rc;
     paths->vnodes[at] = (evl_vnode){.used = true,
@@ -99,7 +99,7 @@ static int take(evl_paths *paths, int fd, const struct stat *st, int *watch) {
     return 0;
 }
 
-/* A socket cannot be opened: its going is seen by its directory. */
+/* A socket cannot be opened: only its directory reports that it is gone. */
 static int open_file(const char *where, int flags, int *fd, struct stat *st) {
     do
         *fd = evl_sys.open_cloexec(where, OPEN_FLAGS | flags);
@@ -109,59 +109,59 @@ static int open_file(const char *where, int flags, int *fd, struct stat *st) {
     return (*fd < 0 ? evl_sys.stat(where, st) : evl_sys.fstat(*fd, st)) == 0 ? 0 : evl_err_from_errno(errno);
 }
 
-static int add(evl_paths *paths, const char *where, bool as_directory, int *watch) {
+static int vnode_add(evl_paths *paths, const char *where, bool as_directory, int *watch) {
     struct stat st;
     int fd, rc = open_file(where, as_directory ? O_DIRECTORY : 0, &fd, &st);
     if (rc == 0)
-        rc = take(paths, fd, &st, watch);
+        rc = take_vnode(paths, fd, &st, watch);
     if (rc != 0 && fd >= 0)
         (void)evl_sys.close(fd);
     return rc;
 }
 
 /* The knote goes with the fd. */
-static void remove_watch(evl_paths *paths, int watch) {
+static void vnode_remove(evl_paths *paths, int watch) {
     evl_vnode *v = &paths->vnodes[watch];
     if (v->fd >= 0)
         (void)evl_sys.close(v->fd);
     v->used = false;
 }
 
-/* --- news ------------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------- */
 
-static void mark(const evl_paths *paths, const struct kevent *row) {
+static void note_events(const evl_paths *paths, const struct kevent *row) {
     uint32_t i = 0, notes = row->fflags;
     while (i < paths->vnodes_cap && !(paths->vnodes[i].used && paths->vnodes[i].fd == (int)row->ident))
         i++;
     if (i == paths->vnodes_cap)
         return;
     evl_vnode *v = &paths->vnodes[i];
-    if (v->is_directory) /* one more or less in it, which is told as written */
+    if (v->is_directory) /* its link count changes with its subdirectories, and NOTE_WRITE reports that */
         notes &= ~(uint32_t)NOTE_LINK;
-    v->heard |= (notes & WRITTEN ? EVL_PATH_CHANGED : 0) |
-                (notes & (NOTE_ATTRIB | NOTE_LINK) ? EVL_PATH_ATTRIBUTES : 0) |
-                (notes & (NOTE_DELETE | REVOKED) ? EVL_PATH_DELETED : 0) |
-                (notes & NOTE_RENAME ? EVL_PATH_MOVED : 0);
+    v->events |= (notes & WRITTEN ? EVL_PATH_CHANGED : 0) |
+                 (notes & (NOTE_ATTRIB | NOTE_LINK) ? EVL_PATH_ATTRIBUTES : 0) |
+                 (notes & (NOTE_DELETE | REVOKED) ? EVL_PATH_DELETED : 0) |
+                 (notes & NOTE_RENAME ? EVL_PATH_MOVED : 0);
 }
 
-/* Most kernels call it a changed attribute when a file is cut off. */
+/* Most kernels report NOTE_ATTRIB, not NOTE_WRITE, when a file is truncated. */
 static void look_at_sizes(const evl_paths *paths) {
     for (uint32_t i = 0; i < paths->vnodes_cap; i++) {
         evl_vnode *v = &paths->vnodes[i];
         struct stat st;
-        if (!v->used || v->heard == 0 || v->is_directory || evl_sys.fstat(v->fd, &st) != 0)
+        if (!v->used || v->events == 0 || v->is_directory || evl_sys.fstat(v->fd, &st) != 0)
             continue;
-        v->heard |= v->size != st.st_size ? EVL_PATH_CHANGED : 0;
+        v->events |= v->size != st.st_size ? EVL_PATH_CHANGED : 0;
         v->size = st.st_size;
     }
 }
 
-static uint32_t heard_of(const evl_paths *paths, const evl_path_watch *watch) {
-    return watch->number >= 0 ? paths->vnodes[watch->number].heard : 0;
+static uint32_t events_of(const evl_paths *paths, const evl_path_watch *watch) {
+    return watch->number >= 0 ? paths->vnodes[watch->number].events : 0;
 }
 
-/* Something came or went in the directory, or it has lost a name. */
-static void look(evl_watched *p, uint32_t own) {
+/* An entry of the directory appeared or disappeared, or the file has lost a name. */
+static void compare(evl_watched *p, uint32_t own) {
     const evl_paths *paths = evl_paths_of(p);
     struct stat st;
     int old = p->itself.number;
@@ -171,26 +171,27 @@ static void look(evl_watched *p, uint32_t own) {
     if (rc != 0)
         evl_path_fail(p, rc);
     else if (p->itself.number == old)
-        evl_path_tell(p, changed | (own & EVL_PATH_DELETED ? EVL_PATH_ATTRIBUTES : 0)); /* another name */
+        evl_path_notify(p, changed | (own & EVL_PATH_DELETED ? EVL_PATH_ATTRIBUTES : 0)); /* another name */
     else
-        evl_path_tell(p, (old >= 0 ? EVL_PATH_DELETED | (own & (EVL_PATH_CHANGED | EVL_PATH_MOVED)) : 0) |
-                             (p->itself.number >= 0 ? EVL_PATH_CREATED : 0));
+        evl_path_notify(p, (old >= 0 ? EVL_PATH_DELETED | (own & (EVL_PATH_CHANGED | EVL_PATH_MOVED)) : 0) |
+                               (p->itself.number >= 0 ? EVL_PATH_CREATED : 0));
 }
 
-static void settle(evl_watched *p) {
-    const uint32_t lost = EVL_PATH_DELETED | EVL_PATH_MOVED;
+static void apply_events(evl_watched *p) {
+    const uint32_t gone = EVL_PATH_DELETED | EVL_PATH_MOVED;
     const evl_paths *paths = evl_paths_of(p);
-    uint32_t own = heard_of(paths, &p->itself), above = heard_of(paths, &p->directory);
-    uint32_t beyond = heard_of(paths, &p->beyond);
-    if (above & lost)
+    uint32_t own = events_of(paths, &p->itself), above = events_of(paths, &p->directory);
+    uint32_t target_directory = events_of(paths, &p->target_directory);
+    if (above & gone)
         evl_path_fail(p, EVL_ENOENT);
-    else if ((above & EVL_PATH_CHANGED) || (beyond & (EVL_PATH_CHANGED | lost)) || (own & lost))
-        look(p, own);
+    else if ((above & EVL_PATH_CHANGED) || (target_directory & (EVL_PATH_CHANGED | gone)) || (own & gone))
+        compare(p, own);
     else
-        evl_path_tell(p, own);
+        evl_path_notify(p, own);
 }
 
-/* First all is heard, then each path looks: what happened to it may be told by two knotes. */
+/* All events are read before any is applied: two of them, of the file and of its directory, may be about one
+ * change. */
 static int read_notes(evl_paths *paths) {
     static const struct timespec at_once = {0, 0};
     struct kevent rows[ROWS];
@@ -199,28 +200,28 @@ static int read_notes(evl_paths *paths) {
         n = evl_sys.kevent(paths->fd, NULL, 0, rows, ROWS, &at_once);
         rc = n > 0 ? 1 : n < 0 ? evl_err_from_errno(errno) : rc;
         for (int i = 0; i < n; i++)
-            mark(paths, &rows[i]);
+            note_events(paths, &rows[i]);
     }
     look_at_sizes(paths);
     EVL_PATHS_EACH(link, paths) {
         evl_watched *p = EVL_OWNER(link, evl_watched, link);
         if (evl_handle_is_active(&p->base))
-            settle(p);
+            apply_events(p);
     }
     for (uint32_t i = 0; i < paths->vnodes_cap; i++)
-        paths->vnodes[i].heard = 0;
+        paths->vnodes[i].events = 0;
     return rc;
 }
 
-/* The queue is not inherited, but the files are. */
-static void leave(evl_paths *paths) {
+/* A kqueue is not inherited, but the files are. */
+static void vnode_leave(evl_paths *paths) {
     for (uint32_t i = 0; i < paths->vnodes_cap; i++)
         if (paths->vnodes[i].used)
-            remove_watch(paths, (int)i);
+            vnode_remove(paths, (int)i);
 }
 
 const evl_path_system evl_path_vnode = {
-    .open = open_kqueue, .add = add, .remove = remove_watch, .read = read_notes, .leave = leave};
+    .open = open_kqueue, .add = vnode_add, .remove = vnode_remove, .read = read_notes, .leave = vnode_leave};
 
 #else
 typedef int evl_no_vnodes; /* a translation unit may not be empty */

@@ -1,5 +1,5 @@
-/* path_watch.c - the system's watches of a path: of its directory, of what is there, and of where a symbolic
- * link leads. */
+/* path_watch.c - the watches of a path: its directory, the file itself, and the directory that a symbolic
+ * link leads to. */
 #include "path.h"
 
 #include <string.h>
@@ -16,28 +16,27 @@ static bool is_used(const evl_paths *paths, int number) {
     return false;
 }
 
-static void enter(evl_paths *paths, evl_path_watch *watch, int number) {
+static void insert_watch(evl_paths *paths, evl_path_watch *watch, int number) {
     watch->number = number;
     if (number >= 0)
         evl_list_append(evl_paths_bucket(paths, number), &watch->link);
 }
 
-/* Another number, or none: -1. The old one goes when no path has it any more. */
+/* Changes the number of a watch; -1: none. The old one is removed if no path uses it any more. */
 static void set_watch(evl_watched *p, evl_path_watch *watch, int number) {
     evl_paths *paths = evl_paths_of(p);
     int old = watch->number;
     if (old == number)
         return;
     evl_list_unlink(&watch->link);
-    enter(paths, watch, number);
+    insert_watch(paths, watch, number);
     if (old >= 0 && !is_used(paths, old))
         paths->system->remove(paths, old);
 }
 
 void evl_path_drop(evl_watched *p, evl_path_watch *watch) { set_watch(p, watch, -1); }
 
-/* As many buckets as there are paths, if there is the memory. */
-void evl_paths_spread(evl_paths *paths) {
+void evl_paths_grow(evl_paths *paths) {
     uint32_t cap = paths->mask + 1;
     if (paths->count <= cap)
         return;
@@ -52,7 +51,7 @@ void evl_paths_spread(evl_paths *paths) {
     for (uint32_t i = 0; i < cap; i++)
         while (!evl_list_empty(&old[i])) {
             evl_path_watch *watch = EVL_OWNER(evl_list_shift(&old[i]), evl_path_watch, link);
-            enter(paths, watch, watch->number);
+            insert_watch(paths, watch, watch->number);
         }
     if (old != &paths->one)
         evl_mem_free(paths->mem, old, cap * sizeof *old);
@@ -63,7 +62,7 @@ void evl_paths_free_buckets(evl_paths *paths) {
         evl_mem_free(paths->mem, paths->buckets, (paths->mask + (size_t)1) * sizeof *paths->buckets);
 }
 
-/* The directory of a path, whose last part begins at `name`; "" is the current one. */
+/* Watches the directory of `text`, whose last part begins at `name`. */
 static int add_directory(evl_watched *p, char *text, char *name, evl_path_watch *watch) {
     evl_paths *paths = evl_paths_of(p);
     char first = name[0];
@@ -85,7 +84,7 @@ static char *last_part(char *text) {
     return slash ? slash + 1 : text;
 }
 
-/* Replaces the link's name by what it says. False: it is none, or there is no room. */
+/* Replaces the path of a symbolic link by its target. False: it is no link, or the target is too long. */
 static bool resolve_one(char *at) {
     char link[LINK_TEXT];
     ssize_t n = evl_sys.readlink(at, link, sizeof link - 1);
@@ -113,13 +112,13 @@ static int keep_target(evl_watched *p, const char *name) {
 }
 
 static void forget_target(evl_watched *p) {
-    evl_path_drop(p, &p->beyond);
+    evl_path_drop(p, &p->target_directory);
     evl_mem_free(&p->base.loop->mem, p->target, p->target_size);
     p->target = NULL;
     p->target_size = 0;
 }
 
-/* What a symbolic link leads to comes and goes in another directory, which nothing else speaks of. */
+/* The target of a symbolic link is in another directory, which needs a watch of its own. */
 int evl_path_follow(evl_watched *p) {
     char at[LINK_TEXT];
     int links = 0;
@@ -135,7 +134,7 @@ int evl_path_follow(evl_watched *p) {
     }
     int rc = keep_target(p, name);
     if (rc == 0)
-        rc = add_directory(p, at, name, &p->beyond);
+        rc = add_directory(p, at, name, &p->target_directory);
     return rc == EVL_ENOENT || rc == EVL_ENOTDIR ? 0 : rc;
 }
 
@@ -162,12 +161,11 @@ int evl_path_watch_start(evl_watched *p) {
 void evl_path_watch_stop(evl_watched *p) {
     evl_path_drop(p, &p->directory);
     evl_path_drop(p, &p->itself);
-    evl_path_drop(p, &p->beyond);
+    evl_path_drop(p, &p->target_directory);
 }
 
-/* They are another process's, and stay. */
 void evl_path_watch_void(evl_watched *p) {
-    evl_path_watch *all[] = {&p->directory, &p->itself, &p->beyond};
+    evl_path_watch *all[] = {&p->directory, &p->itself, &p->target_directory};
     for (int i = 0; i < 3; i++) {
         evl_list_unlink(&all[i]->link);
         all[i]->number = -1;
@@ -175,7 +173,7 @@ void evl_path_watch_void(evl_watched *p) {
 }
 
 void evl_path_watch_init(evl_watched *p) {
-    evl_path_watch *all[] = {&p->directory, &p->itself, &p->beyond};
+    evl_path_watch *all[] = {&p->directory, &p->itself, &p->target_directory};
     for (int i = 0; i < 3; i++)
         *all[i] = (evl_path_watch){.path = p, .number = -1};
 }

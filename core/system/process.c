@@ -1,8 +1,9 @@
 /* process.c - child processes as handles.
  *
- * What waits for a child's end is a block of its own: it outlives the handle, since something has to take the
- * status of a child whose handle was closed, or it stays a zombie. When the loop goes too, the number goes
- * into a table of the process's, and whichever loop has to do with children next looks after it. */
+ * A `child` has an allocation of its own and outlives its handle: the exit status of a child whose handle was
+ * closed must still be taken, or the child stays a zombie. When the loop is freed too, the process id goes
+ * into the table of unreaped.c, and the next loop of this process that spawns, or reaps a child, takes its
+ * status. */
 #include "../async/waitq.h"
 #include "../loop/access.h"
 #include "../loop/embed.h"
@@ -30,9 +31,9 @@ typedef struct child {
     evl_loop *loop;
     process *handle; /* NULL: closed */
     int pid;
-    int exit_fd; /* can be read when the child has ended; -1: SIGCHLD tells */
+    int exit_fd; /* readable when the child has ended; -1: SIGCHLD reports that */
     bool is_pidfd;
-    evl_op news; /* internal: waits for either */
+    evl_op exit_wait; /* internal: waits for one of them */
 } child;
 
 struct process {
@@ -40,19 +41,19 @@ struct process {
     evl_waiters waiters; /* evl_process_wait */
     child *child;        /* NULL: ended */
     int32_t pid;
-    int32_t status; /* what the callback gets; EVL_EAGAIN while it runs */
+    int32_t status; /* result of the callback; EVL_EAGAIN while the child runs */
     int32_t signo;
-    uint32_t flags; /* EVL_PROCESS_* */
-    bool leads;     /* a process group */
-    int32_t *fds;   /* the parent's ends; -1: none */
+    uint32_t flags;   /* EVL_PROCESS_* */
+    bool leads_group; /* is the leader of a process group */
+    int32_t *fds;     /* the parent's ends of its pipes and sockets; -1: none */
     uint32_t fd_count;
 };
 
-/* --- hearing of the end ----------------------------------------------------------------------- */
+/* --- the end of a child ----------------------------------------------------------------------- */
 
 #if EVL_HAVE_KQUEUE
-/* A queue with one knote polls readable when that is due, in every backend. */
-static int open_kqueue(int pid) {
+/* A kqueue with one event registered becomes readable when it occurs, which every backend can watch. */
+static int open_exit_kqueue(int pid) {
     struct kevent change;
     int fd = evl_sys.kqueue();
     if (fd < 0)
@@ -66,7 +67,7 @@ static int open_kqueue(int pid) {
     return -1;
 }
 #else
-static int open_kqueue(int pid) {
+static int open_exit_kqueue(int pid) {
     (void)pid;
     errno = ENOSYS;
     return -1;
@@ -79,23 +80,23 @@ static int open_exit_fd(child *c) {
     c->exit_fd = evl_sys.pidfd_open(c->pid);
     c->is_pidfd = c->exit_fd >= 0;
     if (c->exit_fd < 0 && !is_shortage(errno))
-        c->exit_fd = open_kqueue(c->pid);
+        c->exit_fd = open_exit_kqueue(c->pid);
     return c->exit_fd < 0 && is_shortage(errno) ? evl_err_from_errno(errno) : 0;
 }
 
-static int await_news(child *c) {
-    return c->exit_fd >= 0 ? evl_wait_fd(c->loop, &c->news, c->exit_fd, EVL_READ)
-                           : evl_wait_signal(c->loop, &c->news, SIGCHLD);
+static int wait_for_exit(child *c) {
+    return c->exit_fd >= 0 ? evl_wait_fd(c->loop, &c->exit_wait, c->exit_fd, EVL_READ)
+                           : evl_wait_signal(c->loop, &c->exit_wait, SIGCHLD);
 }
 
-static void close_fd(evl_loop *loop, int fd) {
+static void close_process_fd(evl_loop *loop, int fd) {
     (void)evl_io_closing(loop, fd);
     (void)evl_sys.close(fd);
 }
 
 static void close_exit_fd(child *c) {
     if (c->exit_fd >= 0)
-        close_fd(c->loop, c->exit_fd);
+        close_process_fd(c->loop, c->exit_fd);
     c->exit_fd = -1;
 }
 
@@ -104,7 +105,7 @@ static void free_child(child *c) {
     evl_mem_free(&c->loop->mem, c, sizeof *c);
 }
 
-static void report(process *p, int32_t status, int32_t signo) {
+static void report_exit(process *p, int32_t status, int32_t signo) {
     evl_loop *loop = p->base.loop;
     p->child = NULL;
     p->status = status;
@@ -118,11 +119,11 @@ static void report(process *p, int32_t status, int32_t signo) {
     evl_ready(loop, &p->base.node);
 }
 
-static void end(child *c, int32_t status, int32_t signo) {
-    evl_op_end(&c->news);
+static void end_child(child *c, int32_t status, int32_t signo) {
+    evl_op_end(&c->exit_wait);
     close_exit_fd(c);
     if (c->handle)
-        report(c->handle, status, signo);
+        report_exit(c->handle, status, signo);
     free_child(c);
 }
 
@@ -134,9 +135,9 @@ static int take_status(const child *c, int *status) {
     return rc;
 }
 
-/* Internal. A signal may be any child's, and the next one may come before this one is looked at; an
- * fd that another part of the program has closed is no longer ours, and a signal has to do. */
-static void news(void *arg, int64_t result) {
+/* A SIGCHLD may be about any child, so the next one is waited for before the status is taken. If another part
+ * of the program has closed the exit fd, SIGCHLD is used from now on. */
+static void exit_event(void *arg, int64_t result) {
     child *c = arg;
     int status, rc = 0;
     if (result < 0) {
@@ -144,21 +145,21 @@ static void news(void *arg, int64_t result) {
         c->is_pidfd = false;
     }
     if (c->exit_fd < 0)
-        rc = await_news(c);
+        rc = wait_for_exit(c);
     int pid = take_status(c, &status);
     if (pid == 0 && c->exit_fd >= 0)
-        rc = await_news(c);
+        rc = wait_for_exit(c);
     if (pid == 0 && rc == 0)
         return;
-    if (pid == 0) { /* no signal or fd will report it */
+    if (pid == 0) { /* nothing will report its end */
         evl_unreaped_add(c->pid);
-        end(c, rc, 0);
+        end_child(c, rc, 0);
     } else if (pid < 0)
-        end(c, EVL_ECHILD, 0);
+        end_child(c, EVL_ECHILD, 0);
     else if (WIFEXITED(status))
-        end(c, WEXITSTATUS(status), 0);
+        end_child(c, WEXITSTATUS(status), 0);
     else
-        end(c, 128 + WTERMSIG(status), WTERMSIG(status));
+        end_child(c, 128 + WTERMSIG(status), WTERMSIG(status));
     evl_unreaped_reap(0);
 }
 
@@ -174,8 +175,8 @@ static int send_signal(const process *p, int signo) {
     return rc == 0 ? 0 : evl_err_from_errno(errno);
 }
 
-/* If another part of the program has waited for the child, or none has to, its number may stand for another
- * group by now, although nothing has said so yet. */
+/* If another part of the program has taken the status, or SIGCHLD is ignored, the number may belong to
+ * another group by now, before the end was reported here. */
 static int send_to_group(const process *p, int signo) {
     if (send_signal(p, 0) == EVL_ESRCH)
         return EVL_ESRCH;
@@ -185,18 +186,18 @@ static int send_to_group(const process *p, int signo) {
 static void free_fds(process *p, bool forked) {
     for (uint32_t i = 0; i < p->fd_count && !forked; i++)
         if (p->fds[i] >= 0)
-            close_fd(p->base.loop, p->fds[i]);
+            close_process_fd(p->base.loop, p->fds[i]);
     evl_mem_free(&p->base.loop->mem, p->fds, p->fd_count * sizeof *p->fds);
     p->fd_count = 0;
     p->fds = NULL;
 }
 
-static void detach(evl_handle *handle) {
+static void process_detach(evl_handle *handle) {
     process *p = (process *)handle;
     bool forked = evl_is_forked(handle->loop);
     (void)evl_waiters_wake_all(&p->waiters, EVL_ECLOSED);
     if (p->child && (p->flags & EVL_PROCESS_KILL) && !forked)
-        (void)(p->leads ? send_to_group(p, SIGKILL) : send_signal(p, SIGKILL));
+        (void)(p->leads_group ? send_to_group(p, SIGKILL) : send_signal(p, SIGKILL));
     free_fds(p, forked);
     if (!p->child)
         return;
@@ -205,14 +206,15 @@ static void detach(evl_handle *handle) {
     handle->loop->awaited--;
 }
 
-static void describe(const evl_handle *handle, char *buf, size_t cap) {
+static void process_describe(const evl_handle *handle, char *buf, size_t cap) {
     const process *p = (const process *)handle;
     int n = snprintf(buf, cap, "process id=%llu pid=%d", (unsigned long long)evl_handle_id(handle), p->pid);
     if (!p->child && n > 0 && (size_t)n < cap)
         (void)snprintf(buf + n, cap - (size_t)n, " status=%d", p->status);
 }
 
-static const evl_handle_type process_type = {.size = sizeof(process), .detach = detach, .describe = describe};
+static const evl_handle_type process_type = {
+    .size = sizeof(process), .detach = process_detach, .describe = process_describe};
 
 static const evl_part children_part;
 
@@ -228,8 +230,8 @@ static process *new_handle(evl_loop *loop, const evl_process_options *options, u
     p->status = EVL_EAGAIN;
     p->signo = 0;
     p->flags = options->flags;
-    p->leads = (options->flags & EVL_PROCESS_SESSION) ||
-               ((options->flags & EVL_PROCESS_GROUP) && options->group == 0);
+    p->leads_group = (options->flags & EVL_PROCESS_SESSION) ||
+                     ((options->flags & EVL_PROCESS_GROUP) && options->group == 0);
     p->fds = evl_mem_zalloc(&loop->mem, fds * sizeof *p->fds);
     p->fd_count = p->fds ? fds : 0;
     for (uint32_t i = 0; i < p->fd_count; i++)
@@ -240,7 +242,7 @@ static process *new_handle(evl_loop *loop, const evl_process_options *options, u
     return NULL;
 }
 
-/* --- starting --------------------------------------------------------------------------------- */
+/* --- spawning --------------------------------------------------------------------------------- */
 
 static int read_options(const evl_process_options *given, evl_process_options *out) {
     memset(out, 0, sizeof *out);
@@ -258,26 +260,26 @@ static int read_options(const evl_process_options *given, evl_process_options *o
     return 0;
 }
 
-/* The child stands still; from here on it can only be let go or given up. */
+/* The child waits. From here on it is either released or ended. */
 static int watch_and_go(child *c, evl_spawn *spawn) {
     c->pid = spawn->pid;
     evl_unreaped_reap(c->pid);
-    evl_op_init_internal(&c->news, news, c);
+    evl_op_init_internal(&c->exit_wait, exit_event, c);
     int rc = open_exit_fd(c);
     if (rc == 0)
-        rc = await_news(c);
+        rc = wait_for_exit(c);
     if (rc == 0)
         rc = evl_spawn_go(spawn);
     else
-        evl_spawn_give_up(spawn);
+        evl_spawn_abandon(spawn);
     if (rc != 0) {
-        evl_op_end(&c->news);
+        evl_op_end(&c->exit_wait);
         close_exit_fd(c);
     }
     return rc;
 }
 
-static int start(process *p, evl_spawn *spawn) {
+static int start_child(process *p, evl_spawn *spawn) {
     evl_loop *loop = p->base.loop;
     child *c = evl_mem_zalloc(&loop->mem, sizeof *c);
     if (!c)
@@ -300,11 +302,11 @@ static int start(process *p, evl_spawn *spawn) {
     return 0;
 }
 
-/* The working space of a call: the numbers of the child's fds, and room for a path. */
+/* Allocates what the call needs: the fd numbers of the child, and room for a path. */
 static int start_with_stdio(process *p, const evl_process_options *options, evl_spawn *spawn) {
     evl_mem *mem = &p->base.loop->mem;
     size_t numbers = (size_t)spawn->count * sizeof(int32_t);
-    size_t size = 2 * numbers + evl_spawn_look(spawn);
+    size_t size = 2 * numbers + evl_spawn_prepare_search(spawn);
     char *space = evl_mem_zalloc(mem, size);
     if (!space)
         return EVL_ENOMEM;
@@ -313,7 +315,7 @@ static int start_with_stdio(process *p, const evl_process_options *options, evl_
     spawn->path = space + 2 * numbers;
     int rc = evl_stdio_open(options, spawn->count, spawn->fds, own, p->fds);
     if (rc == 0)
-        rc = start(p, spawn);
+        rc = start_child(p, spawn);
     for (int32_t i = 0; i < spawn->count; i++)
         if (own[i] >= 0)
             (void)evl_sys.close(own[i]);
@@ -356,7 +358,7 @@ int32_t evl_process_spawn(evl_loop *loop, const evl_process_options *given, evl_
     return 0;
 }
 
-/* --- the loop's end, and a child of our own --------------------------------------------------- */
+/* --- the part of the loop: its end, and a fork of this process -------------------------------- */
 
 static bool open_children(evl_loop *loop, void *state) {
     evl_handle_know(loop, EVL_KIND_PROCESS, &process_type);
@@ -370,7 +372,7 @@ static void end_children(evl_loop *loop, void *state) {
     while (!evl_list_empty(children)) {
         child *c = EVL_OWNER(children->next, child, link);
         int status;
-        evl_op_end(&c->news);
+        evl_op_end(&c->exit_wait);
         if (!forked) {
             if (take_status(c, &status) == 0)
                 evl_unreaped_add(c->pid);
@@ -382,15 +384,15 @@ static void end_children(evl_loop *loop, void *state) {
         evl_unreaped_reap(0);
 }
 
-/* They are the parent's. */
+/* The children belong to the parent process. */
 static void fork_children(evl_loop *loop, void *state) {
     evl_link *children = state;
     (void)loop;
     while (!evl_list_empty(children)) {
         child *c = EVL_OWNER(children->next, child, link);
         if (!c->is_pidfd)
-            c->exit_fd = -1; /* a queue is not inherited */
-        end(c, EVL_ECHILD, 0);
+            c->exit_fd = -1; /* a kqueue is not inherited */
+        end_child(c, EVL_ECHILD, 0);
     }
 }
 
@@ -400,13 +402,13 @@ static const evl_part children_part = {.place = EVL_PART_CHILDREN,
                                        .end = end_children,
                                        .fork = fork_children};
 
-/* --- asking ----------------------------------------------------------------------------------- */
+/* --- waiting, signals, queries ---------------------------------------------------------------- */
 
 static const evl_op_type waiting;
 
-static void leave(evl_operation *op) { evl_waiters_remove(op->owner, op); }
+static void process_wait_leave(evl_operation *op) { evl_waiters_remove(op->owner, op); }
 
-static const evl_op_type waiting = {.name = "process_wait", .leave = leave};
+static const evl_op_type waiting = {.name = "process_wait", .leave = process_wait_leave};
 
 int32_t evl_process_wait(evl_process *handle, evl_op *op) {
     int rc = evl_check_kind(handle, EVL_KIND_PROCESS);
@@ -434,7 +436,7 @@ int32_t evl_process_kill_group(evl_process *handle, int32_t signo) {
     if (rc != 0)
         return rc;
     const process *p = (const process *)handle;
-    return !p->leads ? EVL_EINVAL : p->child ? send_to_group(p, signo) : EVL_ESRCH;
+    return !p->leads_group ? EVL_EINVAL : p->child ? send_to_group(p, signo) : EVL_ESRCH;
 }
 
 int32_t evl_process_pid(const evl_process *handle) {

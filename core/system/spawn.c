@@ -1,5 +1,5 @@
-/* spawn.c - both sides of a fork. What the child does between fork and exec is system calls and nothing else,
- * since a thread that is not there may hold any lock. */
+/* spawn.c - both sides of a fork. Between fork and exec the child makes only async-signal-safe calls: a
+ * thread that exists only in the parent may have held any lock. */
 #include "spawn.h"
 
 #include <errno.h>
@@ -15,17 +15,17 @@ extern char **environ;
 #if defined(MSG_NOSIGNAL)
 #    define NO_SIGPIPE MSG_NOSIGNAL
 #else
-#    define NO_SIGPIPE 0 /* the channel has SO_NOSIGPIPE */
+#    define NO_SIGPIPE 0 /* the socket has SO_NOSIGPIPE */
 #endif
 
-#define FDS_MAX    65536 /* where closing one by one ends */
+#define FDS_MAX    65536 /* closing one by one stops here */
 #define NO_PATH    "/bin:/usr/bin"
-#define EXIT_NEVER 127 /* of a child that could not run its program */
+#define EXIT_NEVER 127 /* exit status of a child that could not run its program */
 
 /* --- the channel between the two -------------------------------------------------------------- */
 
-/* One byte or the channel's end, 0; or -1. */
-static ssize_t hear(int channel, unsigned char *byte) {
+/* Returns 1 for a byte, 0 at the end of the channel, or -1. */
+static ssize_t receive_byte(int channel, unsigned char *byte) {
     ssize_t n;
     do
         n = evl_sys.recv(channel, byte, 1, 0);
@@ -33,7 +33,7 @@ static ssize_t hear(int channel, unsigned char *byte) {
     return n;
 }
 
-static ssize_t tell(int channel, int byte) {
+static ssize_t send_byte(int channel, int byte) {
     unsigned char sent = (unsigned char)byte;
     ssize_t n;
     do
@@ -44,7 +44,7 @@ static ssize_t tell(int channel, int byte) {
 
 /* --- the child -------------------------------------------------------------------------------- */
 
-/* Everything out of the way that stands where something is to be put. */
+/* Moves the fds whose numbers another one is to get. */
 static int clear_places(evl_spawn *s, int *channel) {
     for (int i = 0; i < s->count; i++)
         if (s->fds[i] >= 0 && s->fds[i] < s->count && s->fds[i] != i) {
@@ -78,7 +78,7 @@ static int put_fds(const evl_spawn *s) {
     return 0;
 }
 
-/* What others opened without close-on-exec. */
+/* Closes what other parts of the program opened without close-on-exec. */
 static void close_rest(int first, int channel) {
     if (evl_sys.close_above(first) == 0)
         return;
@@ -88,7 +88,7 @@ static void close_rest(int first, int channel) {
             (void)close(fd);
 }
 
-static int set_up(const evl_spawn *s) {
+static int set_up_child(const evl_spawn *s) {
     if ((s->flags & EVL_PROCESS_SESSION) && evl_sys.setsid() < 0)
         return -1;
     if ((s->flags & EVL_PROCESS_GROUP) && evl_sys.setpgid(0, s->group) != 0)
@@ -101,13 +101,13 @@ static int set_up(const evl_spawn *s) {
                           s->flags & EVL_PROCESS_GID ? &s->gid : NULL);
 }
 
-static void run(const evl_spawn *s, const char *path) {
+static void exec_file(const evl_spawn *s, const char *path) {
     (void)evl_sys.execve(path, (char *const *)(uintptr_t)s->args, (char *const *)(uintptr_t)s->env);
 }
 
-/* Returns with errno. A directory that has no such file is passed over; one whose file may not be run is
- * remembered. */
-static void search_and_run(const evl_spawn *s) {
+/* Returns only on failure, with errno: EACCES if a directory had the file but it could not be run, else
+ * ENOENT. */
+static void search_and_exec(const evl_spawn *s) {
     int error = ENOENT;
     size_t name = strlen(s->file) + 1;
     for (const char *at = s->search;;) {
@@ -116,7 +116,7 @@ static void search_and_run(const evl_spawn *s) {
         if (length > 0)
             s->path[length++] = '/';
         memcpy(s->path + length, s->file, name);
-        run(s, s->path);
+        exec_file(s, s->path);
         if (errno == EACCES)
             error = EACCES;
         else if (errno != ENOENT && errno != ENOTDIR)
@@ -128,24 +128,24 @@ static void search_and_run(const evl_spawn *s) {
     errno = error;
 }
 
-static void be_the_child(evl_spawn *s, int parents, int channel) {
+static void run_child(evl_spawn *s, int parent_end, int channel) {
     unsigned char go;
     sigset_t none;
-    (void)evl_sys.close(parents); /* or the channel would never end */
+    (void)evl_sys.close(parent_end); /* or this end would keep the channel open */
     (void)sigemptyset(&none);
-    (void)evl_sys.reset_signals(); /* what is ignored would stay so */
+    (void)evl_sys.reset_signals(); /* ignored signals would stay ignored */
     (void)pthread_sigmask(SIG_SETMASK, &none, NULL);
-    ssize_t n = hear(channel, &go);
+    ssize_t n = receive_byte(channel, &go);
     if (n == 0)
         _exit(EXIT_NEVER);
-    if (n == 1 && clear_places(s, &channel) == 0 && put_fds(s) == 0 && set_up(s) == 0) {
+    if (n == 1 && clear_places(s, &channel) == 0 && put_fds(s) == 0 && set_up_child(s) == 0) {
         close_rest(s->count, channel);
         if (s->search)
-            search_and_run(s);
+            search_and_exec(s);
         else
-            run(s, s->file);
+            exec_file(s, s->file);
     }
-    (void)tell(channel, errno);
+    (void)send_byte(channel, errno);
     _exit(EXIT_NEVER);
 }
 
@@ -158,7 +158,7 @@ static const char *path_of(const char *const *env) {
     return NO_PATH;
 }
 
-size_t evl_spawn_look(evl_spawn *s) {
+size_t evl_spawn_prepare_search(evl_spawn *s) {
     static const char *const nothing[] = {NULL};
     if (!s->env)
         s->env = environ ? (const char *const *)(uintptr_t)environ : nothing;
@@ -166,7 +166,7 @@ size_t evl_spawn_look(evl_spawn *s) {
     return s->search ? strlen(s->search) + strlen(s->file) + 2 : 0;
 }
 
-/* Signals are blocked meanwhile: a handler of ours must not run in the child. */
+/* Signals are blocked meanwhile: a handler of this program must not run in the child. */
 static int fork_blocked(evl_spawn *s, const int channel[2]) {
     sigset_t all, before;
     (void)sigfillset(&all);
@@ -174,7 +174,7 @@ static int fork_blocked(evl_spawn *s, const int channel[2]) {
     s->pid = evl_sys.fork();
     int error = errno;
     if (s->pid == 0)
-        be_the_child(s, channel[0], channel[1]);
+        run_child(s, channel[0], channel[1]);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return s->pid < 0 ? evl_err_from_errno(error) : 0;
 }
@@ -191,26 +191,26 @@ int evl_spawn_begin(evl_spawn *s) {
     return rc;
 }
 
-/* A child that is about to end by itself. */
+/* Waits for a child that is about to exit. */
 static void await(int pid) {
     int status;
     while (evl_sys.wait_child(-1, pid, &status, 0) < 0 && errno == EINTR)
         continue;
 }
 
-void evl_spawn_give_up(evl_spawn *s) {
+void evl_spawn_abandon(evl_spawn *s) {
     (void)evl_sys.close(s->channel);
     await(s->pid);
 }
 
-/* The channel ends when the program is loaded, or says why it could not be. A child that could not be told to
- * go hears the end instead, and may have said something of its own. */
+/* exec closes the channel of a child; one that fails sends errno. If the byte that releases the child cannot
+ * be sent, the channel is shut down instead, and the child exits; it may have sent an error before. */
 int evl_spawn_go(evl_spawn *s) {
     unsigned char why = 0;
-    int error = tell(s->channel, 0) == 1 ? 0 : errno;
+    int error = send_byte(s->channel, 0) == 1 ? 0 : errno;
     if (error != 0)
         (void)evl_sys.shutdown(s->channel, SHUT_WR);
-    ssize_t n = hear(s->channel, &why);
+    ssize_t n = receive_byte(s->channel, &why);
     if (n == 0 && error == 0) {
         (void)evl_sys.close(s->channel);
         return 0;
@@ -218,6 +218,6 @@ int evl_spawn_go(evl_spawn *s) {
     error = n == 1 ? why : n < 0 ? errno : error;
     if (n < 0)
         (void)evl_sys.kill(s->pid, SIGKILL);
-    evl_spawn_give_up(s);
+    evl_spawn_abandon(s);
     return evl_err_from_errno(error);
 }

@@ -1,5 +1,5 @@
-/* spawn.h - a program in a new process, started in two steps: the child stands still until the parent has
- * made everything that can fail, so that a call that fails has started nothing. */
+/* spawn.h - running a program in a new process, in two steps: the child waits until the parent has done
+ * everything that can fail, so that a call that fails has started nothing. */
 #ifndef EVL_CORE_SPAWN_H
 #define EVL_CORE_SPAWN_H
 
@@ -15,30 +15,33 @@ typedef struct evl_spawn {
     uint32_t flags;  /* EVL_PROCESS_* */
     int32_t group;
     uint32_t uid, gid;
-    int32_t *fds; /* the parent's numbers of what becomes the child's 0, 1, ...; -1: nothing */
+    int32_t *fds; /* fds of the parent that become 0, 1, ... in the child; -1: closed */
     int32_t count;
-    const char *search; /* the directories to look in, or NULL: `file` is a path */
-    char *path;         /* room for any of them, '/' and `file` */
-    int channel;        /* the parent's end while the child stands still */
+    const char *search; /* the directories to search; NULL: `file` is a path */
+    char *path;         /* room for the longest of them, '/' and `file` */
+    int channel;        /* the parent's end of a socket pair, until the program runs */
     int pid;
 } evl_spawn;
 
-/* spawn_stdio.c: what the options want as the child's numbers up to `count`. sources: the parent's numbers of
- * it, -1: nothing. own: of these, what is to be closed when the child has them, also after an error. ours:
- * the parent's ends of pipes and sockets. The arrays have `count` places, those of ours -1 before. */
+/* spawn_stdio.c: opens what the options give the child as fds 0 to `count` - 1. The arrays have `count`
+ * elements.
+ *
+ *   sources  fds of the parent that the child gets; -1: closed
+ *   own      those of `sources` that the caller closes when the child has them, also after an error
+ *   ours     the parent's ends of pipes and sockets; -1 before the call */
 int evl_stdio_open(const evl_process_options *options, int32_t count, int32_t *sources, int32_t *own,
                    int32_t *ours);
 
-/* Bytes that `path` needs; sets `search`. */
-size_t evl_spawn_look(evl_spawn *s);
+/* Sets `env` and `search`, and returns how many bytes `path` needs. */
+size_t evl_spawn_prepare_search(evl_spawn *s);
 
-/* Makes the child, which stands still. */
+/* Forks. The child waits. */
 int evl_spawn_begin(evl_spawn *s);
 
-/* Lets it go; 0 when it runs the program. With an error it is gone. */
+/* Releases the child. Returns 0 when it runs the program; after an error it has exited. */
 int evl_spawn_go(evl_spawn *s);
 
-/* Ends it where it stands. */
-void evl_spawn_give_up(evl_spawn *s);
+/* Makes the waiting child exit. */
+void evl_spawn_abandon(evl_spawn *s);
 
 #endif

@@ -1,4 +1,4 @@
-/* spawn_stdio.c - the descriptors that a child is given: what is there already, and what is opened for it. */
+/* spawn_stdio.c - the fds that a child gets: those of the parent, and those opened for it. */
 #include "spawn.h"
 
 #include <errno.h>
@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 
-/* `mine` of a pair is the parent's, and must not block; the other end must. */
+/* fds[mine] is the parent's and becomes non-blocking; the other end becomes blocking. */
 static int share_pair(const int fds[2], int mine) {
     for (int i = 0; i < 2; i++) {
         int flags = evl_sys.get_fd_flags(fds[i]);
@@ -41,7 +41,7 @@ static int open_null(int32_t *out) {
     return *out < 0 ? evl_err_from_errno(errno) : 0;
 }
 
-/* What the parent opens for the child alone, in `own`, is closed when that has it. */
+/* What is opened for the child alone goes into `own`: the parent closes it later. */
 static int give_one(const evl_stdio *wish, int32_t n, int32_t *sources, int32_t *own, int32_t *ours) {
     int rc = 0;
     switch (wish->action) {
@@ -73,7 +73,7 @@ static int give_one(const evl_stdio *wish, int32_t n, int32_t *sources, int32_t 
     return rc;
 }
 
-/* Before anything is opened, which might get the number of one that is not there. */
+/* Before anything is opened: a new fd could get the number of one that is closed. */
 static int check_given(const evl_process_options *options) {
     for (uint32_t i = 0; i < options->stdio_count; i++) {
         const evl_stdio *wish = &options->stdio[i];

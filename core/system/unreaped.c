@@ -1,5 +1,5 @@
-/* unreaped.c - children that no loop looks after: their handle and their loop are gone, and a child whose
- * status is never taken stays a zombie. */
+/* unreaped.c - children whose handle and loop are freed. Their status must be taken by a loop that is left,
+ * or they stay zombies. */
 #include "unreaped.h"
 #include "../base/sys.h"
 
@@ -13,7 +13,7 @@
 static atomic_int orphans[ORPHANS]; /* process ids, 0: free, -1: a thread is checking it */
 static atomic_int orphan_count;     /* may be too large for a moment */
 
-/* One that finds no room stays a zombie until this process ends. */
+/* Without a free entry the child stays a zombie until this process ends. */
 void evl_unreaped_add(int pid) {
     atomic_fetch_add(&orphan_count, 1);
     for (int i = 0; i < ORPHANS; i++) {
@@ -24,7 +24,7 @@ void evl_unreaped_add(int pid) {
     atomic_fetch_sub(&orphan_count, 1);
 }
 
-/* `reused`: a new child has this number, so that an orphan that had it is gone. */
+/* A new child with the id `reused` means that the child in the table was reaped elsewhere. */
 void evl_unreaped_reap(int reused) {
     for (int i = 0; i < ORPHANS && atomic_load(&orphan_count) > 0; i++) {
         int pid = atomic_load(&orphans[i]), status;
