@@ -7,16 +7,16 @@
 
 /* --- the buffer ------------------------------------------------------------------------------- */
 
-void evl_inbuf_give(evl_net *net, evl_inbuf *in) {
+void evl_inbuf_free(evl_net *net, evl_inbuf *in) {
     if (in->cap == EVL_INBUF_POOLED)
-        evl_pool_give(net, &net->blocks, in);
+        evl_pool_release(net, &net->blocks, in);
     else
         evl_mem_free(&net->loop->mem, in, offsetof(evl_inbuf, bytes) + in->cap);
 }
 
 evl_inbuf *evl_inbuf_new(evl_net *net, size_t cap) {
     bool pooled = cap <= EVL_INBUF_POOLED;
-    evl_inbuf *in = pooled ? evl_pool_take(net, &net->blocks)
+    evl_inbuf *in = pooled ? evl_pool_alloc(net, &net->blocks)
                            : evl_mem_resize(&net->loop->mem, NULL, 0, offsetof(evl_inbuf, bytes) + cap);
     if (!in)
         return NULL;
@@ -45,7 +45,7 @@ char *evl_inbuf_reserve(evl_stream_handle *s, size_t want) {
         memcpy(fresh->bytes, in->bytes + in->start, len);
         fresh->len = len;
         fresh->seen = in->seen;
-        evl_inbuf_give(evl_s_net(s), in);
+        evl_inbuf_free(evl_s_net(s), in);
     } else
         evl_stream_end_sharing(s);
     s->in = fresh;
@@ -55,7 +55,7 @@ char *evl_inbuf_reserve(evl_stream_handle *s, size_t want) {
 static void drop_empty(evl_stream_handle *s) {
     if (!s->in || s->in->len != 0)
         return;
-    evl_inbuf_give(evl_s_net(s), s->in);
+    evl_inbuf_free(evl_s_net(s), s->in);
     s->in = NULL;
 }
 

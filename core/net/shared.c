@@ -28,7 +28,7 @@ static void empty_pool(evl_net *net, evl_pool *pool) {
 
 char *evl_net_shared_buf(evl_net *net) {
     if (EVL_UNLIKELY(net->shared_in)) {
-        evl_inbuf_give(net, net->shared_in);
+        evl_inbuf_free(net, net->shared_in);
         net->shared_in = NULL;
     }
     if (EVL_UNLIKELY(!net->shared_buf))
@@ -88,7 +88,7 @@ static void sweep_lingering(void *arg, int64_t result) {
 static void free_net(evl_loop *loop, void *state) {
     evl_net *net = state;
     if (net->shared_in)
-        evl_inbuf_give(net, net->shared_in);
+        evl_inbuf_free(net, net->shared_in);
     empty_pool(net, &net->blocks);
     empty_pool(net, &net->heads);
     empty_pool(net, &net->queues);

@@ -50,7 +50,7 @@ static inline evl_net *evl_net_at(const evl_loop *loop) { return evl_part_at(loo
 
 /* NULL: out of memory. */
 void *evl_pool_grow(evl_net *net, evl_pool *pool);
-static inline void *evl_pool_take(evl_net *net, evl_pool *pool) {
+static inline void *evl_pool_alloc(evl_net *net, evl_pool *pool) {
     evl_link *piece = pool->free;
     if (EVL_UNLIKELY(!piece))
         return evl_pool_grow(net, pool);
@@ -60,7 +60,7 @@ static inline void *evl_pool_take(evl_net *net, evl_pool *pool) {
 }
 
 void evl_pool_free(evl_net *net, evl_pool *pool, void *piece);
-static inline void evl_pool_give(evl_net *net, evl_pool *pool, void *piece) {
+static inline void evl_pool_release(evl_net *net, evl_pool *pool, void *piece) {
     if (EVL_UNLIKELY(pool->count == EVL_POOL_MAX)) {
         evl_pool_free(net, pool, piece);
         return;

@@ -14,7 +14,7 @@
 
 evl_stream_more *evl_stream_more_of(evl_stream_handle *s) {
     if (!s->more) {
-        s->more = evl_pool_take(evl_s_net(s), &evl_s_net(s)->mores);
+        s->more = evl_pool_alloc(evl_s_net(s), &evl_s_net(s)->mores);
         if (s->more) {
             memset(s->more, 0, sizeof *s->more);
             s->more->low = s->high / 4;
@@ -35,10 +35,10 @@ static void leave_server(evl_stream_handle *s) {
 static void free_parts(evl_stream_handle *s) {
     evl_net *net = evl_s_net(s);
     if (s->in)
-        evl_inbuf_give(net, s->in);
+        evl_inbuf_free(net, s->in);
     if (s->more) {
         evl_mem_free(&net->loop->mem, s->more->separators, s->more->separators_size);
-        evl_pool_give(net, &net->mores, s->more);
+        evl_pool_release(net, &net->mores, s->more);
     }
     s->in = NULL;
     s->more = NULL;

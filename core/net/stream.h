@@ -175,7 +175,7 @@ void evl_stream_finish(evl_stream_handle *s);              /* closes and frees i
 /* stream_event.c */
 uint32_t evl_stream_wanted(const evl_stream_handle *s);
 void evl_stream_interest(evl_stream_handle *s); /* updates which events are watched */
-void evl_stream_update_slow_mask(evl_stream_handle *s);
+void evl_stream_update_unusual(evl_stream_handle *s);
 void evl_stream_event(evl_handle *handle, uint32_t mask, int error);
 
 /* stream_linger.c */
@@ -203,7 +203,7 @@ void evl_stream_end_reading(evl_stream_handle *s,
                             int error); /* the pending read, or the data callback, gets the error */
 void evl_stream_cancel_push(evl_stream_handle *s); /* cancels a queued data callback; its data stays */
 bool evl_stream_take(evl_handle *handle, int64_t *result);
-void evl_inbuf_give(evl_net *net, evl_inbuf *in);
+void evl_inbuf_free(evl_net *net, evl_inbuf *in);
 
 /* stream_splice.c */
 extern const evl_op_type evl_stream_splicing;

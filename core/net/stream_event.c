@@ -40,14 +40,14 @@ uint32_t evl_stream_wanted(const evl_stream_handle *s) {
 
 /* In push mode EVL_READ alone makes the node ready as it does a watcher's, without a call: its result is then
  * EVL_READ, by which evl_stream_take recognises it. All other events call evl_stream_event. */
-void evl_stream_update_slow_mask(evl_stream_handle *s) {
+void evl_stream_update_unusual(evl_stream_handle *s) {
     const uint32_t state = EVL_S_EDGE | EVL_S_PUSH | EVL_S_PAUSED | EVL_S_DISCARD | EVL_S_CUSTOM;
     bool straight = (s->flags & state) == (EVL_S_EDGE | EVL_S_PUSH);
     s->io.unusual = straight ? ~(uint32_t)EVL_READ : UINT32_MAX;
 }
 
 void evl_stream_interest(evl_stream_handle *s) {
-    evl_stream_update_slow_mask(s);
+    evl_stream_update_unusual(s);
     if (s->io.fd >= 0)
         evl_io_want(&s->io, evl_stream_wanted(s));
 }
@@ -68,7 +68,7 @@ static EVL_COLD void lose_fd(evl_stream_handle *s, int fd, int error) {
 }
 
 /* All events but input for a data callback or a read. */
-static EVL_COLD void slow_event(evl_stream_handle *s, uint32_t mask) {
+static EVL_COLD void unusual_event(evl_stream_handle *s, uint32_t mask) {
     bool both = evl_s_has(s, EVL_S_CUSTOM);
     bool reads = (mask & ~(uint32_t)EVL_WRITE) != 0 || both;
     if (EVL_LIKELY(reads && !evl_s_has(s, EVL_S_NO_READ))) {
@@ -88,7 +88,7 @@ void evl_stream_event(evl_handle *handle, uint32_t mask, int error) {
     if (EVL_UNLIKELY(error != 0))
         lose_fd(s, (int)mask, error);
     else if (EVL_UNLIKELY(mask != EVL_READ || !waited || s->reader->type == &evl_stream_splicing))
-        slow_event(s, mask);
+        unusual_event(s, mask);
     else {
         s->flags |= EVL_S_CAN_READ | EVL_S_ALONE;
         evl_op_try(s->reader);

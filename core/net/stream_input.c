@@ -45,7 +45,7 @@ static int64_t fetch_first(evl_stream_handle *s) {
         s->in = in;
         evl_stream_end_sharing(s);
     } else
-        evl_inbuf_give(evl_s_net(s), in);
+        evl_inbuf_free(evl_s_net(s), in);
     return n;
 }
 
@@ -94,7 +94,7 @@ void evl_stream_discard(evl_stream_handle *s) {
     char *waste = evl_net_shared_buf(net);
     char small[512];
     if (s->in) {
-        evl_inbuf_give(net, s->in);
+        evl_inbuf_free(net, s->in);
         s->in = NULL;
     }
     net->loop->borrower = NULL;

@@ -61,20 +61,21 @@ int64_t evl_stream_linger_until(const evl_stream_handle *s) {
     return keeps_alive(s) && wait_ends < s->last_in ? wait_ends : s->last_in;
 }
 
-bool evl_stream_lingers(evl_handle *handle) {
-    evl_stream_handle *s = evl_s_of(handle);
-    evl_loop *loop = handle->loop;
-    evl_stream_cancel_push(s);
-    int64_t linger = linger_of(s);
+/* Whether closing needs nothing but the close of the fd: what was written has arrived, or is to be given up.
+ */
+static bool can_close_now(evl_stream_handle *s) {
     bool ends = evl_s_has(s, EVL_S_READ_FAILED | EVL_S_WRITE_FAILED | EVL_S_KEEP_FD | EVL_S_ABORT);
-    if (ends || evl_is_forked(loop) || s->io.fd < 0)
-        return false;
+    if (ends || evl_is_forked(evl_s_loop(s)) || s->io.fd < 0)
+        return true;
     check_foreign(s);
     bool unsafe = would_lose_data(s);
-    if (linger < 0 && unsafe)
+    if (unsafe && linger_of(s) < 0)
         s->flags |= EVL_S_ABORT;
-    if (evl_s_has(s, EVL_S_ABORT) || (!unsafe && !evl_s_has(s, EVL_S_CUSTOM)))
-        return false; /* a plain close is enough */
+    return evl_s_has(s, EVL_S_ABORT) || (!unsafe && !evl_s_has(s, EVL_S_CUSTOM));
+}
+
+/* Ends both sides for the program, and shuts down for writing when the queue is sent. */
+static void end_for_program(evl_stream_handle *s) {
     s->flags &= ~(uint32_t)(EVL_S_PUSH | EVL_S_DISCARD);
     evl_stream_end_reading(s, EVL_ECLOSED);
     evl_stream_end_waiting(s);
@@ -82,18 +83,31 @@ bool evl_stream_lingers(evl_handle *handle) {
     s->read_error = 0;
     s->flags |= EVL_S_DISCARD | (evl_s_has(s, EVL_S_SOCKET) ? EVL_S_SHUT_ASKED : 0U);
     evl_stream_try_shutdown(s);
-    if (!would_lose_data(s) || evl_s_has(s, EVL_S_WRITE_FAILED | EVL_S_ABORT))
-        return false;
+}
+
+static void begin_linger(evl_stream_handle *s) {
+    evl_loop *loop = evl_s_loop(s);
     evl_list_unlink(&s->peers);
     if (s->server)
         evl_server_lingers(loop, s->server);
     s->last_out = evl_clock_read(&loop->clock);
-    s->last_in = evl_saturated_add(s->last_out, linger);
+    s->last_in = evl_saturated_add(s->last_out, linger_of(s));
     evl_list_append(&evl_net_at(loop)->lingering, &s->peers);
     evl_timer_first(evl_net_at(loop)->sweep_timer, evl_stream_linger_until(s));
     evl_stream_interest(s);
     if (evl_s_has(s, EVL_S_CAN_READ))
         evl_stream_discard_soon(s);
+}
+
+bool evl_stream_lingers(evl_handle *handle) {
+    evl_stream_handle *s = evl_s_of(handle);
+    evl_stream_cancel_push(s);
+    if (can_close_now(s))
+        return false;
+    end_for_program(s);
+    if (!would_lose_data(s) || evl_s_has(s, EVL_S_WRITE_FAILED | EVL_S_ABORT))
+        return false;
+    begin_linger(s);
     return true;
 }
 
@@ -109,7 +123,7 @@ void evl_stream_update_state(evl_stream_handle *s) {
     if (lingering)
         evl_timer_first(evl_s_net(s)->sweep_timer, evl_stream_linger_until(s));
     if (evl_s_has(s, EVL_S_EDGE))
-        evl_stream_update_slow_mask(s);
+        evl_stream_update_unusual(s);
     else
         evl_stream_interest(s);
 }

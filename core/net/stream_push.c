@@ -63,12 +63,12 @@ static inline bool is_plain_push(const evl_stream_handle *s) {
 
 /* Reads into a block that the stream keeps until all of it is consumed. */
 static EVL_APART bool take_plain_record(evl_stream_handle *s, evl_net *net, int64_t *result) {
-    evl_inbuf *in = evl_pool_take(net, &net->blocks);
+    evl_inbuf *in = evl_pool_alloc(net, &net->blocks);
     if (EVL_UNLIKELY(!in))
         return finish_take(s, EVL_ENOMEM, result);
     int64_t n = evl_stream_fetch_plain(s, in->bytes, EVL_INBUF_POOLED);
     if (EVL_UNLIKELY(n <= 0)) {
-        evl_pool_give(net, &net->blocks, in);
+        evl_pool_release(net, &net->blocks, in);
         return finish_take(s, n, result);
     }
     in->cap = EVL_INBUF_POOLED;

@@ -12,7 +12,7 @@ size_t evl_stream_queue_size(const evl_stream_handle *s) { return s->out ? s->ou
 evl_outq *evl_outq_get(evl_stream_handle *s) {
     if (s->out)
         return s->out;
-    evl_outq *q = evl_pool_take(evl_s_net(s), &evl_s_net(s)->queues);
+    evl_outq *q = evl_pool_alloc(evl_s_net(s), &evl_s_net(s)->queues);
     if (!q)
         return NULL;
     evl_list_init(&q->chunks);
@@ -30,7 +30,7 @@ void evl_outq_drop_empty(evl_stream_handle *s) {
         return;
     evl_list_unlink(&q->again);
     s->out = NULL;
-    evl_pool_give(evl_s_net(s), &evl_s_net(s)->queues, q);
+    evl_pool_release(evl_s_net(s), &evl_s_net(s)->queues, q);
 }
 
 enum { SIZE_BLOCK = 0, SIZE_HEAD = 1 };
@@ -40,9 +40,9 @@ evl_chunk *evl_chunk_new(evl_stream_handle *s, size_t room) {
     size_t size = sizeof(evl_chunk) + room;
     evl_chunk *c;
     if (room == 0)
-        c = evl_pool_take(net, &net->heads);
+        c = evl_pool_alloc(net, &net->heads);
     else if (size <= EVL_BLOCK)
-        c = evl_pool_take(net, &net->blocks);
+        c = evl_pool_alloc(net, &net->blocks);
     else
         c = evl_mem_resize(&net->loop->mem, NULL, 0, size);
     if (!c)
@@ -62,9 +62,9 @@ void evl_chunk_free(evl_stream_handle *s, evl_chunk *c) {
     if (c->owns_file)
         (void)evl_sys.close(c->file);
     if (c->size == SIZE_BLOCK)
-        evl_pool_give(net, &net->blocks, c);
+        evl_pool_release(net, &net->blocks, c);
     else if (c->size == SIZE_HEAD)
-        evl_pool_give(net, &net->heads, c);
+        evl_pool_release(net, &net->heads, c);
     else
         evl_mem_free(&net->loop->mem, c, c->size);
 }

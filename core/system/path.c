@@ -222,20 +222,12 @@ static int copy_text(evl_watched *p, const char *text) {
     return 0;
 }
 
-int32_t evl_path_new(evl_loop *loop, const char *text, evl_done_fn *fn, void *arg, evl_path **out) {
-    if (out)
-        *out = NULL;
-    int rc = evl_enter(loop);
-    if (rc == 0 && (!out || !text || text[0] == '\0'))
-        rc = EVL_EINVAL;
-    if (rc == 0)
-        rc = need_queue(loop);
-    if (rc != 0)
-        return rc;
+/* NULL: out of memory, and the queue is freed if no path needs it. */
+static evl_watched *new_path(evl_loop *loop, evl_done_fn *fn, void *arg) {
     evl_watched *p = (evl_watched *)evl_handle_alloc(loop, EVL_KIND_PATH, fn, arg);
     if (!p) {
         free_unused_queue(loop);
-        return EVL_ENOMEM;
+        return NULL;
     }
     p->text = NULL;
     p->size = 0;
@@ -246,6 +238,22 @@ int32_t evl_path_new(evl_loop *loop, const char *text, evl_done_fn *fn, void *ar
     evl_list_append(&paths->all, &p->link);
     paths->count++;
     evl_paths_grow(paths);
+    return p;
+}
+
+int32_t evl_path_new(evl_loop *loop, const char *text, evl_done_fn *fn, void *arg, evl_path **out) {
+    if (out)
+        *out = NULL;
+    int rc = evl_enter(loop);
+    if (rc == 0 && (!out || !text || text[0] == '\0'))
+        rc = EVL_EINVAL;
+    if (rc == 0)
+        rc = need_queue(loop);
+    if (rc != 0)
+        return rc;
+    evl_watched *p = new_path(loop, fn, arg);
+    if (!p)
+        return EVL_ENOMEM;
     rc = copy_text(p, text);
     if (rc == 0)
         rc = evl_path_watch_start(p);
