@@ -1,4 +1,5 @@
 #include "mem.h"
+#include "leaf.h"
 
 #include <evloop/errors.h>
 #include <stdlib.h>
@@ -21,7 +22,9 @@ void evl_mem_init(evl_mem *mem, evl_realloc_fn *fn, void *ctx) {
 }
 
 void *evl_mem_resize(evl_mem *mem, void *ptr, size_t old_size, size_t new_size) {
+    const evl_mem *outer = evl_leaf_begin(mem);
     void *fresh = mem->fn(mem->ctx, ptr, old_size, new_size);
+    evl_leaf_end(outer);
     if (!fresh && new_size != 0)
         return NULL;
     /* Unsigned wrap-around makes one addition of growing and shrinking. */

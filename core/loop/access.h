@@ -4,6 +4,7 @@
 
 #include "../base/compiler.h"
 #include "../base/fork.h"
+#include "../base/leaf.h"
 #include "handle.h"
 #include "loop.h"
 #include <evloop/errors.h>
@@ -57,6 +58,7 @@ static inline int evl_still(const evl_loop *loop) {
 static inline int evl_enter(const evl_loop *loop) {
     if (EVL_UNLIKELY(!loop))
         return EVL_EINVAL;
+    evl_leaf_check(&loop->mem);
     int rc = evl_still(loop);
     return EVL_UNLIKELY(rc != 0) ? rc : EVL_UNLIKELY(evl_is_foreign(loop)) ? EVL_ETHREAD : 0;
 }
@@ -71,6 +73,7 @@ int evl_enter_foreign(evl_loop *loop);
 
 /* The same for what also works in a forked child: close, cancel, stop. */
 static inline int evl_enter_child(evl_loop *loop) {
+    evl_leaf_check(&loop->mem);
     if (EVL_UNLIKELY(evl_is_closed(loop)))
         return EVL_ECLOSED;
     return EVL_UNLIKELY(evl_is_foreign(loop)) ? evl_enter_foreign(loop) : 0;
@@ -84,7 +87,10 @@ static inline int evl_enter_handle(const evl_handle *handle, int kind) {
 /* For what only reads the handle, in a forked child too. */
 static inline int evl_enter_to_read(const evl_handle *handle, int kind) {
     int rc = evl_check_kind(handle, kind);
-    return EVL_UNLIKELY(rc != 0) ? rc : evl_is_foreign(handle->loop) ? evl_enter_foreign(handle->loop) : 0;
+    if (EVL_UNLIKELY(rc != 0))
+        return rc;
+    evl_leaf_check(&handle->loop->mem);
+    return evl_is_foreign(handle->loop) ? evl_enter_foreign(handle->loop) : 0;
 }
 
 /* Takes the loop for this thread: EVL_ERUNNING, EVL_ETHREAD, EVL_ECLOSED, EVL_EFORK. */

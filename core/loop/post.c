@@ -5,6 +5,7 @@
  * written up to some moment, and so a batch is whole after every single store: an item is counted when it is
  * complete, and a larger batch takes the place of a full one when it has its items. */
 #include "post.h"
+#include "../base/leaf.h"
 #include "access.h"
 #include "handle.h"
 #include "loop.h"
@@ -117,6 +118,7 @@ void evl_notify(evl_loop *loop) {
 
 /* The refusal and the appending are one step under the lock: a post is either taken in or refused. */
 static int append(evl_loop *loop, int queue, evl_post_item item) {
+    evl_leaf_check(&loop->mem);
     if (evl_is_forked(loop))
         return evl_is_shut(loop) ? EVL_ECLOSED : EVL_EFORK;
     if (loop->flags & EVL_LOOP_NOPOST)

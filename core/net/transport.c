@@ -1,4 +1,5 @@
 /* transport.c - how a stream moves bytes: through its fd, or through a transport of the program. */
+#include "../base/leaf.h"
 #include "../loop/access.h"
 #include "../loop/handle.h"
 #include "../loop/watcher.h"
@@ -16,6 +17,9 @@ static bool has_flush(const evl_transport *t) {
     return t->struct_size >= offsetof(evl_transport, flush) + sizeof t->flush && t->flush;
 }
 
+/* Around each of its functions, none of which may call its loop. */
+static const evl_mem *begin(const evl_stream_handle *s) { return evl_leaf_begin(&evl_s_loop(s)->mem); }
+
 /* Checks what a function of the transport returned. One that returns more than it was given has lost count,
  * or has written outside the buffer: it is not called again. */
 static int64_t checked(evl_stream_handle *s, int64_t rc, uint64_t most) {
@@ -29,7 +33,44 @@ static int64_t checked(evl_stream_handle *s, int64_t rc, uint64_t most) {
 /* Called right after the function that returned EVL_EAGAIN, so the result is about that call alone: reading
  * and writing may wait for different events. */
 static uint8_t wanted_by(const evl_stream_handle *s) {
-    return (uint8_t)(custom(s)->want(s->more->self) & (EVL_READ | EVL_WRITE));
+    const evl_mem *outer = begin(s);
+    uint32_t mask = custom(s)->want(s->more->self);
+    evl_leaf_end(outer);
+    return (uint8_t)(mask & (EVL_READ | EVL_WRITE));
+}
+
+static int64_t call_flush(evl_stream_handle *s) {
+    const evl_mem *outer = begin(s);
+    int32_t rc = custom(s)->flush(s->more->self);
+    evl_leaf_end(outer);
+    return checked(s, rc, 0);
+}
+
+static int64_t call_read(evl_stream_handle *s, void *buf, size_t cap) {
+    const evl_mem *outer = begin(s);
+    int64_t n = custom(s)->try_read(s->more->self, buf, cap);
+    evl_leaf_end(outer);
+    return checked(s, n, cap);
+}
+
+static int64_t call_write(evl_stream_handle *s, const evl_buf *bufs, int n, uint64_t total) {
+    const evl_mem *outer = begin(s);
+    int64_t rc = custom(s)->try_write(s->more->self, bufs, n);
+    evl_leaf_end(outer);
+    return checked(s, rc, total);
+}
+
+static int call_shutdown(evl_stream_handle *s) {
+    const evl_mem *outer = begin(s);
+    int32_t rc = custom(s)->shutdown(s->more->self);
+    evl_leaf_end(outer);
+    return (int)checked(s, rc, 0);
+}
+
+static void call_close(evl_stream_handle *s, bool abort) {
+    const evl_mem *outer = begin(s);
+    custom(s)->close(s->more->self, abort || evl_is_forked(evl_s_loop(s)));
+    evl_leaf_end(outer);
 }
 
 /* Any call may have left bytes in the transport. */
@@ -42,7 +83,7 @@ int evl_transport_flush(evl_stream_handle *s) {
     evl_stream_more *more = s->more;
     if (!evl_s_has(s, EVL_S_HELD))
         return 0;
-    int64_t rc = more->broken ? EVL_EIO : checked(s, custom(s)->flush(more->self), 0);
+    int64_t rc = more->broken ? EVL_EIO : call_flush(s);
     if (rc == 0)
         s->flags &= ~(uint32_t)EVL_S_HELD;
     else
@@ -67,7 +108,7 @@ static int64_t custom_read(evl_stream_handle *s, void *buf, size_t cap) {
     evl_stream_more *more = s->more;
     if (more->broken)
         return EVL_EIO;
-    int64_t n = checked(s, custom(s)->try_read(more->self, buf, cap), cap);
+    int64_t n = call_read(s, buf, cap);
     if (n == EVL_EAGAIN)
         more->want_read = wanted_by(s);
     flush_behind_read(s);
@@ -81,7 +122,7 @@ static int64_t custom_write(evl_stream_handle *s, const evl_buf *bufs, int n) {
         total += bufs[i].len;
     if (more->broken)
         return EVL_EIO;
-    int64_t rc = checked(s, custom(s)->try_write(more->self, bufs, n), total);
+    int64_t rc = call_write(s, bufs, n, total);
     if (rc == EVL_EAGAIN || rc == 0)
         more->want_write = wanted_by(s);
     hold(s);
@@ -93,7 +134,7 @@ static int64_t custom_write(evl_stream_handle *s, const evl_buf *bufs, int n) {
 static int custom_shutdown(evl_stream_handle *s) {
     evl_stream_more *more = s->more;
     for (int turn = 0;; turn++) {
-        int rc = more->broken ? EVL_EIO : (int)checked(s, custom(s)->shutdown(more->self), 0);
+        int rc = more->broken ? EVL_EIO : call_shutdown(s);
         if (rc == EVL_EAGAIN)
             more->want_write = wanted_by(s);
         else if (rc != 0)
@@ -190,7 +231,7 @@ void evl_transport_close(evl_stream_handle *s, bool abort) {
     int fd = s->io.fd;
     evl_io_disown(&s->io);
     if (custom(s)) {
-        custom(s)->close(s->more->self, abort || evl_is_forked(evl_s_loop(s)));
+        call_close(s, abort);
         return;
     }
     if (fd < 0)

@@ -1,5 +1,6 @@
 /* op.c - what all operations have in common: starting, cancelling, deadlines, closing, delivery. */
 #include "op.h"
+#include "../base/leaf.h"
 #include "../loop/access.h"
 #include "../loop/embed.h"
 #include "../loop/handle.h"
@@ -295,6 +296,7 @@ int32_t evl_op_close(evl_op *op) {
     evl_operation *self = evl_operation_of(op);
     if (self->state == EVL_OP_IDLE) /* as all are once their loop is closed */
         return 0;
+    evl_leaf_check(&self->loop->mem);
     rc = evl_is_foreign(self->loop) ? evl_enter_foreign(self->loop) : 0;
     if (rc == 0)
         evl_op_forget(self); /* comes last, for what it may call */

@@ -50,7 +50,8 @@ enum { EVL_CLOCK_REAL = 0, EVL_CLOCK_MANUAL = 1, EVL_CLOCK_JUMP = 2 };
 
 /* An allocator: ptr NULL allocates, new_size 0 frees (and returns NULL), otherwise resizes. NULL for a
  * size that is not 0 means out of memory and leaves ptr as it was. Called on any thread that posts, unless
- * EVL_LOOP_NOPOST is set. It must not call the loop. */
+ * EVL_LOOP_NOPOST is set. It must not call the loop, evl_wake excepted; a library built with EVLOOP_CHECKS
+ * ends the process where it does. */
 typedef void *evl_realloc_fn(void *ctx, void *ptr, size_t old_size, size_t new_size);
 
 /* How to make a loop. Set struct_size and the rest to 0, then the wanted fields. Fields beyond struct_size

@@ -14,7 +14,8 @@ extern "C" {
 
 /* The functions of a transport. All are required, except flush. Each is called with the `self` that was given
  * to evl_stream_open_on, on the loop's thread, from inside the loop or a call for the stream. None may call
- * the stream or its loop, nor wait.
+ * the stream or its loop, nor wait; a library built with EVLOOP_CHECKS ends the process where one calls them.
+ * Other loops, and evl_wake, may be called.
  *
  * A call that cannot go on returns EVL_EAGAIN. Right after that `want` is called to learn what this call
  * waits for, and the call is repeated when the fd is ready: reading and writing wait independently, so each
