@@ -52,7 +52,7 @@ char *evl_inbuf_reserve(evl_stream_handle *s, size_t want) {
     return fresh->bytes + len;
 }
 
-static void drop_empty(evl_stream_handle *s) {
+static void free_if_empty(evl_stream_handle *s) {
     if (!s->in || s->in->len != 0)
         return;
     evl_inbuf_free(evl_s_net(s), s->in);
@@ -66,7 +66,7 @@ void evl_inbuf_consume(evl_stream_handle *s, size_t len) {
     in->start += len;
     in->len -= len;
     in->seen -= in->seen < len ? in->seen : len;
-    drop_empty(s);
+    free_if_empty(s);
 }
 
 size_t evl_inbuf_copy_out(evl_stream_handle *s, void *buf, size_t cap) {
@@ -96,14 +96,13 @@ int64_t evl_stream_peek(evl_stream *stream, const void **data) {
 }
 
 /* A consumer of records has made room: more may be reported. */
-static void go_on_pushing(evl_stream_handle *s) {
-    bool pushed = evl_s_has(s, EVL_S_PUSH) && !evl_s_has(s, EVL_S_PAUSED);
-    if (pushed && evl_s_may_find(s))
+static void continue_pushing(evl_stream_handle *s) {
+    if (evl_s_pushes(s) && evl_s_may_find(s))
         evl_stream_readable(s);
 }
 
 /* The data of a callback counts as consumed already: only what peek returns next is moved. */
-static int consume_lent(evl_net *net, size_t len) {
+static int consume_shared(evl_net *net, size_t len) {
     if (len > net->shared_len)
         return EVL_EINVAL;
     net->shared_data += len;
@@ -117,11 +116,11 @@ int32_t evl_stream_consume(evl_stream *stream, size_t len) {
         return rc;
     evl_stream_handle *s = evl_s_of(stream);
     if (stream->loop->borrower == stream)
-        return consume_lent(evl_s_net(s), len);
+        return consume_shared(evl_s_net(s), len);
     if (len > evl_s_buffered(s))
         return EVL_EINVAL;
     evl_inbuf_consume(s, len);
-    go_on_pushing(s);
+    continue_pushing(s);
     return 0;
 }
 
@@ -140,12 +139,11 @@ int32_t evl_stream_unread(evl_stream *stream, const void *data, size_t len) {
     memmove(in->bytes + in->start + len, in->bytes + in->start, in->len);
     memcpy(in->bytes + in->start, data, len);
     in->len += len;
-    bool pushed = evl_s_has(s, EVL_S_PUSH) && !evl_s_has(s, EVL_S_PAUSED);
-    if (!pushed) /* in push mode only these bytes are new; what was reported is not reported again */
+    if (!evl_s_pushes(s)) /* in push mode only these bytes are new; what was reported is not reported again */
         in->seen = 0;
     if (s->reader)
         evl_op_try(s->reader);
     else
-        go_on_pushing(s);
+        continue_pushing(s);
     return 0;
 }

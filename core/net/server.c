@@ -17,24 +17,26 @@
 
 int32_t evl_server_pause(evl_server *handle) {
     int rc = evl_server_enter(handle);
-    if (rc == 0) {
-        evl_server_of(handle)->paused = true;
-        if (evl_server_of(handle)->error == 0)
-            evl_list_unlink(&handle->node.link);
-        evl_server_update(evl_server_of(handle));
-    }
-    return rc;
+    if (rc != 0)
+        return rc;
+    evl_server_state *sv = evl_server_of(handle);
+    sv->paused = true;
+    if (sv->error == 0)
+        evl_list_unlink(&handle->node.link);
+    evl_server_update(sv);
+    return 0;
 }
 
 int32_t evl_server_resume(evl_server *handle) {
     int rc = evl_server_enter(handle);
-    if (rc == 0) {
-        evl_server_of(handle)->paused = false;
-        evl_server_update(evl_server_of(handle));
-        if (evl_server_may_find(evl_server_of(handle)))
-            evl_server_notify(evl_server_of(handle));
-    }
-    return rc;
+    if (rc != 0)
+        return rc;
+    evl_server_state *sv = evl_server_of(handle);
+    sv->paused = false;
+    evl_server_update(sv);
+    if (evl_server_may_find(sv))
+        evl_server_notify(sv);
+    return 0;
 }
 
 static void stop_server(evl_server_state *sv) {

@@ -98,9 +98,9 @@ void evl_server_left(evl_loop *loop, uint64_t id, bool lingered);
 /* server_event.c */
 void evl_server_update(evl_server_state *sv); /* which events are wanted, and whether the handle is active */
 void evl_server_notify(evl_server_state *sv); /* makes the first waiter, or else the callback, ready */
-void evl_server_back_off(evl_server_state *sv); /* stops accepting for a while */
-void evl_server_retry(void *arg);               /* that while is over */
-int evl_server_open_spare(void);
+void evl_server_back_off(evl_server_state *sv);       /* stops accepting for a while */
+void evl_server_retry(void *arg);                     /* that while is over */
+int evl_server_open_spare(void);                      /* the reserve fd, or -1 */
 bool evl_server_may_find(const evl_server_state *sv); /* whether an accept may return something */
 void evl_server_fail_waiters(evl_server_state *sv, int error);
 void evl_server_wake_idle(evl_server_state *sv, int error);
@@ -108,9 +108,10 @@ void evl_server_event(evl_handle *handle, uint32_t mask, int error);
 bool evl_server_take(evl_handle *handle, int64_t *result);
 
 /* server_socket.c */
+
 /* Makes, binds and adds a listening socket. */
 int evl_server_listen_at(evl_server_state *sv, const evl_address *address);
-void evl_listener_remove_path(evl_listener *l);
+void evl_listener_remove_path(evl_listener *l); /* unlinks it if bind created it */
 void evl_listener_close(evl_listener *l);
 
 #endif

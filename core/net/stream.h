@@ -70,7 +70,7 @@ typedef struct evl_chunk {
 /* The send queue and the operations that wait for it. It is allocated while it holds any of the two. */
 typedef struct evl_outq {
     evl_link chunks;
-    evl_link waiters; /* evl_operation.node: drain, flush, shutdown */
+    evl_link waiters; /* evl_operation.node: drain, flush, shutdown, splice */
     evl_link again;   /* in evl_net.writing */
     struct evl_stream_handle *stream;
     size_t queued; /* bytes that the program has written and are not sent; files do not count */
@@ -80,13 +80,12 @@ typedef struct evl_outq {
 typedef struct evl_stream_more {
     const struct evl_transport *transport; /* NULL: the fd itself */
     void *self;
-    uint8_t want_read,
-        want_write;         /* the EVL_READ, EVL_WRITE that its last read, and its last write, waits for */
-    bool broken;            /* it returned an impossible value: only its close is called from now on */
-    evl_buf *separators;    /* of the pending read_until: copies, their bytes follow the array */
-    size_t separators_size; /* of the allocation */
-    int64_t linger;         /* linger time in ns; 0: the loop's; negative: none */
-    uint32_t low;           /* the low mark; a stream without evl_stream_more has high / 4 */
+    uint8_t want_read, want_write; /* events that its last read, its last write waits for */
+    bool broken;                   /* it returned an impossible value: only its close is called from now on */
+    evl_buf *separators;           /* of the pending read_until: copies, their bytes follow the array */
+    size_t separators_size;        /* of the allocation */
+    int64_t linger;                /* linger time in ns; 0: the loop's; negative: none */
+    uint32_t low;                  /* the low mark; a stream without evl_stream_more has high / 4 */
     uint32_t hard;
 } evl_stream_more;
 
@@ -121,6 +120,11 @@ static inline evl_loop *evl_s_loop(const evl_stream_handle *s) { return s->io.ba
 static inline evl_net *evl_s_net(const evl_stream_handle *s) { return evl_net_at(s->io.base.loop); }
 static inline bool evl_s_lingers(const evl_stream_handle *s) {
     return s->io.base.node.kind == EVL_KIND_LINGERING;
+}
+
+/* In push mode and not paused. */
+static inline bool evl_s_pushes(const evl_stream_handle *s) {
+    return (s->flags & (EVL_S_PUSH | EVL_S_PAUSED)) == EVL_S_PUSH;
 }
 
 static inline size_t evl_s_buffered(const evl_stream_handle *s) { return s->in ? s->in->len : 0; }
@@ -169,39 +173,56 @@ static inline int64_t evl_transport_send(evl_stream_handle *s, const void *data,
 
 /* stream.c */
 int evl_stream_make(evl_loop *loop, int fd, uint32_t flags, int64_t linger, evl_stream_handle **out);
-evl_stream_more *evl_stream_more_of(evl_stream_handle *s); /* NULL: out of memory */
+evl_stream_more *evl_stream_more_of(evl_stream_handle *s); /* allocates it; NULL: out of memory */
 void evl_stream_finish(evl_stream_handle *s);              /* closes and frees it, without lingering */
 
 /* stream_event.c */
-uint32_t evl_stream_wanted(const evl_stream_handle *s);
-void evl_stream_interest(evl_stream_handle *s); /* updates which events are watched */
-void evl_stream_update_unusual(evl_stream_handle *s);
+uint32_t evl_stream_wanted(const evl_stream_handle *s); /* the events to watch */
+void evl_stream_interest(evl_stream_handle *s);         /* updates which events are watched */
+void evl_stream_update_unusual(evl_stream_handle *s);   /* updates which events call evl_stream_event */
 void evl_stream_event(evl_handle *handle, uint32_t mask, int error);
 
 /* stream_linger.c */
+
+/* At a close: whether the stream lingers from now on. */
 bool evl_stream_lingers(evl_handle *handle);
-int64_t
-evl_stream_linger_until(const evl_stream_handle *s); /* of a lingering stream: when a time limit ends next */
+
+/* Of a lingering stream: when its next time limit ends. */
+int64_t evl_stream_linger_until(const evl_stream_handle *s);
 bool evl_stream_set_linger_ns(evl_stream_handle *s, int64_t ns); /* false: out of memory */
-void evl_stream_update_state(evl_stream_handle *s); /* updates whether the handle is active; frees a lingering
-                                                       stream that has finished */
+
+/* After a change of either side: updates whether the handle is active; frees a lingering stream when done. */
+void evl_stream_update_state(evl_stream_handle *s);
 
 /* stream_input.c, stream_read.c, stream_push.c, read_buffer.c; stream_input.h has what only these use */
-int64_t evl_stream_fetch(evl_stream_handle *s, void *buf, size_t cap); /* reads once and updates the state */
-int64_t evl_stream_note_read(evl_stream_handle *s, int64_t n,
-                             size_t cap); /* updates the state after a read that returned n */
-int64_t evl_stream_pull(evl_stream_handle *s, void *buf,
-                        size_t cap);                         /* takes buffered bytes, or reads once */
-int64_t evl_stream_empty_result(const evl_stream_handle *s); /* result of a read without bytes: EVL_EAGAIN, an
-                                                                error, or 0 at the end of file */
-int evl_stream_check_idle(const evl_stream_handle *s); /* EVL_EBADF, EVL_EBUSY, or 0: a read may start */
+
+/* Reads once and updates the state. */
+int64_t evl_stream_fetch(evl_stream_handle *s, void *buf, size_t cap);
+
+/* Updates the state after a read of at most `cap` bytes returned n. Returns n. */
+int64_t evl_stream_note_read(evl_stream_handle *s, int64_t n, size_t cap);
+
+/* Takes buffered bytes, or reads once. */
+int64_t evl_stream_pull(evl_stream_handle *s, void *buf, size_t cap);
+
+/* The result of a read that gets no bytes: EVL_EAGAIN, an error, or 0 at the end of file. */
+int64_t evl_stream_empty_result(const evl_stream_handle *s);
+
+/* Whether a read may start: 0, EVL_EBADF, EVL_EBUSY. */
+int evl_stream_check_idle(const evl_stream_handle *s);
+
+/* Makes the pending read, or the data callback, ready; or discards the input. */
 void evl_stream_readable(evl_stream_handle *s);
 void evl_stream_discard(evl_stream_handle *s);
-void evl_stream_discard_soon(
-    evl_stream_handle *s); /* in the next pass: a callback may still use the shared buffer */
-void evl_stream_end_reading(evl_stream_handle *s,
-                            int error); /* the pending read, or the data callback, gets the error */
-void evl_stream_cancel_push(evl_stream_handle *s); /* cancels a queued data callback; its data stays */
+
+/* Discards in the next pass: a callback may still use the shared buffer. */
+void evl_stream_discard_soon(evl_stream_handle *s);
+
+/* The pending read, or the data callback, gets the error. */
+void evl_stream_end_reading(evl_stream_handle *s, int error);
+
+/* Cancels a queued data callback. The data stays. */
+void evl_stream_cancel_push(evl_stream_handle *s);
 bool evl_stream_take(evl_handle *handle, int64_t *result);
 void evl_inbuf_free(evl_net *net, evl_inbuf *in);
 
@@ -214,19 +235,26 @@ void evl_splice_end(evl_operation *op);   /* removes it from both streams; the c
 void evl_splice_leave(evl_operation *op); /* also updates the waiters of the destination */
 
 /* stream_write.c, write_*.c; write_queue.h has what only these use */
-int evl_stream_check_write(const evl_stream_handle *s);
-bool evl_stream_wait_for_room(evl_stream_handle *s,
-                              evl_operation *op); /* adds a splice to the waiters; false: out of memory */
-evl_chunk *evl_stream_new_splice_chunk(evl_stream_handle *s); /* NULL: out of memory */
-void evl_stream_queue_splice_chunk(evl_stream_handle *s, evl_chunk *c,
-                                   size_t len); /* len 0: frees it instead */
+int evl_stream_check_write(const evl_stream_handle *s); /* whether a write is allowed: 0 or an error */
+
+/* Lets a splice wait until the queue is empty. False: out of memory. */
+bool evl_stream_wait_for_room(evl_stream_handle *s, evl_operation *op);
+
+/* A chunk for the pipe of a splice, NULL without memory; and queueing it. len 0: it is freed instead. */
+evl_chunk *evl_stream_new_splice_chunk(evl_stream_handle *s);
+void evl_stream_queue_splice_chunk(evl_stream_handle *s, evl_chunk *c, size_t len);
+
 void evl_stream_send_queue(evl_stream_handle *s);
-void evl_stream_end_writing(evl_stream_handle *s,
-                            int error); /* frees the queue; its waiters complete with the error */
-void evl_stream_end_waiting(
-    evl_stream_handle *s); /* the stream is closed: its waiters complete with EVL_ECLOSED */
-void evl_stream_wake_waiters(evl_stream_handle *s); /* completes the waiters whose condition holds */
-void evl_stream_try_shutdown(evl_stream_handle *s);
+
+/* Frees the queue. Its waiters complete with the error. */
+void evl_stream_end_writing(evl_stream_handle *s, int error);
+
+/* At a close: the waiters complete with EVL_ECLOSED. The queue stays. */
+void evl_stream_end_waiting(evl_stream_handle *s);
+
+/* Completes the waiters whose condition holds. */
+void evl_stream_wake_waiters(evl_stream_handle *s);
+void evl_stream_try_shutdown(evl_stream_handle *s); /* if it was asked for and the queue is empty */
 size_t evl_stream_queue_size(const evl_stream_handle *s);
 
 #endif

@@ -11,8 +11,7 @@ static uint32_t readable_mask(const evl_stream_handle *s) {
 }
 
 static bool has_reader(const evl_stream_handle *s) {
-    bool pushed = evl_s_has(s, EVL_S_PUSH) && !evl_s_has(s, EVL_S_PAUSED);
-    return s->reader || pushed || evl_s_has(s, EVL_S_DISCARD);
+    return s->reader || evl_s_pushes(s) || evl_s_has(s, EVL_S_DISCARD);
 }
 
 /* Level-triggered: a transport may have to write in order to read, or the other way round. */

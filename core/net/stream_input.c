@@ -82,7 +82,7 @@ void evl_stream_readable(evl_stream_handle *s) {
         if (EVL_UNLIKELY(s->reader->type == &evl_stream_splicing) && s->reader->state == EVL_OP_PENDING)
             evl_list_remove(&s->reader->node.link); /* it waits for the destination */
         evl_op_try(s->reader);
-    } else if (EVL_LIKELY((s->flags & (EVL_S_PUSH | EVL_S_PAUSED)) == EVL_S_PUSH)) {
+    } else if (EVL_LIKELY(evl_s_pushes(s))) {
         if (EVL_LIKELY(!evl_linked(&node->link)) && (evl_s_has_room(s) || s->in->seen < s->in->len))
             evl_ready(evl_s_loop(s), node);
     } else if (!evl_s_has(s, EVL_S_EDGE))

@@ -9,8 +9,7 @@
 
 #include <errno.h>
 
-#define PEER_WAIT                                                                                            \
-    (INT64_C(250) * 1000000) /* ns for which a silent peer keeps a loop alive that has nothing else to do */
+#define PEER_WAIT (INT64_C(250) * 1000000) /* ns; how long a silent peer keeps the loop alive */
 
 bool evl_stream_set_linger_ns(evl_stream_handle *s, int64_t ns) {
     evl_stream_more *more = evl_stream_more_of(s);
@@ -61,8 +60,7 @@ int64_t evl_stream_linger_until(const evl_stream_handle *s) {
     return keeps_alive(s) && wait_ends < s->last_in ? wait_ends : s->last_in;
 }
 
-/* Whether closing needs nothing but the close of the fd: what was written has arrived, or is to be given up.
- */
+/* Whether closing the fd is all that is left to do: nothing can be lost, or it may be. */
 static bool can_close_now(evl_stream_handle *s) {
     bool ends = evl_s_has(s, EVL_S_READ_FAILED | EVL_S_WRITE_FAILED | EVL_S_KEEP_FD | EVL_S_ABORT);
     if (ends || evl_is_forked(evl_s_loop(s)) || s->io.fd < 0)
@@ -118,8 +116,8 @@ void evl_stream_update_state(evl_stream_handle *s) {
         evl_stream_finish(s);
         return;
     }
-    bool pushed = evl_s_has(s, EVL_S_PUSH) && !evl_s_has(s, EVL_S_PAUSED);
-    evl_handle_set_active(&s->io.base, pushed || evl_s_is_unfinished(s) || (lingering && keeps_alive(s)));
+    evl_handle_set_active(&s->io.base,
+                          evl_s_pushes(s) || evl_s_is_unfinished(s) || (lingering && keeps_alive(s)));
     if (lingering)
         evl_timer_first(evl_s_net(s)->sweep_timer, evl_stream_linger_until(s));
     if (evl_s_has(s, EVL_S_EDGE))

@@ -121,7 +121,7 @@ static EVL_COLD bool take_uncommon(evl_stream_handle *s, int64_t n, int64_t *res
 }
 
 static EVL_COLD bool take_general(evl_stream_handle *s, int64_t *result) {
-    if (EVL_UNLIKELY((s->flags & (EVL_S_PUSH | EVL_S_PAUSED)) != EVL_S_PUSH))
+    if (EVL_UNLIKELY(!evl_s_pushes(s)))
         return false;
     return finish_take(s, evl_s_is_record(s) ? push_record(s) : push_callback(s), result);
 }
@@ -183,9 +183,10 @@ int32_t evl_stream_resume(evl_stream *stream) {
         return EVL_EBUSY;
     bool was_paused = evl_s_has(s, EVL_S_PAUSED);
     s->flags &= ~(uint32_t)EVL_S_PAUSED;
+    /* A record may have been fetched before the pause and not handled: all that is buffered is reported
+     * again. */
     if (was_paused && s->in)
-        s->in->seen = 0; /* report all that is buffered again: a record may have been fetched before the pause
-                            and not handled */
+        s->in->seen = 0;
     if (evl_s_may_find(s))
         evl_stream_readable(s);
     evl_stream_update_state(s);

@@ -162,10 +162,9 @@ READING(line);
 READING(all);
 
 int evl_stream_check_idle(const evl_stream_handle *s) {
-    bool pushed = evl_s_has(s, EVL_S_PUSH) && !evl_s_has(s, EVL_S_PAUSED);
     if (evl_s_has(s, EVL_S_NO_READ))
         return EVL_EBADF;
-    return s->reader || pushed || evl_s_has(s, EVL_S_DISCARD) ? EVL_EBUSY : 0;
+    return s->reader || evl_s_pushes(s) || evl_s_has(s, EVL_S_DISCARD) ? EVL_EBUSY : 0;
 }
 
 static inline void begin_read(evl_stream_handle *s, evl_op *op, const evl_op_type *type, void *buf,

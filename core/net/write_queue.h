@@ -15,11 +15,13 @@ void evl_outq_append(evl_stream_handle *s, evl_chunk *c);
 
 /* Appends copies of the buffers, without their first `skip` bytes: all of them, or none and EVL_ENOMEM. */
 int evl_outq_enqueue(evl_stream_handle *s, const evl_buf *bufs, int n, size_t skip, size_t total);
-evl_chunk *evl_chunk_new(evl_stream_handle *s, size_t room); /* NULL: out of memory */
-evl_chunk *evl_chunk_new_copy(evl_stream_handle *s,
-                              size_t room); /* as evl_chunk_new, and allocates the queue */
+
+/* A chunk with `room` bytes behind it; new_copy also allocates the queue. NULL: out of memory. */
+evl_chunk *evl_chunk_new(evl_stream_handle *s, size_t room);
+evl_chunk *evl_chunk_new_copy(evl_stream_handle *s, size_t room);
 void evl_chunk_copy(evl_chunk *c, const evl_buf *bufs, int n, size_t skip);
 void evl_chunk_free(evl_stream_handle *s, evl_chunk *c);
+
 /* Frees a chunk that was never queued, without running its release. */
 void evl_chunk_discard(evl_stream_handle *s, evl_chunk *c);
 
@@ -37,8 +39,11 @@ static inline void evl_stream_count_sent(evl_stream_handle *s, size_t n) {
 void evl_stream_update_choked(evl_stream_handle *s);
 
 /* write_file.c */
-int64_t evl_stream_send_file(evl_stream_handle *s, evl_chunk *c); /* the first chunk; above 0: continue */
-bool evl_chunk_keep_file(evl_stream_handle *s,
-                         evl_chunk *c); /* it stays queued without its operation; false: no fd for that */
+
+/* Sends from the first chunk, which has a file. Above 0: continue; else EVL_EAGAIN or another error. */
+int64_t evl_stream_send_file(evl_stream_handle *s, evl_chunk *c);
+
+/* Keeps a file queued whose operation ends. False: there is no fd for that. */
+bool evl_chunk_keep_file(evl_stream_handle *s, evl_chunk *c);
 
 #endif

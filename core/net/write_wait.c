@@ -146,8 +146,7 @@ int32_t evl_stream_shutdown(evl_stream *stream, evl_op *op) {
     if (rc != 0)
         return rc;
     evl_stream_handle *s = evl_s_of(stream);
-    bool pushed = evl_s_has(s, EVL_S_PUSH) && !evl_s_has(s, EVL_S_PAUSED);
-    if (s->reader || pushed)
+    if (s->reader || evl_s_pushes(s))
         return EVL_EBUSY;
     if (!evl_outq_get(s)) /* allocated for the operation, so that nothing can fail after the shutdown */
         return EVL_ENOMEM;
