@@ -135,7 +135,8 @@ int32_t evl_wait_for(evl_future *future, int64_t timeout_ns, evl_future **out) {
 
 /* --- then ------------------------------------------------------------------------------------- */
 
-/* Keeps its future until the functions have run: who chains work need not hold on to the end of the chain. */
+/* Keeps its future until the functions have run: a program that chains work need not hold the end of the
+ * chain. */
 typedef struct then {
     evl_combinator base;
     evl_future *subject;

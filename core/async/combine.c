@@ -4,7 +4,7 @@
 
 typedef struct several several;
 
-/* One of those that are looked at. */
+/* One of the futures that are watched. */
 typedef struct part {
     evl_watch watch;
     several *whole;
@@ -69,7 +69,7 @@ static several *whole_of(evl_watch *watch) { return EVL_OWNER(watch, part, watch
 
 /* --- gather ----------------------------------------------------------------------------------- */
 
-/* Errors of those that go on after the first one count as looked at. */
+/* Errors of those that go on after the first one count as retrieved. */
 static void fail_gather(several *self, int32_t error) {
     for (uint32_t i = 0; i < self->count; i++)
         if (self->parts[i].watch.subject)

@@ -35,7 +35,7 @@ static void deliver(evl_operation *op) {
     let_go(op);
 }
 
-/* Who was notified and leaves passes the notification on. */
+/* A notified operation that leaves passes the notification on. */
 static void leave(evl_operation *op) {
     evl_condition *condition = op->owner;
     if (op->count == IN_CONDITION) {

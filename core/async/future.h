@@ -57,11 +57,11 @@ struct evl_future {
 };
 
 /* What a loop has of them. Notifying and freeing are lists instead of calls within calls, since a chain of
- * futures may be long: whoever comes while the list is worked off appends.
+ * futures may be long: what comes while the list is worked off is appended.
  *
  *   finish -> to_notify -> operations in line complete, done callbacks are queued, watches are notified
  *                          (each of which may finish another future)
- *   unref  -> to_free -> the references it holds are given up (each of which may be the last)
+ *   unref  -> to_free -> the references it holds are released (each of which may be the last)
  *                     -> EVL_NODE_FUTURE_END, if user code has to be run for it
  */
 typedef struct evl_futures {
@@ -97,7 +97,7 @@ extern const evl_node_type evl_future_end_node; /* EVL_NODE_FUTURE_END */
 /* A pending future with `size` bytes of a combinator's block, which begins with an evl_combinator. */
 int evl_future_make(evl_loop *loop, const evl_combinator *kind, evl_future **out);
 
-/* Gives up one that was just made, since what should have followed failed; returns `error`. */
+/* Releases one that was just made, since what should have followed failed; returns `error`. */
 int evl_future_undo(evl_future **out, int error);
 
 /* Completes, whatever the state was before: the caller has checked. */

@@ -1,4 +1,4 @@
-/* future_end.c - the last reference to a future, on whatever thread it is given up. */
+/* future_end.c - the last reference to a future, on whatever thread it is released. */
 #include "../loop/access.h"
 #include "../loop/embed.h"
 #include "../loop/loop.h"
@@ -23,7 +23,7 @@ static void release_slot(evl_loop *loop, evl_node *node) {
 
 /* What user code has to be run for is queued, carried by the node of the future's own operation, which has
  * nothing else to do any more: the drop of a value, or an error that was not retrieved. Once the loop is
- * gone there is no later: then this is the last act of whoever gave up the last reference. */
+ * gone there is no later: then this is the last act of the call that released the last reference. */
 static void run_end(evl_loop *loop, evl_node *node) {
     const evl_future *future = EVL_OWNER(node, evl_future, op.node);
     evl_fn *drop = node->fn.plain;
@@ -65,7 +65,7 @@ static void leave_end(evl_future *future) {
 
 const evl_node_type evl_future_end_node = {.run = run_end, .forget = forget_end};
 
-/* It gives up its references to those it looked at, which may be the last ones. */
+/* It releases its references to those it watched, which may be the last ones. */
 static void free_one(evl_future *future) {
     evl_future_release_combinator(future);
     evl_future_unref(future->source);
@@ -84,7 +84,7 @@ static void free_chain(evl_futures *all, evl_future *future) {
 
 /* --- released by another thread --------------------------------------------------------------- */
 
-/* Whoever takes the list has it alone. Each has one reference left, which is the list's. */
+/* The thread that takes the list has it alone. Each has one reference left, which is the list's. */
 uint32_t evl_futures_take_left(evl_loop *loop, void *state) {
     evl_future *future = atomic_exchange(&((evl_futures *)state)->left, NULL);
     uint32_t count = 0;
@@ -117,7 +117,7 @@ static bool take_unref(evl_loop *loop, const evl_post_item *item) {
     return true;
 }
 
-/* The last reference is handed to the loop's thread, and not given up here: the future never stands there
+/* The last reference is handed to the loop's thread, and not released here: the future never stands there
  * without one, where the end of the loop would find it. */
 static EVL_COLD void unref_elsewhere(evl_loop *loop, evl_future *future) {
     int refs = atomic_load(&future->refs);

@@ -38,7 +38,7 @@ static void notify(evl_future *future) {
 }
 
 void evl_future_finish(evl_future *future, int state, int64_t value) {
-    (void)evl_future_ref(future); /* closing its operation may give up the last one */
+    (void)evl_future_ref(future); /* closing its operation may release the last one */
     future->state = (uint8_t)state;
     if (state == EVL_FUTURE_VALUE && !future->is_pointer)
         future->value.number = value;
@@ -79,7 +79,7 @@ static evl_future *cancel_step(evl_future *future) {
 }
 
 /* Depth first, as calls within calls would do it, but futures may be nested deeper than a stack has room. One
- * that is being cancelled already, further up or by who called us, is left to them. */
+ * that is being cancelled already, further up or by a caller, is left to that. */
 static void cancel_inside(evl_future *future) {
     evl_future *top = evl_future_ref(future);
     for (top->cancelled_for = top; top;) {

@@ -1,4 +1,4 @@
-/* future_watch.c - who looks at a future: done callbacks, operations that wait, and watches from inside. */
+/* future_watch.c - what waits for a future: done callbacks, operations that wait, and watches from inside. */
 #include "../loop/access.h"
 #include "../loop/embed.h"
 #include "../loop/loop.h"

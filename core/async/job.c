@@ -117,7 +117,7 @@ void evl_job_leave(evl_operation *op) {
         give_up(job);
 }
 
-/* The block stays until then, in case the argument has to be given up after all. */
+/* The block stays until then, in case the argument has to be dropped after all. */
 static void deliver(evl_operation *op) { free_job(op->owner); }
 
 static void refuse(evl_operation *op) { give_up(op->owner); }
@@ -125,7 +125,7 @@ static void refuse(evl_operation *op) { give_up(op->owner); }
 static const evl_op_type running = {
     .name = "job", .leave = evl_job_leave, .deliver = deliver, .refuse = refuse, .threaded = true};
 
-/* Who gets the argument: the operation, if one waits and the job has run. */
+/* The argument goes to the operation, if one waits and the job has run. */
 static void take_back(evl_loop *loop, evl_job *job) {
     evl_operation *op = job->op;
     bool is_taken = op && !job->given_up, stays = is_taken && !job->internal;

@@ -2,7 +2,7 @@
  * loop that they are started from).
  *
  * A job is a block of its own: the operation may go while the job runs. Under the pool's lock the two know
- * each other; whoever leaves first takes the other's pointer away. Finished jobs are handed to their loop in
+ * each other; the one that leaves first clears the other's pointer. Finished jobs are handed to their loop in
  * a list under the loop's lock, so that notifying the loop cannot fail. */
 #ifndef EVL_CORE_POOL_H
 #define EVL_CORE_POOL_H

@@ -10,9 +10,9 @@ int evl_sync_new(evl_loop *loop, size_t size, void **out);
 void evl_sync_free(evl_loop *loop, void *object, size_t size);
 
 /* A lock, a permit, an item: what is handed over belongs to the waiter before it completes, which is in a
- * later pass, and the object must not go before. Each of these counts in `handed`, and whoever delivers or
- * refuses what was handed over calls evl_sync_handed; a waiter that was cancelled had nothing. */
-bool evl_sync_hand(evl_waiters *waiters); /* to the first in line, with 0; false if there is none */
+ * later pass, and the object must not go before. Each of these counts in `handed`, and delivering or
+ * refusing what was handed over calls evl_sync_handed; a waiter that was cancelled had nothing. */
+bool evl_sync_hand(evl_waiters *waiters); /* to the first waiter, with 0; false if there is none */
 void evl_sync_handed(evl_waiters *waiters);
 
 /* As evl_op_start_done with 0, for an operation that gets its share at once. */
@@ -27,7 +27,7 @@ void evl_sync_deliver(evl_operation *op);
  * the first member of every such object. */
 void evl_sync_leave(evl_operation *op);
 
-/* lock.c, for conditions: puts a pending operation in line for a lock, or gives it the lock. */
+/* lock.c, for conditions: appends a pending operation to a lock's waiters, or gives it the lock. */
 void evl_lock_grant(evl_lock *lock, evl_operation *op);
 void evl_lock_keep(evl_lock *lock); /* its memory, until */
 void evl_lock_let_go(evl_lock *lock);

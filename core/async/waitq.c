@@ -14,7 +14,7 @@ static waitq *of(const evl_waitq *q) { return (waitq *)(void *)(uintptr_t)q; }
 
 static void leave(evl_operation *op) { evl_waiters_remove(&((waitq *)op->owner)->waiters, op); }
 
-/* To the first in line. `until` is what refuse hands on. */
+/* To the first waiter. `until` is what refuse hands on. */
 static void hand(waitq *q, bool counts, int64_t result) {
     evl_operation *op = evl_waiters_first(&q->waiters);
     op->count = counts;
@@ -22,8 +22,8 @@ static void hand(waitq *q, bool counts, int64_t result) {
     (void)evl_waiters_wake(&q->waiters, result);
 }
 
-/* Only what was handed over is handed on: a wake of all was meant for those who waited then. Whose loop goes
- * down has no waiter to hand it to. */
+/* Only what was handed over is handed on: a wake of all was meant for those that waited then. A loop that
+ * goes down has no waiter to hand it to. */
 static void refuse(evl_operation *op) {
     waitq *q = op->owner;
     if (op->count == 0 || evl_is_closed(op->loop))

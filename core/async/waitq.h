@@ -34,7 +34,7 @@ static inline void evl_waiters_remove(evl_waiters *w, evl_operation *op) {
     w->count--;
 }
 
-/* Wakes the first in line; false if nothing waits. */
+/* Wakes the first waiter; false if nothing waits. */
 static inline bool evl_waiters_wake(evl_waiters *w, int64_t result) {
     evl_operation *op = evl_waiters_first(w);
     if (!op)

@@ -22,7 +22,7 @@
 #define EVL_MASK_GONE UINT32_C(32)        /* reported: nothing will be reported any more. POLLNVAL */
 #define EVL_MASK_RDHUP                                                                                       \
     (UINT32_C(1) << 13) /* wanted and reported, where the kernel has it: the other end will send no more.    \
-                           Wanted by who cannot do without READ or WRITE: that one of them is refused is     \
+                           Wanted where READ and WRITE are indispensable: that one of them is refused is     \
                            then an error. EPOLLRDHUP's value */
 #define EVL_MASK_EXCLUSIVE                                                                                   \
     (UINT32_C(1) << 28) /* wanted, where the kernel has it: of several queues with the fd wake one. Never    \

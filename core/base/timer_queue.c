@@ -73,7 +73,7 @@ static void drop_root(evl_timer_queue *q) {
         sift_down(q, EVL_HEAP_ROOT, q->heap[q->size]);
 }
 
-/* Whether an entry still speaks for its timer; an entry of a stopped timer is given up on the way. */
+/* Whether an entry still speaks for its timer; an entry of a stopped timer is removed on the way. */
 static inline bool alive(const evl_timer_entry *entry, evl_timer_key *timer) {
     if (timer->entry_order != entry->order)
         return false;

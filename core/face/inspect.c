@@ -1,4 +1,4 @@
-/* inspect.c - what is open: for people who ask why a loop does not end. */
+/* inspect.c - what is open, and why a loop does not end. */
 #include "../loop/access.h"
 #include "../loop/blockers.h"
 #include "../loop/handle.h"

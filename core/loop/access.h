@@ -1,4 +1,4 @@
-/* access.h - who may use a loop, and when: the first thing that every call asks. */
+/* access.h - which thread may use a loop, and when: what every call checks first. */
 #ifndef EVL_CORE_ACCESS_H
 #define EVL_CORE_ACCESS_H
 

@@ -19,7 +19,7 @@ typedef struct evl_handle_type {
     uint32_t size;
     void (*detach)(evl_handle *handle); /* from whatever it is attached to */
 
-    /* Closed by its user: whether it goes on without him, see evl_handle_linger. NULL: it never does. */
+    /* Closed by its user: whether it lingers, see evl_handle_linger. NULL: it never does. */
     bool (*lingers)(evl_handle *handle);
 
     /* The handle is its fd's watcher, and the kernel has reported `mask`. Or its fd is taken from it for an
@@ -53,9 +53,9 @@ struct evl_handle {
 };
 
 enum {
-    EVL_F_ONESHOT = EVL_F_OWN,      /* watcher: EVL_IO_ONESHOT */
-    EVL_F_EDGE = EVL_F_OWN << 1,    /* watcher: EVL_IO_EDGE */
-    EVL_F_EXCLUSIVE = EVL_F_OWN,    /* a listener: of those who wait for its socket the kernel wakes one */
+    EVL_F_ONESHOT = EVL_F_OWN,   /* watcher: EVL_IO_ONESHOT */
+    EVL_F_EDGE = EVL_F_OWN << 1, /* watcher: EVL_IO_EDGE */
+    EVL_F_EXCLUSIVE = EVL_F_OWN, /* a listener: of the queues that wait for its socket the kernel wakes one */
     EVL_F_SHARED = EVL_F_OWN << 2,  /* first watcher of an fd: there are others */
     EVL_F_DIRTY = EVL_F_OWN << 3,   /* first watcher of an fd: something has to be sent to the kernel */
     EVL_F_WAKE = EVL_F_OWN << 4,    /* not a user's watcher: the backend's wake, or the changed wall clock */
@@ -96,8 +96,8 @@ void evl_handle_release(evl_handle *handle);      /* off the ready list, drop qu
 void evl_handle_detach(evl_handle *handle);       /* from whatever its kind is attached to */
 
 /* A closed stream that has something left to do, until its detach and evl_handle_release. It is of the kind
- * EVL_KIND_LINGERING, in the slot it had, so that no call accepts it; its argument is given up, and its id
- * and its name stay for those who look at what the loop is doing. It keeps the loop alive while it is active.
+ * EVL_KIND_LINGERING, in the slot it had, so that no call accepts it; its argument is released, and its id
+ * and its name stay for dumps and blockers. It keeps the loop alive while it is active.
  */
 void evl_handle_linger(evl_handle *handle);
 void evl_handle_know(evl_loop *loop, int kind, const evl_handle_type *type);

@@ -57,8 +57,8 @@ void evl_io_mark_dirty(evl_loop *loop, evl_watcher *first) {
 
 /* --- a new kernel queue ------------------------------------------------------------------------- */
 
-/* Where one number was closed behind our back others may have been too. The old queue still knows their
- * files; the new one would take whatever has the numbers now. */
+/* Where one number was closed without evl_fd_closing others may have been too. The old queue still knows
+ * their files; the new one would take whatever has the numbers now. */
 static void prove_all(evl_loop *loop) {
     for (uint32_t fd = 0; fd < loop->fds_cap; fd++) {
         evl_watcher *first = evl_io_by_link(loop, loop->fds[fd]);

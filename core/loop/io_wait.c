@@ -51,7 +51,7 @@ static int arm_waiter(evl_loop *loop, int fd, uint32_t mask, evl_watcher **out) 
     int rc = wait_again(loop, *out, mask);
     if (!evl_io_was_closed(loop, rc))
         return rc;
-    evl_io_end_all(loop, fd, EVL_EBADF); /* closed behind our back; the number may be in use again */
+    evl_io_end_all(loop, fd, EVL_EBADF); /* closed without evl_fd_closing; the number may be in use again */
     return new_waiter(loop, fd, mask, out);
 }
 

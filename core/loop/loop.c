@@ -245,7 +245,7 @@ void evl_disown(evl_loop *loop) {
         return;
     }
     atomic_store(&loop->owner, 0);
-    if (!loop->pulling) /* who pulls records works on them between two calls */
+    if (!loop->pulling) /* records are worked on between two calls */
         loop->busy_since = 0;
     loop->pulling = false;
     if (!loop->embedded || evl_is_forked(loop))

@@ -44,7 +44,7 @@ struct evl_loop {
     bool was_stopped;     /* the last run was ended by evl_stop */
     bool reached;         /* the future of evl_loop_run_until is done */
 
-    /* Who may. */
+    /* Access. */
     atomic_uintptr_t owner; /* the thread inside run, or 0 */
     atomic_uintptr_t home;  /* the last owner, at first the thread that made the loop */
     atomic_uint gate;       /* generation of the fork word, or EVL_GATE_* */
@@ -93,7 +93,8 @@ struct evl_loop {
     atomic_int refs;
     atomic_int holds;
     /* Truth values, in words: GCC before 13 has no byte exchange on riscv64 without libatomic. */
-    atomic_uint sleeping;    /* in a wait, or outside where a host waits: whoever changes something wakes */
+    atomic_uint
+        sleeping; /* in a wait, or outside where a host waits: a thread that changes something wakes */
     atomic_uint wake_asked;  /* evl_wake */
     atomic_uint stop_asked;  /* evl_stop */
     atomic_uint signal_seen; /* a signal handler counted something */

@@ -1,7 +1,7 @@
 /* part.h - what a floor above has in a loop.
  *
- * The loop calls its parts by place and knows none by name. A part is made where it is first needed; whoever
- * never uses it does not have it. No function of a part runs user code, and each may be NULL. */
+ * The loop calls its parts by place and knows none by name. A part is made where it is first needed; a
+ * program that never uses it does not have it. No function of a part runs user code, and each may be NULL. */
 #ifndef EVL_CORE_PART_H
 #define EVL_CORE_PART_H
 

@@ -248,7 +248,7 @@ static inline void run_node(evl_loop *loop, evl_node *node) {
 void evl_run_node(evl_loop *loop, evl_node *node) { run_node(loop, node); }
 
 /* Unlinked before it is called and not touched afterwards: a callback may close, restart or free everything
- * around it. What it takes back disappears from `running`; so does everything when it closes the loop.
+ * around it. What it cancels disappears from `running`; so does everything when it closes the loop.
  * Shifting writes to the next node, and so fetches it while this one runs. */
 static inline uint32_t run_snapshot(evl_loop *loop, void (*run)(evl_loop *, evl_node *)) {
     evl_link *head = &loop->running;

@@ -18,7 +18,7 @@ int evl_before_poll(evl_loop *loop, bool may_wait); /* the steps of it: */
 int evl_poll_nowait(evl_loop *loop, evl_kernel_event *events);
 bool evl_jump(evl_loop *loop, int64_t limit);
 int evl_after_poll(evl_loop *loop, const evl_kernel_event *events, int n);
-int32_t evl_run_passes(evl_loop *loop, int32_t mode); /* evl_loop_run for who owns the loop already */
+int32_t evl_run_passes(evl_loop *loop, int32_t mode); /* evl_loop_run, when the loop is owned already */
 void evl_run_ready(evl_loop *loop);                   /* and the rest of a pass */
 void evl_run_node(evl_loop *loop, evl_node *node);
 

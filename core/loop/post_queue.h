@@ -42,7 +42,7 @@ typedef struct evl_post_queue {
     bool again; /* internal posts: one of those taken is to be tried again */
 } evl_post_queue;
 
-/* Who takes a post in. */
+/* The queues: what a post becomes. */
 enum {
     EVL_POST_CALL = EVL_SINK_CALL,
     EVL_POST_RECORD = EVL_SINK_RECORD,

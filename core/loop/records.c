@@ -53,8 +53,8 @@ static int32_t hand_out(evl_loop *loop, evl_record *out, int32_t cap) {
     return count;
 }
 
-/* What is said about the loop itself stands in line too: behind what was ready when it happened, and never
- * behind what came later, however few records are fetched at a time. */
+/* A record about the loop itself has its place in the queue too: behind what was ready when it happened, and
+ * never behind what came later, however few records are fetched at a time. */
 static void queue_notices(evl_loop *loop) {
     evl_node *stop = &loop->stop_notice, *call = &loop->call_notice;
     if (atomic_load(&loop->stop_asked) && !evl_linked(&stop->link))

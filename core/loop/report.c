@@ -4,7 +4,7 @@
 #include "embed.h"
 #include "loop.h"
 
-/* A hook that fails itself is not asked about that, and whoever pulls records wants no user code to run. */
+/* A hook that fails itself is not asked about that, and no user code runs while records are pulled. */
 bool evl_has_error_hook(const evl_loop *loop) {
     return loop->error_fn && !loop->in_error_hook && !loop->pulling;
 }

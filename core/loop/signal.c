@@ -267,8 +267,8 @@ void evl_signals_due(evl_loop *loop) {
 
 /* --- watching --------------------------------------------------------------------------------- */
 
-/* Adds a watcher that is filled in, or gives it back. What came before is for those who were there; the last
- * of them may go with it, but the subscription stays: this one uses it already. */
+/* Adds a watcher that is filled in, or releases it. What came before is for the watchers that were there; the
+ * last of them may go with it, but the subscription stays: this one uses it already. */
 static int attach(evl_handle *handle, int signo) {
     evl_signal_handle *self = (evl_signal_handle *)handle;
     int rc = subscribe(handle->loop, signo, &self->sub);

@@ -1,4 +1,4 @@
-/* watcher.c - the chain of an fd: who joins it, who leaves it, and how all of it ends. */
+/* watcher.c - the chain of an fd: joining it, leaving it, and the end of all of it. */
 #include "access.h"
 #include "embed.h"
 #include "handle.h"
@@ -18,8 +18,8 @@ void evl_io_put_mask(evl_watcher *io, uint32_t mask) {
     evl_handle_set_active(&io->base, mask != 0);
 }
 
-/* Whether the backend says that the number was closed behind our back. A duplicate may keep the file open,
- * and its entry in the queue. */
+/* Whether the backend says that the number was closed without evl_fd_closing. A duplicate may keep the file
+ * open, and its entry in the queue. */
 bool evl_io_was_closed(evl_loop *loop, int rc) {
     bool closed = rc == EVL_ENOENT || rc == EVL_EBADF;
     loop->stale_entry_possible |= closed;
@@ -110,8 +110,8 @@ static int add_first(evl_loop *loop, evl_watcher *io) {
     return 0;
 }
 
-/* A second watcher always makes one kernel call, so that a number closed and used again behind our back is
- * found: then the old watchers end, and this one is the first. */
+/* A second watcher always makes one kernel call, so that a number closed and used again without
+ * evl_fd_closing is found: then the old watchers end, and this one is the first. */
 static int add_another(evl_loop *loop, evl_watcher *first, evl_watcher *io) {
     if (evl_io_has_flag(first, EVL_F_EDGE) != evl_io_has_flag(io, EVL_F_EDGE))
         return EVL_EEXIST;
@@ -141,7 +141,7 @@ static int add_another(evl_loop *loop, evl_watcher *first, evl_watcher *io) {
 }
 
 /* An owner of an fd shares it with no other watcher. Whether the number still names what is watched costs one
- * kernel call; if not, whoever watches it has ended. */
+ * kernel call; if not, its watchers have ended. */
 static bool is_taken(evl_loop *loop, evl_watcher *first) {
     int fd = first->fd, rc = 0;
     if (first->armed != 0)
@@ -153,7 +153,7 @@ static bool is_taken(evl_loop *loop, evl_watcher *first) {
     return false;
 }
 
-/* Adds a watcher that is filled in, or gives it back. */
+/* Adds a watcher that is filled in, or releases it. */
 int evl_io_attach(evl_loop *loop, evl_watcher *io) {
     evl_watcher *first = evl_io_first(loop, io->fd);
     int rc = EVL_ENOTSUP;
@@ -208,7 +208,7 @@ void evl_io_want(evl_watcher *io, uint32_t mask) {
 /* --- leaving ------------------------------------------------------------------------------------ */
 
 /* Takes a watcher off its fd. The last one takes the fd off the kernel at once: the number may be closed and
- * used again before the next poll. The next one in line otherwise stands for the fd from now on. */
+ * used again before the next poll. Otherwise the next one of the chain stands for the fd from now on. */
 static void detach(evl_handle *handle) {
     evl_watcher *io = (evl_watcher *)handle;
     evl_loop *loop = handle->loop;

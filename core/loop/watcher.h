@@ -1,4 +1,4 @@
-/* watcher.h - the watchers of an fd, and who owns the fd's only one. */
+/* watcher.h - the watchers of an fd, and handles that own their fd. */
 #ifndef EVL_CORE_WATCHER_H
 #define EVL_CORE_WATCHER_H
 
@@ -28,7 +28,7 @@ void evl_io_want(evl_watcher *io, uint32_t mask); /* sent to the kernel before t
 void evl_io_disown(evl_watcher *io);              /* before the fd is closed; it is -1 then */
 void evl_io_tags_repeat(evl_loop *loop);          /* a watcher has the tag of one that it had long ago */
 void evl_io_forget(evl_loop *loop, int fd);       /* the watchers that finished waits left with an fd */
-int evl_io_closing(evl_loop *loop, int fd);       /* evl_fd_closing, whoever asks */
+int evl_io_closing(evl_loop *loop, int fd);       /* evl_fd_closing, without the checks */
 int evl_io_requeue(evl_loop *loop, bool forked);  /* a new kernel queue with everything in it */
 
 /* Calls fn(arg, mask) with the first report, or an error, once. The watcher is one that an earlier wait left

@@ -199,7 +199,7 @@ bool evl_op_settle(evl_operation *self, int64_t *result) {
 
 /* --- targets ---------------------------------------------------------------------------------- */
 
-/* The caller. What is delivered is given up before the callback, which may start, close or free the
+/* The caller. What is delivered is released before the callback, which may start, close or free the
  * operation.
  */
 static void run(evl_loop *loop, evl_node *node) {

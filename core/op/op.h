@@ -193,7 +193,7 @@ static inline int evl_op_start_done(evl_loop *loop, evl_op *op, const evl_op_typ
 /* Pending: sets until and the timer for it. EVL_ENOMEM. */
 int evl_op_set_until(evl_operation *op, int64_t until);
 
-/* In silence: inactive, and out of wherever it is. */
+/* Without a callback: inactive, and out of wherever it is. */
 void evl_op_forget(evl_operation *op);
 
 /* Before it completes: takes, becomes inactive, and says what the result is. False: there was nothing to
