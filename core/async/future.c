@@ -1,15 +1,14 @@
 /* future.c - a result that is not there yet. */
 #include "future.h"
 #include "../loop/access.h"
+#include "../loop/handle.h"
 #include "../loop/loop.h"
 #include "../loop/part.h"
 
 /* --- making ----------------------------------------------------------------------------------- */
 
-#define ID_SLOT_BITS 28
-
 uint64_t evl_future_id(const evl_future *future) {
-    return future ? (uint64_t)future->gen << 32 | (uint64_t)EVL_KIND_FUTURE << ID_SLOT_BITS |
+    return future ? (uint64_t)future->gen << 32 | (uint64_t)EVL_KIND_FUTURE << EVL_ID_SLOT_BITS |
                         future->op.node.slot
                   : 0;
 }
