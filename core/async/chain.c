@@ -170,7 +170,7 @@ static void run_then(void *arg, int64_t state) {
         int64_t value = 0;
         int32_t error = evl_future_value(self.subject, &value);
         fn(self.arg, error != 0 ? error : value);
-        if (evl_still(out->loop) == 0 && !evl_future_is_done(out) && !out->combinator)
+        if (!evl_future_is_done(out) && !out->combinator) /* the end of the loop would have cancelled it */
             evl_future_finish(out, EVL_FUTURE_VALUE, error != 0 ? 0 : value);
     }
     evl_future_unref(self.subject);

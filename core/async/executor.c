@@ -40,27 +40,42 @@ void evl_pool_unlock_and_unref(evl_executor *pool) {
 
 /* --- threads ---------------------------------------------------------------------------------- */
 
+/* Around user code, without the lock, which may take any time and may close the pool. */
+static void begin(worker *self) {
+    self->busy = true;
+    self->pool->info.running++;
+    evl_pool_unlock(self->pool);
+}
+
+static void end(worker *self) {
+    evl_pool_lock(self->pool);
+    self->busy = false;
+    self->pool->info.running--;
+    if (evl_pool_is_quiet(self->pool))
+        (void)pthread_cond_broadcast(&self->pool->quiet);
+}
+
+/* Idle before it hands the job back: who is called with the result may close the pool and finds it quiet. */
 static void run_job(worker *self, evl_job *job) {
     evl_executor *pool = self->pool;
     job->state = EVL_JOB_RUNNING;
-    self->busy = true;
     pool->info.queued--;
-    pool->info.running++;
-    evl_pool_unlock(pool);
+    begin(self);
     job->fn(job->arg);
-    evl_pool_lock(pool);
+    end(self);
     job->state = EVL_JOB_DONE;
-    self->busy = false;
-    pool->info.running--;
     if (job->op)
         pool->info.finished++;
     else
         pool->info.late++;
-    if (evl_pool_is_quiet(pool))
-        (void)pthread_cond_broadcast(&pool->quiet);
     evl_pool_unlock(pool);
-    evl_job_hand_back(job);
+    bool taken = evl_job_hand_back(job);
     evl_pool_lock(pool);
+    if (taken)
+        return;
+    begin(self);
+    evl_job_drop(job);
+    end(self);
 }
 
 static evl_job *next_job(evl_executor *pool) {
@@ -213,7 +228,8 @@ static void give_up_queue(evl_executor *pool) {
         pool->info.queued--;
         pool->info.canceled++;
         evl_pool_unlock(pool);
-        evl_job_hand_back(job);
+        if (!evl_job_hand_back(job))
+            evl_job_drop(job);
         evl_pool_lock(pool);
     }
 }

@@ -12,8 +12,10 @@ static inline void notify_one(evl_future *future) {
         node->u.result = future->state;
         if (node->type == EVL_NODE_FUTURE)
             evl_ready(future->loop, node);
-        else
+        else {
             evl_op_complete(EVL_OWNER(node, evl_operation, node), future->state);
+            evl_future_unref(future); /* the operation's */
+        }
     }
     while (!evl_list_empty(&future->watches)) {
         evl_watch *watch = EVL_OWNER(evl_list_shift(&future->watches), evl_watch, link);

@@ -82,7 +82,13 @@ const evl_node_type evl_done_node = {run_done, record_done, forget_done};
 
 /* --- waiting ---------------------------------------------------------------------------------- */
 
-static const evl_op_type waiting = {.name = "future"};
+/* Pending, it holds a reference to the future, which the end of the future gives up too: see notify_one. */
+static void leave(evl_operation *op) {
+    evl_list_unlink(&op->node.link);
+    evl_future_unref(op->owner);
+}
+
+static const evl_op_type waiting = {.name = "future", .leave = leave};
 
 int32_t evl_future_wait(evl_future *future, evl_op *op) {
     if (!future)
@@ -94,7 +100,8 @@ int32_t evl_future_wait(evl_future *future, evl_op *op) {
         return rc;
     if (evl_future_is_done(future))
         return evl_op_start_done(future->loop, op, &waiting, future, future->state);
-    evl_list_append(&future->line, &evl_op_park(future->loop, op, &waiting, future)->node.link);
+    evl_operation *self = evl_op_park(future->loop, op, &waiting, evl_future_ref(future));
+    evl_list_append(&future->line, &self->node.link);
     return 0;
 }
 

@@ -27,7 +27,7 @@ static void free_job(evl_job *job) {
     evl_pool_unlock_and_unref(pool);
 }
 
-static void drop_now(evl_job *job) {
+void evl_job_drop(evl_job *job) {
     evl_fn *drop = job->drop;
     void *arg = job->arg;
     free_job(job);
@@ -35,8 +35,9 @@ static void drop_now(evl_job *job) {
         drop(arg);
 }
 
-void evl_job_hand_back(evl_job *job) {
-    evl_loop *loop = job->loop;
+/* As soon as the loop has the job, it may free it and be closed. */
+bool evl_job_hand_back(evl_job *job) {
+    evl_loop *loop = evl_loop_ref(job->loop);
     (void)pthread_mutex_lock(&loop->lock);
     bool closed = evl_is_shut(loop);
     if (!closed) {
@@ -47,11 +48,10 @@ void evl_job_hand_back(evl_job *job) {
         atomic_fetch_add(&loop->posted, 1);
     }
     (void)pthread_mutex_unlock(&loop->lock);
-    if (!closed) {
+    if (!closed)
         evl_notify(loop);
-        return;
-    }
-    drop_now(job);
+    evl_loop_unref(loop);
+    return !closed;
 }
 
 /* --- on the loop's thread --------------------------------------------------------------------- */
@@ -61,7 +61,7 @@ void evl_job_hand_back(evl_job *job) {
 static void give_up(evl_job *job) {
     evl_loop *loop = job->loop;
     if (!job->drop || job->internal || evl_is_shut(loop)) {
-        drop_now(job);
+        evl_job_drop(job);
         return;
     }
     job->node = (evl_node){.sink = EVL_SINK_CALL, .type = EVL_NODE_JOB, .kind = EVL_KIND_DROP};
@@ -71,7 +71,7 @@ static void give_up(evl_job *job) {
 
 static void run_drop(evl_loop *loop, evl_node *node) {
     (void)loop;
-    drop_now(EVL_OWNER(node, evl_job, node));
+    evl_job_drop(EVL_OWNER(node, evl_job, node));
 }
 
 static void forget_drop(evl_loop *loop, evl_node *node, evl_link *drops) {

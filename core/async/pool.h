@@ -70,8 +70,8 @@ void evl_pool_unlock_and_unref(evl_executor *pool);
 /* Under the lock: whether one more job may come in. Starts a thread if none is free for it. */
 int evl_pool_admit(evl_executor *pool, uint32_t flags);
 
-/* job.c. The loop is notified of the job, or it is gone and this thread is the one to give the argument up.
- */
-void evl_job_hand_back(evl_job *job);
+/* job.c. The loop is notified of the job. False: it is gone, and evl_job_drop is the caller's to do. */
+bool evl_job_hand_back(evl_job *job);
+void evl_job_drop(evl_job *job); /* gives the argument up, here and now, and frees the job */
 
 #endif

@@ -12,6 +12,7 @@
  * last one is that run's, on its way out. */
 #include "access.h"
 #include "blockers.h"
+#include "embed.h"
 #include "handle.h"
 #include "loop.h"
 #include "part.h"
@@ -83,6 +84,16 @@ static void take_down(evl_loop *loop) {
         evl_finish_close(loop);
 }
 
+/* What is given up on another thread than the loop's last, as this one may be, comes as a post: it is not in
+ * the way of a close. */
+static void take_in_posts(evl_loop *loop) {
+    if (evl_is_forked(loop))
+        return;
+    atomic_store_explicit(&loop->home, evl_self(), memory_order_relaxed);
+    evl_posts_act(loop);
+    evl_touch(loop);
+}
+
 int32_t evl_loop_close(evl_loop *loop) {
     if (!loop)
         return 0;
@@ -91,6 +102,7 @@ int32_t evl_loop_close(evl_loop *loop) {
         return rc;
     if (atomic_load(&loop->owner) != 0)
         return EVL_ERUNNING;
+    take_in_posts(loop);
     if (evl_count_blockers(loop) != 0)
         return EVL_EBUSY;
     take_down(loop);

@@ -125,8 +125,9 @@ static int32_t dispatch(evl_loop *loop, const evl_poll_row *rows, int32_t count)
     int n = host_pass(loop, rows, count);
     if (n < 0 && n != EVL_EINTR)
         return n;
-    if (evl_is_closed(loop))
-        return EVL_ECLOSED;
+    int rc = evl_still(loop);
+    if (rc != 0)
+        return rc;
     if (atomic_load(&loop->stop_asked)) {
         atomic_store(&loop->stop_asked, false);
         return atomic_load(&loop->stop_result);

@@ -194,10 +194,7 @@ int32_t evl_loop_hold(evl_loop *loop) {
     return 0;
 }
 
-/* The loop may be waiting only because of the hold: it has to look again. */
-int32_t evl_loop_unhold(evl_loop *loop) {
-    if (!loop)
-        return EVL_EINVAL;
+static int32_t unhold(evl_loop *loop) {
     int held = atomic_load(&loop->holds);
     do {
         if (held == 0)
@@ -206,6 +203,17 @@ int32_t evl_loop_unhold(evl_loop *loop) {
     if (!evl_is_forked(loop))
         (void)evl_wake(loop);
     return 0;
+}
+
+/* The loop may be waiting only because of the hold: it has to look again. Without the hold another thread may
+ * close it at once. */
+int32_t evl_loop_unhold(evl_loop *loop) {
+    if (!loop)
+        return EVL_EINVAL;
+    (void)evl_loop_ref(loop);
+    int32_t rc = unhold(loop);
+    evl_loop_unref(loop);
+    return rc;
 }
 
 int32_t evl_loop_alive(const evl_loop *loop) { return evl_enter(loop) == 0 && evl_is_alive(loop); }

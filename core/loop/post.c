@@ -213,19 +213,30 @@ void evl_posts_line_up(evl_loop *loop) {
     (void)pthread_mutex_unlock(&loop->lock);
 }
 
-void evl_posts_take(evl_loop *loop) {
-    if (atomic_load_explicit(&loop->posted, memory_order_relaxed) == 0)
-        return;
+static void act(evl_loop *loop) {
     evl_post_queue *internal = &loop->posts[EVL_POST_INTERNAL];
-    (void)pthread_mutex_lock(&loop->lock);
-    line_up(loop);
-    (void)take_in(loop, EVL_POST_INTERNAL);
-    (void)pthread_mutex_unlock(&loop->lock);
     if (EVL_UNLIKELY(internal->again)) {
         internal->again = false;
         atomic_fetch_sub(&loop->posted, 1);
     }
     act_on_taken(loop);
+}
+
+void evl_posts_act(evl_loop *loop) {
+    (void)pthread_mutex_lock(&loop->lock);
+    (void)take_in(loop, EVL_POST_INTERNAL);
+    (void)pthread_mutex_unlock(&loop->lock);
+    act(loop);
+}
+
+void evl_posts_take(evl_loop *loop) {
+    if (atomic_load_explicit(&loop->posted, memory_order_relaxed) == 0)
+        return;
+    (void)pthread_mutex_lock(&loop->lock);
+    line_up(loop);
+    (void)take_in(loop, EVL_POST_INTERNAL);
+    (void)pthread_mutex_unlock(&loop->lock);
+    act(loop);
     if (loop->parts_collecting)
         atomic_fetch_sub(&loop->posted, evl_parts_collect(loop));
 }

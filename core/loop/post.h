@@ -7,6 +7,7 @@
 
 int evl_posts_init(evl_loop *loop);
 void evl_posts_take(evl_loop *loop);
+void evl_posts_act(evl_loop *loop);     /* only what the library has posted to itself */
 void evl_posts_line_up(evl_loop *loop); /* what was posted gets its place among what is ready */
 int32_t evl_posts_record(evl_node *node, evl_record *out, int32_t cap); /* hands out; returns how many */
 void evl_posts_fork(evl_loop *loop);                                    /* in a child */

@@ -154,6 +154,18 @@ static void leave(evl_operation *self) {
 
 static int set_timer(evl_operation *self);
 
+/* The deadline has passed while it was ready, and so this attempt was the last. An operation that finds
+ * something in every pass, and never enough, would have no end otherwise. */
+static bool is_late(const evl_operation *self) { return self->timer && !evl_handle_is_active(self->timer); }
+
+/* It waits somewhere again if it found nothing. */
+static EVL_COLD void expire(evl_operation *self) {
+    if (self->node.u.result == EVL_EAGAIN)
+        self->state = EVL_OP_PENDING;
+    leave(self);
+    self->node.u.result = EVL_ETIMEDOUT;
+}
+
 /* Nothing was there to take, or there is more to come. The timer has stayed, so that this cannot fail. */
 static void wait_again(evl_operation *self) {
     bool again = self->node.u.result == EVL_EINPROGRESS;
@@ -175,8 +187,11 @@ static inline bool settle_tried(evl_operation *self) {
     if (EVL_LIKELY(self->node.u.result >= 0)) {
         self->type->deliver(self);
         if (EVL_UNLIKELY(self->node.u.result == EVL_EAGAIN || self->node.u.result == EVL_EINPROGRESS)) {
-            wait_again(self);
-            return false;
+            if (!is_late(self)) {
+                wait_again(self);
+                return false;
+            }
+            expire(self);
         }
     }
     return settled(self);
@@ -369,8 +384,10 @@ const evl_part evl_ops_part = {
 void evl_op_expired(void *arg, int64_t unused) {
     evl_operation *self = arg;
     (void)unused;
-    if (self->state == EVL_OP_READY)
-        return; /* if it has to wait again, that looks at the time */
+    if (self->state == EVL_OP_READY) {
+        evl_handle_set_active(self->timer, false); /* if it has to wait again: see is_late */
+        return;
+    }
     bool slept = self->type->timed && self->until <= self->deadline;
     leave(self);
     evl_op_complete(self, slept ? 0 : EVL_ETIMEDOUT);

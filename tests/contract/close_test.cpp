@@ -393,6 +393,33 @@ TEST(Close, Contract_04_ACallbackMayFreeEverythingAroundIt) { callback_frees_eve
 TEST(Trap, Trap_20_HandlesClosedWhileTheLoopIterates) { callback_frees_everything(); }
 
 // Slots are used again at once: what is made in the place of what was closed must not inherit its event.
+// The thread that made the loop has not been inside: what another one gives up there is given up by posts,
+// which the close takes in.
+TEST(Close, OnAThreadThatOnlyUsedItBetweenRuns) {
+    World w;
+    on_thread([&] {
+        evl_future *f = nullptr;
+        ASSERT_EQ(evl_future_new(w.loop, &f), 0);
+        evl_future_unref(f);
+        EXPECT_EQ(w.close(), 0);
+    });
+}
+
+TEST(Close, WhatWasPostedIsStillInTheWay) {
+    World w;
+    evl_future *f = nullptr;
+    ASSERT_EQ(evl_future_new(w.loop, &f), 0);
+    ASSERT_EQ(evl_future_on_done(f, [](void *, int64_t) {}, nullptr), 0);
+    ASSERT_EQ(evl_future_post(f, 1), 0);
+    EXPECT_EQ(w.close(), EVL_EBUSY);
+    EXPECT_EQ(w.post(w.says("posted")), 0);
+    EXPECT_EQ(w.close(), EVL_EBUSY);
+    EXPECT_EQ(w.run(), EVL_RUN_DONE);
+    EXPECT_EQ(w.log(), "posted");
+    evl_future_unref(f);
+    EXPECT_EQ(w.close(), 0);
+}
+
 TEST(Close, Contract_04_AReusedSlotInheritsNothing) {
     World w;
     std::vector<Pair> pairs(20);

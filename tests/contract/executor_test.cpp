@@ -7,6 +7,7 @@
 #include <csignal>
 #include <mutex>
 #include <pthread.h>
+#include <thread>
 
 using namespace support;
 
@@ -426,6 +427,68 @@ TEST(Executor, OutOfMemoryChangesNothing) {
     t.pump(1);
     EXPECT_EQ(ran, 1);
     EXPECT_EQ(evl_executor_close(pool, EVL_CLOSE_DRAIN, -1), 0);
+}
+
+// A loop may be closed as soon as it has the job of a pool that is not its own, whose thread is then done
+// with it; and as soon as a thread has released its hold.
+TEST(Executor, TheLoopIsClosedOnceItHasTheJob) {
+    Scene t;
+    evl_executor *pool = pool_of(t.w, 1, 1);
+    std::atomic<int> ran = 0;
+    for (int i = 0; i < (slow() ? 100 : 1000); i++) {
+        World other({.clock = EVL_CLOCK_REAL});
+        ASSERT_EQ(evl_executor_submit(pool, other.loop, other.op([] {}), quick, &ran, nullptr, 0), 0);
+        while (evl_loop_alive(other.loop))
+            ASSERT_GE(other.nowait(), 0);
+        EXPECT_EQ(other.close(), 0);
+    }
+    for (int i = 0; i < (slow() ? 100 : 1000); i++) {
+        World other({.clock = EVL_CLOCK_REAL});
+        EXPECT_EQ(evl_loop_hold(other.loop), 0);
+        std::thread holder([loop = other.loop] { EXPECT_EQ(evl_loop_unhold(loop), 0); });
+        while (evl_loop_alive(other.loop))
+            ASSERT_GE(other.nowait(), 0);
+        EXPECT_EQ(other.close(), 0);
+        holder.join();
+    }
+    EXPECT_EQ(evl_executor_close(pool, EVL_CLOSE_DRAIN, -1), 0);
+}
+
+// The loop of a job is gone when the job returns: its drop runs on the pool's thread, which is as busy with
+// it as with the job. It may close the pool.
+TEST(Executor, ADropThatClosesItsPool) {
+    for (int64_t timeout : {int64_t{-1}, int64_t{0}}) {
+        struct State {
+            Gate gate;
+            evl_executor *pool = nullptr;
+            int64_t timeout = 0;
+            std::atomic<int32_t> closed = 1;
+            evl_executor_info during{};
+        } state;
+        int before = threads();
+        World home({.clock = EVL_CLOCK_REAL}), w({.clock = EVL_CLOCK_REAL});
+        state.timeout = timeout;
+        ASSERT_EQ(evl_executor_new(home.loop, 1, 1, nullptr, &state.pool), 0);
+        auto job = [](void *arg) { Gate::job(&static_cast<State *>(arg)->gate); };
+        auto drop = [](void *arg) {
+            auto *s = static_cast<State *>(arg);
+            s->during = info(s->pool);
+            s->closed = evl_executor_close(s->pool, EVL_CLOSE_ABANDON, s->timeout);
+        };
+        ASSERT_EQ(evl_executor_submit(state.pool, w.loop, w.op([] {}), job, &state, drop, 0), 0);
+        state.gate.wait_begun(1);
+        EXPECT_EQ(w.destroy(), 0);
+        state.gate.open();
+        until([&] { return state.closed != 1; });
+        EXPECT_EQ(state.during.running, 1u);
+        EXPECT_EQ(state.closed, timeout < 0 ? EVL_EDEADLK : EVL_ETIMEDOUT);
+        if (timeout < 0) {
+            EXPECT_EQ(evl_executor_close(state.pool, EVL_CLOSE_DRAIN, -1), 0);
+        }
+        until([&] { return threads() <= before; });
+        (void)home.memory.bytes();
+        (void)w.memory.bytes();
+    }
 }
 
 TEST(Executor, AJobThatClosesItsOwnPoolDoesNotWaitForItself) {

@@ -293,6 +293,60 @@ TEST(Fork, Contract_11_AForkInsideACallback) {
     EXPECT_EQ(w.log(), "parent parent");
 }
 
+// A callback forks and returns in both processes. `run` runs the loop and returns what it should in the
+// parent; `in_child` is what the child goes on with.
+struct ForkHere {
+    pid_t pid = -1;
+    static void fork(void *arg) { static_cast<ForkHere *>(arg)->pid = ::fork(); }
+    static void fork_done(void *arg, int64_t) { fork(arg); }
+    void finish(int32_t rc, int32_t parents, const std::function<void(int32_t)> &in_child) const {
+        if (pid == 0) {
+            in_child(rc);
+            ::_exit(::testing::Test::HasFailure() ? 1 : 0);
+        }
+        EXPECT_EQ(rc, parents);
+        int status = 0;
+        EXPECT_EQ(::waitpid(pid, &status, 0), pid);
+        EXPECT_EQ(status, 0);
+    }
+};
+
+TEST(Fork, Contract_11_ACallbackForksWhileAHostDispatches) {
+    for (bool destroys : {false, true}) {
+        World w;
+        ForkHere here;
+        ASSERT_EQ(evl_call_soon(w.loop, ForkHere::fork, &here), 0);
+        if (destroys)
+            w.call_inside([&] { EXPECT_TRUE(here.pid != 0 || w.destroy() == 0); });
+        here.finish(evl_loop_dispatch(w.loop, nullptr, 0), 0, [&](int32_t rc) {
+            EXPECT_EQ(rc, destroys ? EVL_ECLOSED : EVL_EFORK);
+            if (!destroys) {
+                EXPECT_EQ(evl_loop_dispatch(w.loop, nullptr, 0), EVL_EFORK);
+                EXPECT_EQ(evl_loop_fork(w.loop), 0);
+                EXPECT_EQ(evl_loop_dispatch(w.loop, nullptr, 0), 0);
+            }
+        });
+    }
+}
+
+// What its function leaves undone is completed behind it in the child, too.
+TEST(Fork, Contract_11_AContinuationForks) {
+    World w;
+    ForkHere here;
+    evl_future *f = nullptr, *out = nullptr;
+    ASSERT_EQ(evl_future_new(w.loop, &f), 0);
+    ASSERT_EQ(evl_future_then(f, ForkHere::fork_done, nullptr, &here, &out), 0);
+    EXPECT_EQ(evl_future_resolve(f, 7), 0);
+    here.finish(evl_loop_run(w.loop, EVL_RUN_ONCE), EVL_RUN_DONE, [&](int32_t rc) {
+        EXPECT_EQ(rc, EVL_EFORK);
+        EXPECT_EQ(evl_loop_fork(w.loop), 0);
+        EXPECT_EQ(evl_future_state(out), EVL_FUTURE_VALUE);
+    });
+    EXPECT_EQ(evl_future_state(out), EVL_FUTURE_VALUE);
+    evl_future_unref(f);
+    evl_future_unref(out);
+}
+
 TEST(Fork, Contract_11_ASignalInTheChildDoesNotReachTheParent) {
     World w;
     w.signal(SIGUSR1, w.says("signal"));

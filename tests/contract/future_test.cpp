@@ -588,6 +588,55 @@ TEST(Future, ACircleThroughAGatherIsNotCancelledForEver) {
     EXPECT_EQ(live(w), 0u);
 }
 
+// An operation that waits keeps the future, and gives it up in whatever way it ends.
+TEST(Future, AnOperationThatWaitsKeepsIt) {
+    World w;
+    evl_future *f = make(w), *all = nullptr;
+    ASSERT_EQ(evl_gather(w.loop, &f, 1, 0, &all), 0);
+    ASSERT_EQ(evl_future_wait(all, w.op([&](int64_t state) { w.note(std::to_string(state)); })), 0);
+    evl_future_unref(all);
+    EXPECT_EQ(live(w), 2u);
+    EXPECT_EQ(evl_future_resolve(f, 1), 0);
+    EXPECT_EQ(live(w), 1u) << "it is done, and nothing keeps it any more";
+    EXPECT_EQ(w.run(), EVL_RUN_DONE);
+    EXPECT_EQ(w.log(), "1");
+    unref({f});
+    const std::function<int32_t(evl_op *)> ends[] = {
+        [](evl_op *op) { return evl_op_cancel(op) == 1 ? 0 : -1; },
+        [](evl_op *op) { return evl_op_close(op); },
+        [](evl_op *op) { return evl_op_deadline(op, 0); },
+    };
+    for (auto &end : ends) {
+        evl_op *op = w.op([](int64_t) {});
+        evl_future *kept = make(w);
+        ASSERT_EQ(evl_future_wait(kept, op), 0);
+        unref({kept});
+        EXPECT_EQ(live(w), 1u);
+        EXPECT_EQ(end(op), 0);
+        EXPECT_EQ(w.run(), EVL_RUN_DONE);
+        EXPECT_EQ(live(w), 0u);
+    }
+}
+
+// The same with an operation that lies in a future, and with the loop's end.
+TEST(Future, AFutureThatWaitsForAnotherKeepsIt) {
+    for (bool destroyed : {false, true}) {
+        World w;
+        evl_future *inner = make(w), *outer = make(w);
+        ASSERT_EQ(evl_future_wait(inner, evl_future_op(outer)), 0);
+        unref({inner});
+        EXPECT_EQ(live(w), 2u);
+        if (!destroyed) {
+            EXPECT_EQ(evl_future_cancel(outer), 1);
+            EXPECT_EQ(live(w), 1u);
+        } else
+            EXPECT_EQ(evl_loop_destroy(evl_loop_ref(w.loop)), 0);
+        unref({outer});
+        if (destroyed)
+            evl_loop_unref(std::exchange(w.loop, nullptr));
+    }
+}
+
 TEST(Future, FollowingInACircle) {
     World w;
     auto all = chain(w, 100);

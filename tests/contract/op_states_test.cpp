@@ -323,7 +323,11 @@ TEST(OpStates, ReadyAndPastItsDeadline) {
             EXPECT_EQ(evl_op_deadline(c.op, 0), 0);
             EXPECT_EQ(c.place->start(c.op), EVL_EBUSY);
         });
-        c.completed(c.place->value());
+        // One that is only worth trying may not have found all it waits for when its time was up.
+        bool late = c.place->retracts() && c.result == EVL_ETIMEDOUT;
+        c.completed(late ? int64_t{EVL_ETIMEDOUT} : c.place->value());
+        c.passes();
+        EXPECT_TRUE(!late || c.place->available());
     });
 }
 

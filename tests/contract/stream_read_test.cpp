@@ -592,6 +592,30 @@ TEST(StreamRead, Deadline) {
     EXPECT_EQ(evl_op_deadline(r.op, 0), EVL_EALREADY);
 }
 
+// A peer that always has more to send does not keep a deadline from passing, whether each attempt finds more
+// than one pass reads or less than the read waits for.
+TEST(StreamRead, ADeadlineWhileThereIsAlwaysMore) {
+    for (size_t piece : {size_t{1}, size_t{20'000}}) {
+        World w({.clock = EVL_CLOCK_MANUAL});
+        Link link(w, Kind::local);
+        Read r(w, 10'000'000);
+        EXPECT_EQ(r.exactly(link.s, 10'000'000), 0);
+        EXPECT_EQ(evl_op_deadline(r.op, evl_time(w.loop) + 50 * ms), 0);
+        for (int i = 0; i < 3; i++) {
+            link.say(std::string(piece, 'x'));
+            w.nowait();
+        }
+        EXPECT_FALSE(r.done());
+        EXPECT_EQ(evl_clock_advance(w.loop, 50 * ms), 0);
+        for (int i = 0; i < 3 && !r.done(); i++) {
+            link.say(std::string(piece, 'x'));
+            w.nowait();
+        }
+        EXPECT_EQ(r.result, EVL_ETIMEDOUT);
+        EXPECT_FALSE(peek(link.s).empty()) << "what has been read stays in the stream";
+    }
+}
+
 TEST(StreamRead, ClosedWhileItWaits) {
     World w;
     Link link(w);
