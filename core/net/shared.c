@@ -1,5 +1,6 @@
 /* shared.c - what the streams and sockets of a loop share. */
 #include "shared.h"
+#include "../loop/embed.h"
 #include "../loop/handle.h"
 #include "../loop/loop.h"
 #include "../loop/part.h"
@@ -41,20 +42,25 @@ char *evl_net_shared_buf(evl_net *net) {
 void evl_net_again(evl_net *net) {
     if (evl_op_active(&net->again) == 0)
         (void)evl_defer(net->loop, &net->again);
+    evl_touch(net->loop);
 }
 
 static void continue_streams(void *arg, int64_t result) {
     evl_net *net = arg;
-    evl_link writing, reading;
+    evl_link writing, reading, crossing;
     (void)result;
     evl_list_init(&writing);
     evl_list_init(&reading);
     evl_list_splice(&writing, &net->writing);
     evl_list_splice(&reading, &net->reading);
+    evl_list_init(&crossing);
+    evl_list_splice(&crossing, &net->crossing);
     while (!evl_list_empty(&writing))
         evl_stream_send_queue(EVL_OWNER(evl_list_shift(&writing), evl_outq, again)->stream);
     while (!evl_list_empty(&reading))
         evl_stream_discard(EVL_OWNER(evl_list_shift(&reading), evl_stream_handle, io.base.node.link));
+    while (!evl_list_empty(&crossing))
+        evl_transport_continue(EVL_OWNER(evl_list_shift(&crossing), evl_stream_more, again));
 }
 
 /* --- lingering -------------------------------------------------------------------------------- */
@@ -106,6 +112,7 @@ static bool open_net(evl_loop *loop, void *state) {
     evl_list_init(&net->lingering);
     evl_list_init(&net->writing);
     evl_list_init(&net->reading);
+    evl_list_init(&net->crossing);
     evl_op_init_internal(&net->again, continue_streams, net);
     evl_op_init_internal(&net->sweep, sweep_lingering, net);
     net->sweep_timer = evl_timer_internal(loop, evl_op_expired, evl_operation_of(&net->sweep));

@@ -38,9 +38,10 @@ typedef struct evl_net {
     evl_op sweep;       /* internal: its timer is the first of their deadlines */
     evl_handle *sweep_timer;
 
-    evl_link writing; /* evl_outq.again: reached EVL_WRITES_MAX */
-    evl_link reading; /* evl_handle.node: discard input, reached EVL_READS_MAX */
-    evl_op again;     /* internal: continues both lists in the next pass */
+    evl_link writing;  /* evl_outq.again: reached EVL_WRITES_MAX */
+    evl_link reading;  /* evl_handle.node: discard input, reached EVL_READS_MAX */
+    evl_link crossing; /* evl_stream_more.again: one side of a transport may go on because of the other */
+    evl_op again;      /* internal: continues the three lists in the next pass */
 } evl_net;
 
 /* Makes the part of the loop if there is none. Returns 0 or EVL_ENOMEM. */
@@ -75,7 +76,7 @@ static inline void evl_pool_release(evl_net *net, evl_pool *pool, void *piece) {
  * on. */
 char *evl_net_shared_buf(evl_net *net);
 
-/* Continues `writing` and `reading` in the next pass. */
+/* Continues `writing`, `reading` and `crossing` in the next pass. */
 void evl_net_again(evl_net *net);
 
 #endif

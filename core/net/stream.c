@@ -18,6 +18,7 @@ evl_stream_more *evl_stream_more_of(evl_stream_handle *s) {
         if (s->more) {
             memset(s->more, 0, sizeof *s->more);
             s->more->low = s->high / 4;
+            s->more->stream = s;
         }
     }
     return s->more;
@@ -37,6 +38,7 @@ static void free_parts(evl_stream_handle *s) {
     if (s->in)
         evl_inbuf_free(net, s->in);
     if (s->more) {
+        evl_list_unlink(&s->more->again);
         evl_mem_free(&net->loop->mem, s->more->separators, s->more->separators_size);
         evl_pool_release(net, &net->mores, s->more);
     }
@@ -46,10 +48,16 @@ static void free_parts(evl_stream_handle *s) {
         net->loop->borrower = NULL;
 }
 
+/* Whether the peer must not take the end for a clean one: it would claim that all was sent. The fd of a plain
+ * stream announces its end by closing, a transport only by its shutdown. */
+static bool ends_early(const evl_stream_handle *s) {
+    bool announced = (s->flags & (EVL_S_SHUT | EVL_S_WRITE_FAILED)) == EVL_S_SHUT;
+    return evl_s_has(s, EVL_S_ABORT) || evl_s_is_unfinished(s) || (evl_s_has(s, EVL_S_CUSTOM) && !announced);
+}
+
 static void stream_detach(evl_handle *handle) {
     evl_stream_handle *s = evl_s_of(handle);
-    bool abort = evl_s_has(s, EVL_S_ABORT) ||
-                 evl_s_is_unfinished(s); /* an end of file would claim that all was sent */
+    bool abort = ends_early(s);
     s->flags &= ~(uint32_t)(EVL_S_PUSH | EVL_S_DISCARD);
     evl_stream_end_reading(s, EVL_ECLOSED);
     evl_stream_end_writing(s, EVL_ECLOSED);

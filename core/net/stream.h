@@ -82,10 +82,14 @@ typedef struct evl_stream_more {
     void *self;
     uint8_t want_read, want_write; /* events that its last read, its last write waits for */
     bool broken;                   /* it returned an impossible value: only its close is called from now on */
-    evl_buf *separators;           /* of the pending read_until: copies, their bytes follow the array */
-    size_t separators_size;        /* of the allocation */
-    int64_t linger;                /* linger time in ns; 0: the loop's; negative: none */
-    uint32_t low;                  /* the low mark; a stream without evl_stream_more has high / 4 */
+    uint8_t again_for;             /* EVL_READ, EVL_WRITE: the sides to call again, while `again` is linked */
+    uint8_t turns;                 /* how often they were called again without progress or an event */
+    evl_link again;                /* in evl_net.crossing */
+    struct evl_stream_handle *stream;
+    evl_buf *separators;    /* of the pending read_until: copies, their bytes follow the array */
+    size_t separators_size; /* of the allocation */
+    int64_t linger;         /* linger time in ns; 0: the loop's; negative: none */
+    uint32_t low;           /* the low mark; a stream without evl_stream_more has high / 4 */
     uint32_t hard;
 } evl_stream_more;
 
@@ -156,6 +160,7 @@ int64_t evl_transport_writev(evl_stream_handle *s, const evl_buf *bufs, int n);
 int evl_transport_flush(evl_stream_handle *s); /* 0: it holds no bytes any more */
 int evl_transport_shutdown(evl_stream_handle *s);
 void evl_transport_close(evl_stream_handle *s, bool abort);
+void evl_transport_continue(struct evl_stream_more *more); /* calls the sides again that `again_for` names */
 
 /* The plain socket, inline; and the handling of a failed system call. */
 int64_t evl_transport_read_failed(evl_stream_handle *s, void *buf, size_t cap);
@@ -177,6 +182,7 @@ evl_stream_more *evl_stream_more_of(evl_stream_handle *s); /* allocates it; NULL
 void evl_stream_finish(evl_stream_handle *s);              /* closes and frees it, without lingering */
 
 /* stream_event.c */
+bool evl_stream_has_reader(const evl_stream_handle *s); /* a read, push mode or discarding wants input */
 uint32_t evl_stream_wanted(const evl_stream_handle *s); /* the events to watch */
 void evl_stream_interest(evl_stream_handle *s);         /* updates which events are watched */
 void evl_stream_update_unusual(evl_stream_handle *s);   /* updates which events call evl_stream_event */

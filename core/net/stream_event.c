@@ -10,7 +10,7 @@ static uint32_t readable_mask(const evl_stream_handle *s) {
     return EVL_READ | (evl_s_loop(s)->backend->caps & EVL_CAP_PRI ? EVL_PRI : 0U);
 }
 
-static bool has_reader(const evl_stream_handle *s) {
+bool evl_stream_has_reader(const evl_stream_handle *s) {
     return s->reader || evl_s_pushes(s) || evl_s_has(s, EVL_S_DISCARD);
 }
 
@@ -19,7 +19,7 @@ static uint32_t custom_wanted(const evl_stream_handle *s) {
     bool over = evl_s_has(s, EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_CAN_READ);
     const evl_stream_more *more = s->more;
     uint32_t mask = more && evl_s_has(s, EVL_S_OUT) ? more->want_write : 0U;
-    return mask | (more && has_reader(s) && !over ? more->want_read : 0U);
+    return mask | (more && evl_stream_has_reader(s) && !over ? more->want_read : 0U);
 }
 
 /* Edge-triggered, a stream is registered once, and EVL_WRITE is added when it is first needed.
@@ -34,7 +34,7 @@ uint32_t evl_stream_wanted(const evl_stream_handle *s) {
     if (evl_s_has(s, EVL_S_EDGE))
         return mask | readable_mask(s);
     bool over = evl_s_has(s, EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_CAN_READ);
-    return mask | (has_reader(s) && !over ? (uint32_t)EVL_READ : 0);
+    return mask | (evl_stream_has_reader(s) && !over ? (uint32_t)EVL_READ : 0);
 }
 
 /* In push mode EVL_READ alone makes the node ready as it does a watcher's, without a call: its result is then
@@ -70,6 +70,8 @@ static EVL_COLD void lose_fd(evl_stream_handle *s, int fd, int error) {
 static EVL_COLD void unusual_event(evl_stream_handle *s, uint32_t mask) {
     bool both = evl_s_has(s, EVL_S_CUSTOM);
     bool reads = (mask & ~(uint32_t)EVL_WRITE) != 0 || both;
+    if (both)
+        s->more->turns = 0;
     if (EVL_LIKELY(reads && !evl_s_has(s, EVL_S_NO_READ))) {
         s->io.base.node.u.result = 0; /* the node is not ready for EVL_READ alone, see above */
         uint32_t alone = mask == EVL_READ ? EVL_S_ALONE : 0U;

@@ -20,6 +20,58 @@ static bool has_flush(const evl_transport *t) {
 /* Around each of its functions, none of which may call its loop. */
 static const evl_mem *begin(const evl_stream_handle *s) { return evl_leaf_begin(&evl_s_loop(s)->mem); }
 
+/* The two sides share the state of the transport, and each call may change it: a read takes the end of the
+ * handshake that a write waits for, a write takes input off the fd that a read waits for. No event reports
+ * either, so the side that waits is called again in the next pass. Two sides that only find each other
+ * waiting must not go on like that: after TURNS_MAX calls without progress or an event the read waits for an
+ * event. The write is called behind every read, so that no read is the last to have taken anything off the
+ * fd. */
+#define TURNS_MAX 2
+
+static void call_again(evl_stream_handle *s, uint8_t side) {
+    evl_net *net = evl_s_net(s);
+    s->more->again_for |= side;
+    if (!evl_linked(&s->more->again))
+        evl_list_append(&net->crossing, &s->more->again);
+    evl_net_again(net);
+}
+
+static bool may_read(const evl_stream_handle *s) { return !evl_s_has(s, EVL_S_EOF | EVL_S_READ_FAILED); }
+
+static void after_read(evl_stream_handle *s, int64_t n) {
+    evl_stream_more *more = s->more;
+    if (n != EVL_EAGAIN)
+        more->turns = 0;
+    if (evl_s_is_unfinished(s) && (more->want_write & EVL_READ || more->want_write == 0))
+        call_again(s, EVL_WRITE);
+}
+
+/* Without a reader the flag alone makes the next one try at once. */
+static void after_write(evl_stream_handle *s, int64_t rc) {
+    evl_stream_more *more = s->more;
+    if (!may_read(s) || evl_s_has(s, EVL_S_CAN_READ))
+        return;
+    if (!evl_stream_has_reader(s))
+        s->flags |= EVL_S_CAN_READ;
+    else if (rc != EVL_EAGAIN || more->turns++ < TURNS_MAX)
+        call_again(s, EVL_READ);
+}
+
+/* The writing side comes last: it may free a stream that lingers. */
+void evl_transport_continue(evl_stream_more *more) {
+    evl_stream_handle *s = more->stream;
+    uint8_t sides = more->again_for;
+    more->again_for = 0;
+    if (s->io.fd < 0)
+        return;
+    if ((sides & EVL_READ) && may_read(s) && evl_stream_has_reader(s)) {
+        s->flags |= EVL_S_CAN_READ;
+        evl_stream_readable(s);
+    }
+    if ((sides & EVL_WRITE) && evl_s_is_unfinished(s))
+        evl_stream_send_queue(s);
+}
+
 /* Checks what a function of the transport returned. One that returns more than it was given has lost count,
  * or has written outside the buffer: it is not called again. */
 static int64_t checked(evl_stream_handle *s, int64_t rc, uint64_t most) {
@@ -27,6 +79,8 @@ static int64_t checked(evl_stream_handle *s, int64_t rc, uint64_t most) {
     if (EVL_LIKELY(possible))
         return rc;
     s->more->broken = true;
+    s->flags |= may_read(s) ? EVL_S_CAN_READ : 0U;
+    call_again(s, EVL_READ | EVL_WRITE); /* both sides end, whichever is asked next */
     return EVL_EIO;
 }
 
@@ -112,6 +166,7 @@ static int64_t custom_read(evl_stream_handle *s, void *buf, size_t cap) {
     if (n == EVL_EAGAIN)
         more->want_read = wanted_by(s);
     flush_behind_read(s);
+    after_read(s, n);
     return n;
 }
 
@@ -126,6 +181,7 @@ static int64_t custom_write(evl_stream_handle *s, const evl_buf *bufs, int n) {
     if (rc == EVL_EAGAIN || rc == 0)
         more->want_write = wanted_by(s);
     hold(s);
+    after_write(s, rc == 0 ? EVL_EAGAIN : rc);
     return rc;
 }
 
@@ -137,7 +193,8 @@ static int custom_shutdown(evl_stream_handle *s) {
         int rc = more->broken ? EVL_EIO : call_shutdown(s);
         if (rc == EVL_EAGAIN)
             more->want_write = wanted_by(s);
-        else if (rc != 0)
+        after_write(s, rc);
+        if (rc != 0 && rc != EVL_EAGAIN)
             return rc;
         hold(s);
         int flushed = evl_transport_flush(s);

@@ -22,6 +22,11 @@ extern "C" {
  * may wait for either direction, and for another one every time. As readiness belongs to the fd, both sides
  * may be called although only one waited.
  *
+ * The two sides may share a state, and what one does may let the other go on: a read takes the end of a
+ * handshake off the fd, a write takes input. So behind a call of one side the other is called again, in the
+ * next pass and without an event, if it waits for EVL_READ. A side that still cannot go on returns
+ * EVL_EAGAIN.
+ *
  * Errors are negative EVL_E* codes of the transport's choice (EVL_EPROTO, EVL_EUSER, ...). An error of
  * try_read ends reading, one of the others ends writing; evl_stream_info.error and the stream's operations
  * report it. A return value that cannot be (more bytes than were offered, a number where 0 is the only
@@ -52,7 +57,7 @@ typedef struct evl_transport {
 
     /* What the call that has just returned EVL_EAGAIN waits for: EVL_READ, EVL_WRITE or both. Do not add
      * EVL_READ for a call that only waits for room: while nothing is read, the loop would spin over what
-     * comes in. 0: no event of the fd helps, and nothing is called again before the stream is used. */
+     * comes in. 0: no event of the fd helps, only a call of the other side. */
     uint32_t (*want)(void *self);
 
     /* Announces the end of what is written (TLS: close_notify). It is called when everything written was
@@ -65,17 +70,18 @@ typedef struct evl_transport {
     /* Ends the transport: it is not called again, and its memory is the caller's. It closes the fd, if that
      * is the transport's to close.
      *
-     *   abort   1: the stream ends before everything was sent and its end announced, or in a forked child.
-     *           The peer must not take this for a clean end. 0: everything was. */
+     *   abort   0: everything was sent, and shutdown has returned 0. 1: not so (an error, a linger time that
+     *           was over, evl_stream_abort, the loop was destroyed, a forked child): the peer must not take
+     *           this for a clean end. */
     void (*close)(void *self, int32_t abort);
 
     /* Sends bytes that the transport still holds: those it returned from try_write (memory BIOs, rustls,
      * compression) and its own (handshakes, alerts, key updates). NULL: it never holds any.
      *
-     * It is called after each try_read, try_write and shutdown, and again when the fd is as wanted. So those
-     * three need not send anything themselves. While it returns EVL_EAGAIN nothing more is offered to
-     * try_write, writes are queued, evl_stream_flush and evl_stream_shutdown wait, and a closed stream
-     * lingers. evl_stream_queued does not count what a transport holds.
+     * It is called after each try_read, try_write and shutdown, unless it waits already, and again when the
+     * fd is as wanted. So those three need not send anything themselves. While it returns EVL_EAGAIN nothing
+     * more is offered to try_write, writes are queued, evl_stream_flush and evl_stream_shutdown wait, and a
+     * closed stream lingers. evl_stream_queued does not count what a transport holds.
      *
      * Returns 0 when nothing is left, EVL_EAGAIN, or an error. */
     int32_t (*flush)(void *self);
