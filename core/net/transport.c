@@ -2,6 +2,7 @@
 #include "../base/leaf.h"
 #include "../loop/access.h"
 #include "../loop/handle.h"
+#include "../loop/loop.h"
 #include "../loop/watcher.h"
 #include "option.h"
 #include "stream.h"

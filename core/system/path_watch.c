@@ -1,5 +1,7 @@
 /* path_watch.c - the watches of a path: its directory, the file itself, and the directory that a symbolic
  * link leads to. */
+#include "../loop/handle.h"
+#include "../loop/loop.h"
 #include "path.h"
 
 #include <string.h>
