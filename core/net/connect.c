@@ -28,6 +28,7 @@ typedef struct attempt {
 } attempt;
 
 typedef struct race {
+    evl_link peers; /* in evl_net.connecting */
     evl_loop *loop;
     evl_operation *op; /* the caller's */
     evl_stream **out;
@@ -68,6 +69,7 @@ static void free_race(race *r) {
     evl_op_end(&r->lookup);
     evl_op_end(&r->stagger);
     evl_list_unlink(&r->retry.link);
+    evl_list_unlink(&r->peers);
     stop_attempts(r);
     evl_addresses_free(r->found);
     if (r->winner >= 0)
@@ -99,6 +101,15 @@ static void fail_race(race *r, int error) {
     evl_operation *op = r->op;
     free_race(r);
     evl_op_complete(op, error);
+}
+
+void evl_connect_inherit(evl_net *net) {
+    while (!evl_list_empty(&net->connecting)) {
+        race *r = EVL_OWNER(net->connecting.next, race, peers);
+        evl_operation *op = r->op;
+        free_race(r);
+        evl_op_fail(op, EVL_EFORK);
+    }
 }
 
 static void win(race *r, attempt *a) {
@@ -333,8 +344,10 @@ static int read_options(race *r, const evl_connect_options *given, uint32_t *fla
 static int new_race(evl_loop *loop, evl_op *op, const evl_connect_options *options, evl_stream **out,
                     uint32_t *flags, race **made) {
     int rc = evl_op_check_start(loop, op);
-    if (rc != 0 || !out)
-        return rc != 0 ? rc : EVL_EINVAL;
+    if (rc == 0)
+        rc = out ? evl_net_get(loop) : EVL_EINVAL;
+    if (rc != 0)
+        return rc;
     race *r = evl_mem_zalloc(&loop->mem, sizeof *r);
     if (!r)
         return EVL_ENOMEM;
@@ -346,6 +359,7 @@ static int new_race(evl_loop *loop, evl_op *op, const evl_connect_options *optio
     evl_op_init_internal(&r->stagger, staggered, r);
     r->retry.fn = retry_attempt;
     r->retry.arg = r;
+    evl_list_append(&evl_net_at(loop)->connecting, &r->peers);
     rc = read_options(r, options, flags);
     if (rc != 0) {
         free_race(r);

@@ -105,16 +105,19 @@ int evl_server_listen_at(evl_server_state *sv, const evl_address *address) {
 
 /* --- closing ---------------------------------------------------------------------------------- */
 
+void evl_listener_forget_path(evl_listener *l) {
+    if (l->path)
+        evl_mem_free(&l->of->loop->mem, l->path, l->path_size);
+    l->path = NULL;
+}
+
 /* Unless another server has put its own socket there since. */
 void evl_listener_remove_path(evl_listener *l) {
     struct stat st;
-    if (!l->path)
-        return;
-    if (!evl_is_forked(l->of->loop) && evl_sys.lstat(l->path, &st) == 0 && st.st_ino == l->path_ino &&
-        st.st_dev == l->path_dev)
+    if (l->path && !evl_is_forked(l->of->loop) && evl_sys.lstat(l->path, &st) == 0 &&
+        st.st_ino == l->path_ino && st.st_dev == l->path_dev)
         (void)evl_sys.unlink(l->path);
-    evl_mem_free(&l->of->loop->mem, l->path, l->path_size);
-    l->path = NULL;
+    evl_listener_forget_path(l);
 }
 
 void evl_listener_close(evl_listener *l) {

@@ -109,6 +109,7 @@ static bool open_net(evl_loop *loop, void *state) {
     net->heads.size = sizeof(evl_chunk);
     net->queues.size = sizeof(evl_outq);
     net->mores.size = sizeof(evl_stream_more);
+    evl_list_init(&net->connecting);
     evl_list_init(&net->lingering);
     evl_list_init(&net->writing);
     evl_list_init(&net->reading);
@@ -122,7 +123,10 @@ static bool open_net(evl_loop *loop, void *state) {
     return true;
 }
 
-static const evl_part net_part = {
-    .place = EVL_PART_NET, .size = sizeof(evl_net), .open = open_net, .free = free_net};
+static const evl_part net_part = {.place = EVL_PART_NET,
+                                  .size = sizeof(evl_net),
+                                  .open = open_net,
+                                  .free = free_net,
+                                  .fork = evl_net_inherit};
 
 int evl_net_get(evl_loop *loop) { return evl_part_need(loop, &net_part) ? 0 : EVL_ENOMEM; }

@@ -34,6 +34,8 @@ typedef struct evl_net {
     struct evl_inbuf *
         shared_in; /* if shared_data lies in a stream's former buffer: freed by the next evl_net_shared_buf */
 
+    evl_link connecting; /* the connects that are not over: connect.c */
+
     evl_link lingering; /* evl_stream_handle.peers */
     evl_op sweep;       /* internal: its timer is the first of their deadlines */
     evl_handle *sweep_timer;
@@ -78,5 +80,10 @@ char *evl_net_shared_buf(evl_net *net);
 
 /* Continues `writing`, `reading` and `crossing` in the next pass. */
 void evl_net_again(evl_net *net);
+
+/* In a repaired child. inherit.c: every stream, server and socket; connect.c: the connects in flight complete
+ * with EVL_EFORK. */
+void evl_net_inherit(evl_loop *loop, void *net);
+void evl_connect_inherit(evl_net *net);
 
 #endif

@@ -33,12 +33,13 @@ enum {
     EVL_S_UNBLOCK = 0x4000, /* O_NONBLOCK was set here and is cleared at the end */
     EVL_S_READ_FAILED = 0x8000,
     EVL_S_WRITE_FAILED = 0x10000,
-    EVL_S_DISCARD = 0x20000, /* input is read and discarded */
-    EVL_S_EDGE = 0x40000,    /* edge-triggered; otherwise EVL_READ is watched only while a reader waits */
-    EVL_S_ABORT = 0x80000,   /* close with a reset */
-    EVL_S_CUSTOM = 0x100000, /* bytes go through a transport of the program */
-    EVL_S_HELD = 0x200000,   /* the transport may hold bytes it has accepted: flush it */
-    EVL_S_FOREIGN = 0x400000 /* a socket the program opened: it may have sent bytes before */
+    EVL_S_DISCARD = 0x20000,   /* input is read and discarded */
+    EVL_S_EDGE = 0x40000,      /* edge-triggered; otherwise EVL_READ is watched only while a reader waits */
+    EVL_S_ABORT = 0x80000,     /* close with a reset */
+    EVL_S_CUSTOM = 0x100000,   /* bytes go through a transport of the program */
+    EVL_S_HELD = 0x200000,     /* the transport may hold bytes it has accepted: flush it */
+    EVL_S_FOREIGN = 0x400000,  /* a socket the program opened: it may have sent bytes before */
+    EVL_S_INHERITED = 0x800000 /* a forked child's: the parent has the open socket too */
 };
 
 /* Bytes that were read and not consumed. */
@@ -129,6 +130,11 @@ static inline bool evl_s_lingers(const evl_stream_handle *s) {
 /* In push mode and not paused. */
 static inline bool evl_s_pushes(const evl_stream_handle *s) {
     return (s->flags & (EVL_S_PUSH | EVL_S_PAUSED)) == EVL_S_PUSH;
+}
+
+/* Another process uses the open socket too: closing the fd is all that may be done to it. */
+static inline bool evl_s_is_shared(const evl_stream_handle *s) {
+    return evl_s_has(s, EVL_S_INHERITED) || evl_is_forked(s->io.base.loop);
 }
 
 static inline size_t evl_s_buffered(const evl_stream_handle *s) { return s->in ? s->in->len : 0; }
@@ -253,7 +259,8 @@ void evl_stream_queue_splice_chunk(evl_stream_handle *s, evl_chunk *c, size_t le
 void evl_stream_send_queue(evl_stream_handle *s);
 
 /* Frees the queue. Its waiters complete with the error. */
-void evl_stream_end_writing(evl_stream_handle *s, int error);
+void evl_stream_drop_queue(evl_stream_handle *s, int error);
+void evl_stream_end_writing(evl_stream_handle *s, int error); /* and writes fail from now on */
 
 /* At a close: the waiters complete with EVL_ECLOSED. The queue stays. */
 void evl_stream_end_waiting(evl_stream_handle *s);

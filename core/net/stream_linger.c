@@ -63,7 +63,7 @@ int64_t evl_stream_linger_until(const evl_stream_handle *s) {
 /* Whether closing the fd is all that is left to do: nothing can be lost, or it may be. */
 static bool can_close_now(evl_stream_handle *s) {
     bool ends = evl_s_has(s, EVL_S_READ_FAILED | EVL_S_WRITE_FAILED | EVL_S_KEEP_FD | EVL_S_ABORT);
-    if (ends || evl_is_forked(evl_s_loop(s)) || s->io.fd < 0)
+    if (ends || evl_s_is_shared(s) || s->io.fd < 0)
         return true;
     check_foreign(s);
     bool unsafe = would_lose_data(s);

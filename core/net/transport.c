@@ -124,7 +124,7 @@ static int call_shutdown(evl_stream_handle *s) {
 
 static void call_close(evl_stream_handle *s, bool abort) {
     const evl_mem *outer = begin(s);
-    custom(s)->close(s->more->self, abort || evl_is_forked(evl_s_loop(s)));
+    custom(s)->close(s->more->self, abort || evl_s_is_shared(s));
     evl_leaf_end(outer);
 }
 
@@ -294,12 +294,12 @@ void evl_transport_close(evl_stream_handle *s, bool abort) {
     }
     if (fd < 0)
         return;
-    if (evl_s_has(s, EVL_S_UNBLOCK) && !evl_is_forked(evl_s_loop(s)))
+    if (evl_s_has(s, EVL_S_UNBLOCK) && !evl_s_is_shared(s))
         evl_socket_restore_blocking(fd);
     if (evl_s_has(s, EVL_S_KEEP_FD))
         return;
     struct linger reset = {.l_onoff = 1, .l_linger = 0};
-    if (abort && evl_s_has(s, EVL_S_TCP) && !evl_is_forked(evl_s_loop(s)))
+    if (abort && evl_s_has(s, EVL_S_TCP) && !evl_s_is_shared(s))
         (void)evl_sys.setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     (void)evl_sys.close(fd);
 }

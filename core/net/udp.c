@@ -110,6 +110,9 @@ static const evl_handle_type udp_type = {.size = sizeof(evl_udp_socket),
 /* --- opening ---------------------------------------------------------------------------------- */
 
 static int make_socket(evl_loop *loop, int fd, uint32_t flags, evl_udp **out) {
+    int rc = evl_net_get(loop);
+    if (rc != 0)
+        return rc;
     if (!loop->types[EVL_KIND_UDP])
         evl_handle_know(loop, EVL_KIND_UDP, &udp_type);
     evl_udp_socket *u = evl_u_of(evl_handle_alloc(loop, EVL_KIND_UDP, NULL, NULL));
@@ -121,7 +124,7 @@ static int make_socket(evl_loop *loop, int fd, uint32_t flags, evl_udp **out) {
     u->error = u->lost = 0;
     u->reader = NULL;
     evl_udp_init_sending(u);
-    int rc = evl_io_own(&u->io, fd, wanted_mask(u), true);
+    rc = evl_io_own(&u->io, fd, wanted_mask(u), true);
     if (rc != 0) {
         evl_handle_release(&u->io.base);
         return rc;

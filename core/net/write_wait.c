@@ -87,10 +87,7 @@ void evl_stream_end_waiting(evl_stream_handle *s) {
     evl_outq_drop_empty(s);
 }
 
-void evl_stream_end_writing(evl_stream_handle *s, int error) {
-    if (!evl_s_has(s, EVL_S_WRITE_FAILED))
-        s->write_error = error;
-    s->flags = (s->flags | EVL_S_WRITE_FAILED) & ~(uint32_t)EVL_S_HELD;
+void evl_stream_drop_queue(evl_stream_handle *s, int error) {
     if (!s->out)
         return;
     end_waiters(s, error);
@@ -105,6 +102,13 @@ void evl_stream_end_writing(evl_stream_handle *s, int error) {
     }
     evl_outq_drop_empty(s);
     evl_stream_update_choked(s);
+}
+
+void evl_stream_end_writing(evl_stream_handle *s, int error) {
+    if (!evl_s_has(s, EVL_S_WRITE_FAILED))
+        s->write_error = error;
+    s->flags = (s->flags | EVL_S_WRITE_FAILED) & ~(uint32_t)EVL_S_HELD;
+    evl_stream_drop_queue(s, error);
 }
 
 static const evl_op_type waiting;

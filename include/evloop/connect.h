@@ -34,9 +34,9 @@ typedef struct evl_connect_options {
  * completes.
  *
  * Completes with 0 after storing the stream in *out; an operation that was cancelled or closed before has
- * made none. Otherwise completes with EVL_EAI_* (the look-up failed), EVL_EADDRNOTAVAIL (flags and local
- * exclude every address), or, if all addresses failed, with the error of the first one.
- * Errors:
+ * made none. In a forked child one that is not over completes with EVL_EFORK after evl_loop_fork. Otherwise
+ * completes with EVL_EAI_* (the look-up failed), EVL_EADDRNOTAVAIL (flags and local exclude every address),
+ * or, if all addresses failed, with the error of the first one. Errors:
  * - EVL_EBUSY: the operation is active.
  * - EVL_EAI_NONAME and others: host or service is rejected without a look-up.
  * - EVL_ENOMEM: out of memory.

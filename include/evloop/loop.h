@@ -162,7 +162,16 @@ EVL_API int32_t evl_loop_unhold(evl_loop *loop);
 EVL_API int32_t evl_loop_alive(const evl_loop *loop);
 
 /* Repairs a loop in a forked child: it gets a kernel queue of its own and everything on it goes on, except
- * what threads of the parent worked on (jobs and look-ups), which completes with EVL_EFORK.
+ * what the parent alone can finish. These complete with EVL_EFORK: jobs and look-ups, which threads of the
+ * parent work on; connects in flight; splices; and what waits for bytes that the parent has queued
+ * (evl_stream_drain, evl_stream_flush, evl_stream_sendfile, evl_stream_shutdown, evl_udp_drain,
+ * evl_udp_flush).
+ *
+ * Streams, servers and datagram sockets share their open sockets with the parent. What the parent has queued
+ * it sends itself, and the child's copy of it is dropped; streams that linger are gone. What the child does
+ * on purpose acts on the socket: reading takes bytes from the parent, writing comes between the parent's
+ * bytes, and evl_stream_write_eof and evl_stream_shutdown end the connection for both. Closing them, in
+ * whatever way, closes the child's fd and nothing else (stream.h, server.h).
  *
  * Before this call every function but close, cancel, stop, destroy and queries returns EVL_EFORK in the
  * child. Returns 0 also when there is nothing to repair. evl_loop_fd may return another number afterwards.

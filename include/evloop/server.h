@@ -4,7 +4,11 @@
  *     evl_server_on_connection(server, connected, app);    // connected(app, 1): call evl_server_accept
  *
  * A server accepts nothing before evl_server_on_connection or evl_server_accept_op. Each connection is an
- * ordinary stream (stream.h), the caller's to close, which lives on when the server is closed. */
+ * ordinary stream (stream.h), the caller's to close, which lives on when the server is closed.
+ *
+ * In a forked child, after evl_loop_fork, a server goes on with its parent's listening sockets: whichever of
+ * the two asks first gets a connection. Stopping or closing it there closes the child's fds and leaves the
+ * parent's server and its Unix path alone. */
 #ifndef EVLOOP_SERVER_H
 #define EVLOOP_SERVER_H
 

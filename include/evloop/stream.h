@@ -23,7 +23,14 @@
  * metrics with their name and id, and in evl_loop_blockers (EVL_KIND_LINGERING) while they keep the loop
  * going; evl_lookup does not find them. To know that the peer has received everything, call
  * evl_stream_shutdown before evl_close. evl_loop_destroy does not wait: only what the kernel has accepted
- * by then arrives. */
+ * by then arrives.
+ *
+ * Fork. After evl_loop_fork a child shares the sockets of the streams it inherited with its parent, which
+ * goes on using them. There evl_close, evl_stream_abort and evl_loop_destroy only close the fd: nothing
+ * lingers, is reset, shut down or set back to blocking mode, and what is queued is discarded (wait with
+ * evl_stream_flush). A transport is closed with abort 1, and one that was in the middle of a write fails all
+ * writes with EVL_EFORK. To take a connection over, detach it in both processes (evl_stream_detach): the
+ * child opens its fd as a stream of its own, and the parent closes its fd. */
 #ifndef EVLOOP_STREAM_H
 #define EVLOOP_STREAM_H
 

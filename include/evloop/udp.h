@@ -9,6 +9,10 @@
  * time; in batches without waiting; or through a callback for each datagram. An error that the network
  * reports (EVL_ECONNREFUSED, for example) is delivered once and does not end the socket.
  *
+ * In a forked child, after evl_loop_fork, the socket is still its parent's too: either may send, whichever
+ * asks first receives, what the parent had queued is dropped in the child, and closing it there closes the
+ * child's fd.
+ *
  * An address is a struct sockaddr and its length, as the system's calls take it; names.h makes them. */
 #ifndef EVLOOP_UDP_H
 #define EVLOOP_UDP_H
