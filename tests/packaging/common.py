@@ -11,12 +11,12 @@ CC = os.environ.get("CC", "cc")
 
 
 def run(*command, env=None, **options):
-    """Runs a command in silence and answers what it printed; ends the script with all of it when it fails."""
+    """Runs a command in silence and returns what it printed; ends the script with all of it when it fails."""
     command = [str(word) for word in command]
     done = subprocess.run(command, env={**os.environ, **(env or {})}, text=True, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, **options)
     if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}\n{done.stdout}\nanswered {done.returncode}")
+        sys.exit(f"{' '.join(command)}\n{done.stdout}\nreturned {done.returncode}")
     return done.stdout
 
 
