@@ -19,7 +19,7 @@ def title(text, at):
 
 def check(compilers, library, includes, language, source, expected, scratch):
     binary = scratch / "program"
-    command = [compilers[language], *FLAGS[language], "-Wall", "-Wextra", "-Werror", "-O1", "-o", binary, "-",
+    command = [compilers[language], *FLAGS[language], "-Wall", "-Wextra", "-Werror", "-O0", "-o", binary, "-",
                *[f"-I{path}" for path in includes], "-x", "none", library, f"-Wl,-rpath,{pathlib.Path(library).parent}", "-pthread"]
     done = subprocess.run(command, input=source, text=True, capture_output=True)
     if done.returncode != 0:
