@@ -4,7 +4,8 @@
 // It gets the handle of a coroutine that stands in for the awaiting one. To resume that, from any thread,
 // posts to the loop, and the task goes on in a pass of it. Such an awaiter has no way to be told to end: a
 // request to cancel the task is for the next await. Destroying the task destroys the awaiter, which must
-// forget the handle by then, as with any coroutine.
+// forget the handle in its destructor at the latest: until that has returned it may be resumed, without
+// effect. An awaiter that lives elsewhere must have forgotten it before.
 #pragma once
 
 #include "task.hpp"
@@ -73,8 +74,9 @@ class [[nodiscard("co_await it")]] foreign_wait : public awaiting {
     foreign_wait(foreign_wait &&other) // before it is awaited
         : awaiting{&kind_of}, inner_(static_cast<Awaiter &&>(other.inner_)) {}
     ~foreign_wait() {
+        // The awaiter forgets the handle in its destructor, which is still to come.
         if (promise_base *stand_in = std::exchange(stand_in_, nullptr))
-            stand_in->self.destroy();
+            task_->going ? task_->leave_behind(*stand_in) : stand_in->self.destroy();
         if (!future_)
             return;
         evl_loop_unhold(loop_);

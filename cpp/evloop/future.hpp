@@ -32,44 +32,60 @@ class future_wait : public op_awaitable<Self, T> {
     evl_future *future_;
 };
 
-class [[nodiscard("co_await it")]] number_wait : public future_wait<number_wait, std::int64_t> {
-  public:
-    using future_wait::future_wait;
-    std::int64_t finish(std::int64_t) noexcept {
-        std::int64_t value = 0;
-        (void)evl_future_value(future_, &value);
-        return value;
-    }
-};
-
-class [[nodiscard("co_await it")]] done_wait : public future_wait<done_wait, void> {
-  public:
-    using future_wait::future_wait;
-};
-
-template <class T>
-class [[nodiscard("co_await it")]] object_wait : public future_wait<object_wait<T>, const T &> {
-  public:
-    using future_wait<object_wait<T>, const T &>::future_wait;
-    const T &finish(std::int64_t) noexcept {
-        void *value = nullptr;
-        (void)evl_future_pointer(this->future_, &value);
-        return *static_cast<const T *>(value);
-    }
-};
-
 // What fits into the number that a future has.
 template <class T>
 constexpr bool is_number = (std::is_integral_v<T> || std::is_enum_v<T>) && sizeof(T) <= sizeof(std::int64_t);
+
+// What the await of a future that stays gives: a number, or a reference to the object in it.
+template <class T>
+using lent = std::conditional_t<std::is_void_v<T> || is_number<T>, T, const T &>;
+
+template <class T>
+lent<T> value_in(evl_future *future) noexcept {
+    if constexpr (is_number<T>) {
+        std::int64_t value = 0;
+        (void)evl_future_value(future, &value);
+        return static_cast<T>(value);
+    } else if constexpr (!std::is_void_v<T>) {
+        void *value = nullptr;
+        (void)evl_future_pointer(future, &value);
+        return *static_cast<const T *>(value);
+    }
+}
+
+template <class T>
+class [[nodiscard("co_await it")]] lending_wait : public future_wait<lending_wait<T>, lent<T>> {
+  public:
+    using future_wait<lending_wait<T>, lent<T>>::future_wait;
+    lent<T> finish(std::int64_t) noexcept { return value_in<T>(this->future_); }
+};
+
+// Keeps the future, and gives a copy of its value.
+template <class T>
+class [[nodiscard("co_await it")]] copying_wait : public future_wait<copying_wait<T>, T> {
+  public:
+    // Takes over a reference.
+    explicit copying_wait(evl_future *future) noexcept
+        : future_wait<copying_wait<T>, T>(future), kept_(future) {}
+    T finish(std::int64_t) { return value_in<T>(this->future_); }
+
+  private:
+    struct unref {
+        void operator()(evl_future *future) const noexcept { evl_future_unref(future); }
+    };
+    std::unique_ptr<evl_future, unref> kept_;
+};
 
 } // namespace detail
 
 // Awaits a future of C, which must stay until then: its value, or its error; `cancelled` when it is
 // cancelled.
-inline detail::number_wait wait_future(evl_future *future) noexcept { return detail::number_wait(future); }
+inline detail::lending_wait<std::int64_t> wait_future(evl_future *future) noexcept {
+    return detail::lending_wait<std::int64_t>(future);
+}
 
-// A value that comes later, set once and awaited by any number of tasks: evl_future with a T in it.
-// Move-only.
+// A value that comes later, set once and awaited by any number of tasks: evl_future with a T in it. Copies
+// refer to the same one; they are made and used on the loop's thread, but for post.
 template <class T = void>
 class future {
   public:
@@ -105,28 +121,19 @@ class future {
     bool done() const noexcept { return evl_future_state(future_) != EVL_FUTURE_PENDING; }
     evl_future *c() const noexcept { return future_; }
 
-    // Numbers by value, objects as a reference that lives as long as the future; as_result gives a
-    // result<const T &>.
-    auto operator co_await() const noexcept {
-        if constexpr (std::is_void_v<T>)
-            return detail::done_wait(future_);
-        else if constexpr (detail::is_number<T>)
-            return typed(future_);
-        else
-            return detail::object_wait<T>(future_);
+    // Of an lvalue: numbers by value, objects as a reference that lives as long as the future; as_result
+    // gives a result<const T &>. Of a temporary, and of one that is handed over to gather or timeout: a copy
+    // of the value, for it may go with the future; what cannot be copied must be awaited as an lvalue.
+    auto operator co_await() const & noexcept { return detail::lending_wait<T>(future_); }
+    auto operator co_await() && noexcept
+        requires(std::is_void_v<T> || std::is_copy_constructible_v<T>)
+    {
+        return detail::copying_wait<T>(std::exchange(future_, nullptr));
     }
+    void operator co_await() && = delete; // its value would go with it: await a named one
 
   private:
     future(std::nullptr_t, int) noexcept {}
-
-    struct [[nodiscard("co_await it")]] typed : detail::future_wait<typed, T> {
-        using detail::future_wait<typed, T>::future_wait;
-        T finish(std::int64_t) noexcept {
-            std::int64_t value = 0;
-            (void)evl_future_value(this->future_, &value);
-            return static_cast<T>(value);
-        }
-    };
 
     template <class Number, class Owned, class... Args>
     std::int32_t give(Number number, Owned owned, Args &&...args) {

@@ -26,6 +26,11 @@ namespace detail {
 template <class T>
 using value_of = std::conditional_t<std::is_void_v<T>, std::monostate, std::remove_cvref_t<T>>;
 
+// Where one is kept until all have ended. The copy is made when the value comes: what it lies in may go with
+// the task that awaited it.
+template <class A>
+using value_slot = slot<std::remove_cvref_t<await_result_t<A>>>;
+
 template <class T>
 value_of<T> take_from(slot<T> &from) {
     if constexpr (std::is_void_v<T>)
@@ -42,7 +47,7 @@ inline std::source_location call_of_this() noexcept {
 
 template <class... A>
 attempt<std::tuple<value_of<await_result_t<A>>...>> gather_these(A... what) {
-    std::tuple<slot<await_result_t<A>>...> values;
+    std::tuple<value_slot<A>...> values;
     task_group group;
     const std::source_location here = call_of_this();
     std::apply([&](auto &...value) { (group.spawn(fill<A>(value, static_cast<A &&>(what)), here), ...); },
@@ -63,7 +68,7 @@ using vector_of = std::conditional_t<std::is_void_v<T>, void, std::vector<value_
 template <class A, class Container>
 attempt<vector_of<await_result_t<A>>> gather_range(Container what) {
     using T = await_result_t<A>;
-    std::unique_ptr<slot<T>[]> values(new slot<T>[what.size()]);
+    std::unique_ptr<value_slot<A>[]> values(new value_slot<A>[what.size()]);
     task_group group;
     const std::source_location here = call_of_this();
     for (std::size_t i = 0; i < what.size(); i++)
@@ -123,7 +128,7 @@ namespace detail {
 template <class... A>
 attempt<first_of<await_result_t<A>...>> race(A... what) {
     using any = std::variant<value_of<await_result_t<A>>...>;
-    std::tuple<slot<await_result_t<A>>...> values;
+    std::tuple<value_slot<A>...> values;
     std::size_t winner = none_won, index = 0;
     task_group group;
     const std::source_location here = call_of_this();

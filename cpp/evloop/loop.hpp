@@ -299,7 +299,8 @@ class loop : public loop_ref {
 
     // fn(unhandled_error) is called with each unhandled error, from the loop's thread. Without it the first
     // is kept: unhandled() gives it, once, or what is false. So it does with what the function throws, and
-    // with what fails while it runs. Errors: EVL_ENOMEM, and what was set stays.
+    // with what fails while it runs. Errors: EVL_ENOMEM, and what was set stays; EVL_EINVAL: the loop has
+    // been moved from.
     template <class F>
         requires std::is_invocable_v<std::decay_t<F> &, unhandled_error>
     status on_error(F &&fn) {
@@ -310,12 +311,14 @@ class loop : public loop_ref {
             fn(static_cast<std::int32_t>(code));
 #endif
         });
-        const std::int32_t rc = made.code();
-        if (made)
+        const std::int32_t rc = errors_ ? made.code() : EVL_EINVAL;
+        if (rc == 0)
             errors_->hook = *std::move(made);
         return check(rc);
     }
     unhandled_error unhandled() noexcept {
+        if (!errors_)
+            return {};
         const std::int32_t in_hook = c() ? evl_loop_error(c()) : 0; // C keeps what fails inside the function
         if (!errors_->first && in_hook < 0)
             errors_->keep(in_hook);
@@ -337,52 +340,61 @@ class loop : public loop_ref {
     std::unique_ptr<detail::error_listener> errors_;
 };
 
-// A counted reference to a loop for other threads: a post after the loop's end fails with errc::closed.
-class poster {
+namespace detail {
+
+// A counted reference: the loop's memory stays, and calls fail with errc::closed when the loop has gone.
+class counted_loop {
   public:
-    explicit poster(loop_ref loop) noexcept : loop_(evl_loop_ref(loop.c())) {}
-    poster(const poster &other) noexcept : loop_(evl_loop_ref(other.loop_.c())) {}
-    poster(poster &&other) noexcept : loop_(std::exchange(other.loop_, loop_ref(nullptr))) {}
-    poster &operator=(poster other) noexcept {
+    explicit counted_loop(loop_ref loop) noexcept : loop_(evl_loop_ref(loop.c())) {}
+    counted_loop(const counted_loop &other) noexcept : counted_loop(other.loop_) {}
+    counted_loop(counted_loop &&other) noexcept : loop_(std::exchange(other.loop_, loop_ref(nullptr))) {}
+    counted_loop &operator=(counted_loop other) noexcept {
         std::swap(loop_, other.loop_);
         return *this;
     }
-    ~poster() {
-        if (loop_.c())
-            evl_loop_unref(loop_.c());
-    }
-
-    // As those of loop_ref; these may be called from any thread.
-    template <class F>
-        requires std::is_invocable_v<std::decay_t<F> &>
-    status post(F &&fn) const {
-        return loop_.post(std::forward<F>(fn));
-    }
-    void wake() const noexcept { loop_.wake(); }
-    void stop(std::int32_t result = 0) const noexcept { loop_.stop(result); }
+    ~counted_loop() { evl_loop_unref(loop_.c()); }
+    loop_ref get() const noexcept { return loop_; }
 
   private:
     loop_ref loop_;
 };
 
+} // namespace detail
+
+// A counted reference to a loop for other threads: a post after the loop's end fails with errc::closed.
+class poster {
+  public:
+    explicit poster(loop_ref loop) noexcept : loop_(loop) {}
+
+    // As those of loop_ref; these may be called from any thread.
+    template <class F>
+        requires std::is_invocable_v<std::decay_t<F> &>
+    status post(F &&fn) const {
+        return loop_.get().post(std::forward<F>(fn));
+    }
+    void wake() const noexcept { loop_.get().wake(); }
+    void stop(std::int32_t result = 0) const noexcept { loop_.get().stop(result); }
+
+  private:
+    detail::counted_loop loop_;
+};
+
 // Keeps a loop running with nothing on it, for as long as it lives; from any thread.
 class hold {
   public:
-    explicit hold(loop_ref loop) noexcept : loop_(evl_loop_ref(loop.c())) { evl_loop_hold(loop_.c()); }
-    hold(hold &&other) noexcept : loop_(std::exchange(other.loop_, loop_ref(nullptr))) {}
+    explicit hold(loop_ref loop) noexcept : loop_(loop) { evl_loop_hold(loop.c()); }
+    hold(hold &&other) noexcept = default;
     hold &operator=(hold other) noexcept {
         std::swap(loop_, other.loop_);
         return *this;
     }
     ~hold() {
-        if (!loop_.c())
-            return;
-        evl_loop_unhold(loop_.c());
-        evl_loop_unref(loop_.c());
+        if (evl_loop *held = loop_.get())
+            evl_loop_unhold(held);
     }
 
   private:
-    loop_ref loop_;
+    detail::counted_loop loop_;
 };
 
 } // namespace evloop::inline EVLOOP_CPP_ABI

@@ -5,8 +5,9 @@
 //     reply.deadline(loop.now() + 5s);
 //
 // Coroutines need none of these: they await. An operation stays where it is made, may be started again when
-// it has completed, and is closed in silence when it is destroyed, its own function not excepted. It
-// allocates nothing unless its function has more than three pointers of captures.
+// it has completed, and is closed in silence when it is destroyed, its own function not excepted. It may
+// outlive its loop: every start then fails with errc::closed. It allocates nothing unless its function has
+// more than three pointers of captures.
 #pragma once
 
 #include "loop.hpp"
@@ -18,7 +19,7 @@ class operation : private detail::target {
   public:
     // Errors: EVL_ENOMEM. Without exceptions every start then fails with EVL_EINVAL.
     template <callable F>
-    operation(loop_ref loop, F &&fn) : target(loop.c(), {}) {
+    operation(loop_ref loop, F &&fn) : target(loop.c(), {}), counted_(loop) {
         auto stored = detail::callback::make(std::forward<F>(fn));
         (void)check(stored.code());
         if (stored) {
@@ -59,6 +60,7 @@ class operation : private detail::target {
     std::int64_t result() const noexcept { return evl_op_result(&op_); }
 
   private:
+    detail::counted_loop counted_;
     evl_op op_{};
 };
 

@@ -79,8 +79,25 @@ class [[nodiscard]] outcome {
 
 namespace detail {
 
+// Tells a cancellation of the running task that is delivered during an await from those before it, which the
+// task has seen and lives on with.
+class own_cancellation {
+  public:
+    own_cancellation() noexcept
+        : requests_(current_task()->requests), on_its_way_(current_task()->must_cancel) {}
+    bool delivered() const noexcept {
+        const task_state &task = *current_task();
+        return (on_its_way_ || task.requests > requests_) && !task.must_cancel;
+    }
+
+  private:
+    std::uint32_t requests_;
+    bool on_its_way_;
+};
+
 template <class A, class T = std::remove_cvref_t<await_result_t<A>>>
 task<outcome<T>> outcome_of(A what) {
+    const own_cancellation mine;
     try {
         if constexpr (std::is_void_v<T>) {
             co_await static_cast<A &&>(what);
@@ -89,7 +106,7 @@ task<outcome<T>> outcome_of(A what) {
             co_return outcome<T>(std::in_place, co_await static_cast<A &&>(what));
         }
     } catch (const cancelled &) {
-        if (this_task().cancelling() > 0)
+        if (mine.delivered())
             throw;
         co_return outcome<T>(std::current_exception());
     } catch (...) {

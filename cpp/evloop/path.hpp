@@ -35,8 +35,9 @@ class path : public handle {
 
 #if EVLOOP_EXCEPTIONS
 
-// The same to be awaited, by one task at a time. Stays where it is made.
-class path_changes {
+// The same to be awaited, by one task at a time. Stays where it is made. Who still waits when it is destroyed
+// ends with EVL_ECLOSED.
+class path_changes : public detail::followed<path_changes> {
   public:
     explicit path_changes(const char *where, loop_ref loop = this_loop())
         : happened_(loop), watched_(loop, where, [this](std::int64_t what) noexcept { hear(what); }) {}
@@ -45,13 +46,20 @@ class path_changes {
     class [[nodiscard("co_await it")]] next_awaitable : public op_awaitable<next_awaitable, std::uint32_t> {
       public:
         static constexpr const char *name = "path";
-        explicit next_awaitable(path_changes &of) noexcept : of_(&of) {}
-        std::int32_t start(evl_loop *, evl_op *op) noexcept { return evl_event_wait(of_->happened_.c(), op); }
-        std::int64_t settle(std::int64_t) noexcept { return of_->what_ != 0 ? 0 : of_->error_; }
-        std::uint32_t finish(std::int64_t) noexcept { return of_->take(); }
+        explicit next_awaitable(path_changes &of) noexcept : of_(of) {}
+        std::int32_t start(evl_loop *, evl_op *op) noexcept {
+            return of_.get() ? evl_event_wait(of_.get()->happened_.c(), op) : EVL_ECLOSED;
+        }
+        std::int64_t settle(std::int64_t) noexcept {
+            const path_changes *of = of_.get();
+            if (!of)
+                return EVL_ECLOSED;
+            return of->what_ != 0 ? 0 : of->error_;
+        }
+        std::uint32_t finish(std::int64_t) noexcept { return of_.get()->take(); }
 
       private:
-        path_changes *of_;
+        reference of_;
     };
 
     // Awaited: what happened since it was last told, EVL_PATH_*. Fails with what ended the watching.

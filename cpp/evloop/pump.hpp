@@ -191,15 +191,16 @@ class task_state {
     task_end end = task_end::none;
     bool started = false;
     bool running = false;
-    bool going = false;       // being destroyed
-    bool passing = false;     // passes on a request to cancel
-    bool killed = false;      // to be destroyed when it suspends
-    bool must_cancel = false; // the next wait ends cancelled
-    bool cancel_sent = false; // the present wait has been told to end
-    bool taken_back = false;  // the wait was over, and was undone because of must_cancel
-    bool keeps_frame = false; // frames go when free_frames() is called, not with the end
-    bool taken = false;       // the value has been moved away
-    bool looked_at = false;   // the error has been seen, or will be
+    bool going = false;                  // being destroyed
+    bool passing = false;                // passes on a request to cancel
+    bool killed = false;                 // to be destroyed when it suspends
+    bool must_cancel = false;            // the next wait ends cancelled
+    bool cancel_sent = false;            // the present wait has been told to end
+    bool taken_back = false;             // the wait was over, and was undone because of must_cancel
+    bool keeps_frame = false;            // frames go when free_frames() is called, not with the end
+    bool taken = false;                  // the value has been moved away
+    bool looked_at = false;              // the error has been seen, or will be
+    promise_base *left_behind = nullptr; // coroutines that go after its frames, by caller
 
     task_state(evl_loop *the_loop, promise_base &top, const task_kind &the_kind,
                std::source_location here) noexcept
@@ -335,6 +336,11 @@ class task_state {
         }
     }
 
+    // While its frames are destroyed: this coroutine is to go after all of them.
+    void leave_behind(promise_base &coroutine) noexcept {
+        coroutine.caller = std::exchange(left_behind, &coroutine);
+    }
+
     // After its end, where keeps_frame has kept them.
     void free_frames() noexcept { unwind(); }
 
@@ -418,6 +424,10 @@ class task_state {
                 *inner->owner = nullptr;
             inner->self.destroy();
         }
+        while (promise_base *behind = left_behind) {
+            left_behind = behind->caller;
+            behind->self.destroy();
+        }
     }
 
     [[gnu::noinline]] void finish() noexcept {
@@ -481,6 +491,13 @@ struct task_home {
         if (task.after)
             task.after->before = task.before;
         task.home = nullptr;
+    }
+    // Whether one that has not ended is that one, or older.
+    bool has_up_to(std::uint64_t id) const noexcept {
+        const task_state *task = first;
+        while (task && (task->id > id || task->done()))
+            task = task->after;
+        return task != nullptr;
     }
     void unhandled(task_state &task) noexcept {
         if (!error)

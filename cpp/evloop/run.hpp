@@ -29,19 +29,26 @@ inline std::int32_t run_until(evl_loop *loop, task_state &task) noexcept {
     stop_at_end watcher;
     task.watch(watcher);
     std::int32_t rc = 0;
-    while (!task.done() && rc >= 0) {
+    do
         rc = evl_loop_run(loop, EVL_RUN_DEFAULT);
-        if (rc == EVL_RUN_DONE && !task.done())
-            rc = evl_loop_alive(loop) == 1 ? EVL_ECANCELED : EVL_EDEADLK;
-    }
+    while (!task.done() && rc == EVL_RUN_RECORDS); // those are C's to fetch
     task_state::unwatch(watcher);
-    return rc < 0 ? rc : 0;
+    if (rc < 0 || task.done())
+        return rc < 0 ? rc : 0;
+    return rc == EVL_RUN_DONE && evl_loop_alive(loop) == 0 ? EVL_EDEADLK : EVL_ECANCELED;
 }
 
-// Cancels what is left and lets it end. What cannot end is destroyed with the scope.
+// Cancels what is left and lets it end; then what that has left behind, and so on. What cannot end is
+// destroyed with the scope.
 inline void wind_up(scope &root) noexcept {
-    root.cancel();
-    while (root.size() > 0 && evl_loop_run(root.loop(), EVL_RUN_ONCE) > 0) {
+    std::uint64_t asked = 0; // the last that has been cancelled
+    for (bool goes_on = true; goes_on && root.size() > 0;) {
+        if (!root.home_.has_up_to(asked)) {
+            root.cancel();
+            asked = root.home_.ids;
+        }
+        const std::int32_t rc = evl_loop_run(root.loop(), EVL_RUN_ONCE);
+        goes_on = rc > 0 || (rc == EVL_RUN_DONE && evl_loop_alive(root.loop()) == 1);
     }
 }
 
@@ -108,9 +115,10 @@ auto run_on(evl_loop *loop, task<T> main, bool interruptible, std::source_locati
     std::int32_t rc = run_until(loop, state);
     std::move(job).detach();
     wind_up(root);
-    state.looked_at = true;
+    state.looked_at = rc == 0; // otherwise it is not what this ends with, and is reported
 #if EVLOOP_EXCEPTIONS
-    (void)check(rc);
+    if (rc < 0)
+        throw_code(rc);
     if (state.end == task_end::error)
         std::rethrow_exception(state.error);
     if (state.end == task_end::cancelled)
@@ -182,10 +190,16 @@ auto run_owned(task<T> main, const loop_options &options, bool interruptible, st
 } // namespace detail
 
 // Runs a task on a loop that is not running, and gives its result; then cancels every other task that it has
-// left behind, and waits for their ends. What a task throws that is not awaited goes to the loop's error hook
-// when it happens, and not to the result. void gives 0, so that main can return it.
-// Errors: what the task throws; those of evl_loop_run; EVL_EDEADLK: nothing is alive that could go on;
-// EVL_ECANCELED: the loop was stopped, which is thrown as `cancelled`.
+// left behind, and waits for their ends; then those that these have spawned meanwhile, until none is left. A
+// stop changes nothing about that. What a task throws that is not awaited goes to the loop's error hook when
+// it happens, and not to the result. void gives 0, so that main can return it.
+//
+// stop() with whatever argument that is no error ends it: the main task is cancelled with the others, its
+// value is dropped, what it throws is reported, and run throws `cancelled`; without exceptions the result has
+// EVL_ECANCELED. An error that is given to stop is thrown.
+// Errors: what the task throws; those of evl_loop_run; EVL_EDEADLK: nothing that is left could wake the task.
+// Whatever awaits is alive, with a real clock it waits for ever for an event that nothing sets; with a
+// virtual clock that is this error.
 template <class T>
 auto run(evl_loop *loop, task<T> main, std::source_location here = std::source_location::current()) {
     return detail::run_on(loop, std::move(main), false, here);
@@ -225,8 +239,8 @@ auto run_interruptible(task<T> main, const loop_options &options = {},
 }
 
 // For main(): run_interruptible, and an exit status. What a task<int> gives, 0 for a task<>; 130 when it was
-// cancelled, as by Ctrl-C, which is what shells expect; 1 for any error, after a line on stderr that says
-// which.
+// cancelled, as by Ctrl-C, which is what shells expect, or the loop was stopped; 1 for any error, after a
+// line on stderr that says which.
 template <class T>
     requires std::is_void_v<T> || std::convertible_to<T, int>
 int run_main(task<T> main, const loop_options &options = {},

@@ -19,18 +19,22 @@ namespace evloop::inline EVLOOP_CPP_ABI {
 
 template <class T>
 class spawned;
+class scope;
 
 namespace detail {
 struct dump_access;
-}
+void wind_up(scope &root) noexcept;
+} // namespace detail
 
 // When the first step runs: in the next pass, or inside spawn.
 enum class begin { queued, now };
 
-// Owns tasks on one loop. Belongs to the loop's thread; goes before the loop, and its tasks with it.
+// Owns tasks on one loop. Belongs to the loop's thread; its tasks go with it. It may outlive the loop: its
+// tasks then stay where they are until they are destroyed, cancelled or not, and spawn fails with
+// errc::closed.
 class scope {
   public:
-    explicit scope(evl_loop *loop) noexcept : home_{loop} {}
+    explicit scope(evl_loop *loop) noexcept : counted_(loop), home_{loop} {}
     scope(const scope &) = delete;
     ~scope() {
         while (detail::task_state *task = home_.first) {
@@ -59,7 +63,9 @@ class scope {
 
   private:
     friend struct detail::dump_access;
+    friend void detail::wind_up(scope &) noexcept;
 
+    detail::counted_loop counted_;
     detail::task_home home_;
 };
 

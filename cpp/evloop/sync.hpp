@@ -29,6 +29,68 @@ class owned {
     C *object_ = nullptr;
 };
 
+// An object that is referred to by what may outlive it: the references follow it when it is moved, and are
+// empty when it has gone. Both belong to one thread.
+template <class T>
+class followed {
+  public:
+    class reference {
+      public:
+        explicit reference(T &object) noexcept { follow(&object); }
+        reference(const reference &other) noexcept { follow(other.object_); }
+        reference &operator=(const reference &) = delete;
+        ~reference() {
+            if (!object_)
+                return;
+            *back_ = next_;
+            if (next_)
+                next_->back_ = back_;
+        }
+        T *get() const noexcept { return object_; }
+
+      private:
+        friend followed;
+        void follow(T *object) noexcept {
+            object_ = object;
+            if (!object)
+                return;
+            back_ = &object->followed::first_;
+            next_ = std::exchange(*back_, this);
+            if (next_)
+                next_->back_ = &next_;
+        }
+
+        T *object_ = nullptr;
+        reference *next_ = nullptr;
+        reference **back_ = nullptr;
+    };
+
+  protected:
+    followed() noexcept = default;
+    followed(followed &&other) noexcept { take(other); }
+    followed &operator=(followed &&other) noexcept {
+        leave();
+        take(other);
+        return *this;
+    }
+    ~followed() { leave(); }
+
+  private:
+    void take(followed &other) noexcept {
+        first_ = std::exchange(other.first_, nullptr);
+        if (first_)
+            first_->back_ = &first_;
+        for (reference *one = first_; one; one = one->next_)
+            one->object_ = static_cast<T *>(this);
+    }
+    void leave() noexcept {
+        for (reference *one = std::exchange(first_, nullptr); one; one = one->next_)
+            one->object_ = nullptr;
+    }
+
+    reference *first_ = nullptr;
+};
+
 // Waits by a function of an object and an operation.
 template <class C, std::int32_t (*Start)(C *, evl_op *)>
 class object_wait_base {
@@ -155,7 +217,8 @@ class semaphore : public detail::owned<evl_semaphore, evl_semaphore_free> {
 };
 
 // Waits for a change of what a lock protects.
-class condition : public detail::owned<evl_condition, evl_condition_free> {
+class condition : public detail::owned<evl_condition, evl_condition_free>,
+                  public detail::followed<condition> {
   public:
     // The lock stays, and where it is, as long as the condition.
     explicit condition(evloop::lock &lock) : lock_(&lock) {
@@ -163,27 +226,13 @@ class condition : public detail::owned<evl_condition, evl_condition_free> {
     }
 
     // Releases the lock, waits to be notified, and has the lock again when it ends, also when it is
-    // cancelled. Errors: EVL_EPERM when the lock is not held.
-    detail::attempt<void> wait() {
-        std::int32_t rc = 0;
-        rc = (co_await detail::settled(waiting(object_))).code();
-        for (std::int32_t locked = EVL_ECANCELED; rc < 0 && rc != EVL_EPERM && locked == EVL_ECANCELED;)
-            locked = (co_await detail::settled(lock_->acquire())).code();
-        if (rc < 0)
-            EVLOOP_CO_FAIL(rc);
-#if !EVLOOP_EXCEPTIONS
-        co_return result<void>();
-#endif
-    }
+    // cancelled or the condition is destroyed. Errors: EVL_EPERM when the lock is not held, EVL_ECLOSED.
+    detail::attempt<void> wait() { return wait_on(reference(*this)); }
     // Until ready() holds.
     template <class Ready>
         requires std::is_invocable_r_v<bool, Ready &>
     detail::attempt<void> wait(Ready ready) {
-        for (bool is = ready(); !is; is = ready())
-            EVLOOP_CO_TRY(wait());
-#if !EVLOOP_EXCEPTIONS
-        co_return result<void>();
-#endif
+        return wait_until(reference(*this), std::move(ready));
     }
     // Returns how many, or EVL_EPERM when the lock is not held.
     std::int32_t notify(std::int32_t n = 1) noexcept { return evl_condition_notify(object_, n); }
@@ -197,6 +246,30 @@ class condition : public detail::owned<evl_condition, evl_condition_free> {
         using object_wait_base::object_wait_base;
         using object_wait_base::start;
     };
+
+    // It may be moved or destroyed while they wait.
+    static detail::attempt<void> wait_on(reference condition) {
+        evloop::lock *const lock = condition.get() ? condition.get()->lock_ : nullptr;
+        std::int32_t rc = EVL_ECLOSED;
+        if (lock)
+            rc = (co_await detail::settled(waiting(condition.get()->object_))).code();
+        for (std::int32_t locked = EVL_ECANCELED;
+             lock && rc < 0 && rc != EVL_EPERM && locked == EVL_ECANCELED;)
+            locked = (co_await detail::settled(lock->acquire())).code();
+        if (rc < 0)
+            EVLOOP_CO_FAIL(rc);
+#if !EVLOOP_EXCEPTIONS
+        co_return result<void>();
+#endif
+    }
+    template <class Ready>
+    static detail::attempt<void> wait_until(reference condition, Ready ready) {
+        for (bool is = ready(); !is; is = ready())
+            EVLOOP_CO_TRY(wait_on(condition));
+#if !EVLOOP_EXCEPTIONS
+        co_return result<void>();
+#endif
+    }
 
     evloop::lock *lock_;
 };

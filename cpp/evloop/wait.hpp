@@ -55,7 +55,7 @@ class waiting_room {
         watches_.reserve(tasks.size());
         for (const any_task &task : tasks) {
             if (task.done())
-                count(*task.state());
+                count(task);
             else
                 task.state()->watch(watches_.emplace_back(this));
         }
@@ -75,15 +75,16 @@ class waiting_room {
         explicit watch(waiting_room *the_room) noexcept : task_watcher{told}, room(the_room) {}
         static void told(task_watcher &self, task_state &task) noexcept {
             waiting_room &room = *static_cast<watch &>(self).room;
-            room.count(task);
+            room.count(any_task(&task));
             if (room.over())
                 (void)evl_waitq_wake(&room.line, -1, 0);
         }
     };
 
-    void count(task_state &task) noexcept {
+    void count(const any_task &task) noexcept {
         left_--;
-        if (mode_ == until::first || (mode_ == until::first_error && task.end == task_end::error))
+        const bool failed = task && task.state()->end == task_end::error;
+        if (mode_ == until::first || (mode_ == until::first_error && failed))
             over_ = true;
     }
 

@@ -349,4 +349,107 @@ TEST(Combine, ADumpShowsTheTreeAndWhereItWaits) {
     }(w));
 }
 
+// A future that a function returns goes with whoever awaits it, before its value is looked at.
+evloop::future<std::string> replies(std::string text) {
+    evloop::future<std::string> reply;
+    reply.resolve(std::move(text));
+    return reply;
+}
+
+TEST(Combine, AFutureThatIsHandedOverGivesACopyOfItsValue) {
+    World w;
+    const std::string one(50, 'x'), two(50, 'y');
+    run(w, [](const std::string &one, const std::string &two) -> task<> {
+        auto [a, b] = co_await evloop::gather(replies(one), replies(two));
+        EXPECT_EQ(a + b, one + two);
+        std::vector<evloop::future<std::string>> futures;
+        futures.push_back(replies(one));
+        futures.push_back(replies(two));
+        const std::vector<std::string> all = co_await evloop::gather(std::move(futures));
+        EXPECT_EQ(all, (std::vector<std::string>{one, two}));
+        auto first = co_await evloop::when_any(replies(one), sleeps(1h));
+        EXPECT_EQ(std::get<0>(first.value), one);
+        const std::string limited = co_await evloop::timeout(1s, replies(two));
+        EXPECT_EQ(limited, two);
+        const std::string &alone = co_await replies(one); // the reference keeps the copy
+        EXPECT_EQ(alone, one);
+        auto later = evloop::as_result(replies(two));
+        const auto result = co_await std::move(later);
+        EXPECT_EQ(*result, two);
+        auto how = co_await evloop::as_outcome(replies(one));
+        EXPECT_EQ(*how, one);
+    }(one, two));
+}
+
+TEST(Combine, GatherCopiesWhatALvalueRefersToWhenItComes) {
+    World w;
+    run(w, []() -> task<> {
+        auto job = evloop::spawn(gives(std::string(50, 'x'), 1ms));
+        evloop::future<std::string> reply;
+        reply.resolve(50, 'y');
+        auto ends = evloop::spawn([](auto &job, auto &reply) -> task<> {
+            co_await evloop::sleep(2ms);
+            job = {};
+            reply = evloop::future<std::string>();
+        }(job, reply));
+        auto [a, b, nothing] = co_await evloop::gather(job, reply, sleeps(5ms));
+        EXPECT_EQ(a, std::string(50, 'x'));
+        EXPECT_EQ(b, std::string(50, 'y'));
+        co_await ends;
+    }());
+}
+
+TEST(Combine, AnEmptyTaskIsDoneForWhoWaits) {
+    World w;
+    run(w, []() -> task<> {
+        for (const auto mode : {evloop::until::all, evloop::until::first, evloop::until::first_error}) {
+            std::vector<evloop::any_task> jobs(2);
+            const evloop::waited waited = co_await evloop::wait(jobs, mode);
+            EXPECT_EQ(waited.done.size(), 2u);
+        }
+        std::vector<evloop::spawned<int>> none(1);
+        auto ends = evloop::as_completed(none);
+        const auto *empty = co_await ends.next();
+        EXPECT_EQ(empty, &none[0]);
+        const std::string end = co_await how(evloop::gather(none));
+        EXPECT_NE(end, "value");
+    }());
+}
+
+TEST(Combine, AsOutcomeOfAnotherInATaskThatHasBeenCancelledBefore) {
+    World w;
+    run(w, [](World &w) -> task<> {
+        auto parent = evloop::spawn([](World &w) -> task<> {
+            auto child = evloop::spawn(sleeps(1h)), late = evloop::spawn(sleeps(1h));
+            try {
+                co_await evloop::sleep(1h);
+            } catch (const evloop::cancelled &) {
+            }
+            child.cancel();
+            const auto of_child = co_await evloop::as_outcome(child);
+            w.note(of_child.is_cancelled() ? "child" : "?");
+            try {
+                (void)co_await evloop::as_outcome(late); // a second request, which is the parent's own
+                w.note("outcome");
+            } catch (const evloop::cancelled &) {
+                w.note("own");
+            }
+            evloop::this_task().cancel(); // is on its way when the next await begins
+            try {
+                (void)co_await evloop::as_outcome(sleeps(1h));
+                w.note("outcome");
+            } catch (const evloop::cancelled &) {
+                w.note("own");
+            }
+        }(w));
+        co_await evloop::sleep(1ms);
+        parent.cancel();
+        co_await evloop::sleep(1ms);
+        parent.cancel();
+        const std::string end = co_await how_of(parent);
+        EXPECT_EQ(end, "value");
+    }(w));
+    EXPECT_EQ(w.log(), "child own own");
+}
+
 } // namespace

@@ -2,6 +2,7 @@
 #include "tasks.hpp"
 
 #include <coroutine>
+#include <mutex>
 #include <optional>
 #include <thread>
 
@@ -230,6 +231,44 @@ TEST(Foreign, MayHandOnToThisLayer) {
         EXPECT_EQ(end, "cancelled");
     }(w));
     EXPECT_EQ(w.log(), "suspends suspends suspends called called! suspends cancelled cancelled!");
+}
+
+// An awaiter on whose handle a thread works, which it forgets in its destructor.
+struct ForgetsAtTheEnd {
+    std::mutex lock;
+    bool forgotten = false, resumed = false;
+    std::coroutine_handle<> handle;
+    ForgetsAtTheEnd() = default;
+    ~ForgetsAtTheEnd() {
+        std::thread([this] { // the window: it is being destroyed, and has not forgotten yet
+            const std::lock_guard guard(lock);
+            if (handle && !resumed)
+                handle.resume();
+            resumed = true;
+        })
+            .join();
+        const std::lock_guard guard(lock);
+        forgotten = true;
+    }
+    bool await_ready() const { return false; }
+    void await_suspend(std::coroutine_handle<> h) { handle = h; }
+    void await_resume() const {}
+};
+
+TEST(Foreign, MayForgetItsHandleInItsDestructor) {
+    evloop::run([]() -> task<> { // by a real clock: the handles hold the loop
+        {
+            auto temporary = evloop::spawn([]() -> task<> { co_await ForgetsAtTheEnd(); }());
+            auto local = evloop::spawn([]() -> task<> {
+                ForgetsAtTheEnd awaiter;
+                co_await awaiter;
+            }());
+            auto inner = evloop::spawn(
+                []() -> task<> { co_await []() -> task<> { co_await ForgetsAtTheEnd(); }(); }());
+            co_await evloop::sleep(1ms);
+        }
+        co_await evloop::sleep(1ms);
+    }());
 }
 
 } // namespace

@@ -1,11 +1,12 @@
 // loop_test.cpp - the loop as an object: calls, posts, errors nobody took, operations, holds.
 #include "allocations.hpp"
-#include "world.hpp"
+#include "tasks.hpp"
 
 #include <evloop/operation.hpp>
 
 #include <array>
 #include <atomic>
+#include <csignal>
 #include <gtest/gtest.h>
 #include <memory>
 #include <optional>
@@ -282,6 +283,57 @@ TEST_F(Loop, AnOperationWaitsForWhatCHas) {
     loop.run();
     EXPECT_EQ(mask, EVL_FUTURE_VALUE);
     evl_future_unref(future);
+}
+
+TEST_F(Loop, AnOperationOfALoopThatHasGoneIsRefused) {
+    std::optional<evloop::loop> own(std::in_place);
+    evloop::operation op(*own, [] {});
+    op.sleep(1h);
+    own.reset();
+    const auto code = [](auto start) {
+        try {
+            start();
+        } catch (const std::system_error &error) {
+            return error.code().value();
+        }
+        return 0;
+    };
+    EXPECT_EQ(code([&] { op.sleep(1s); }), EVL_ECLOSED);
+    EXPECT_EQ(code([&] { op.defer(); }), EVL_ECLOSED);
+    EXPECT_EQ(code([&] { op.wait_fd(0, EVL_READ); }), EVL_ECLOSED);
+    EXPECT_EQ(code([&] { op.wait_signal(SIGUSR1); }), EVL_ECLOSED);
+    EXPECT_FALSE(op.cancel());
+    EXPECT_FALSE(op.active());
+}
+
+TEST_F(Loop, AScopeMayOutliveItsLoop) {
+    std::optional<evloop::loop> own(std::in_place);
+    evloop::scope tasks(*own);
+    auto job = tasks.spawn(sleeps(1h)), joins = tasks.spawn([](auto &job) -> task<> { co_await job; }(job));
+    auto never = tasks.spawn(sleeps(1h));
+    own->run_nowait();
+    auto queued = tasks.spawn(sleeps(1h));
+    own.reset();
+    EXPECT_TRUE(job.cancel());
+    EXPECT_TRUE(joins.cancel());
+    tasks.cancel();
+    EXPECT_EQ(queued.uncancel(), 0u);
+    EXPECT_FALSE(job.done());
+    EXPECT_THROW(tasks.spawn(sleeps(1h)).detach(), std::system_error);
+    never = {};
+    EXPECT_EQ(tasks.size(), 3u);
+}
+
+TEST_F(Loop, ThatHasBeenMovedFromSaysSo) {
+    evloop::loop from, to = std::move(from);
+    EXPECT_FALSE(from);
+    EXPECT_FALSE(from.unhandled());
+    EXPECT_THROW(from.on_error([](const std::exception_ptr &) {}), std::system_error);
+    EXPECT_THROW(from.run(), std::system_error);
+    EXPECT_THROW(from.call_soon([] {}), std::system_error);
+    EXPECT_FALSE(from.alive());
+    from.stop();
+    from.wake();
 }
 
 } // namespace

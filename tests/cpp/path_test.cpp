@@ -82,4 +82,20 @@ TEST_F(Path, IsAwaited) {
     }(*this));
 }
 
+// The event and the end of the watching come in one pass.
+TEST_F(Path, IsDestroyedBeforeItsWaitersTurn) {
+    evloop::run([](Path &t) -> task<> {
+        auto changes = std::make_unique<evloop::path_changes>(t.file.c_str());
+        evloop::path other(evloop::this_loop(), t.file.c_str(), [&] { changes.reset(); });
+        auto waiter = evloop::spawn([](evloop::path_changes &changes) -> task<std::uint32_t> {
+            co_return co_await changes.next();
+        }(*changes));
+        co_await evloop::sleep(1ms);
+        t.write("x");
+        const auto end = co_await as_result(waiter);
+        EXPECT_EQ(end.code(), EVL_ECLOSED);
+        EXPECT_FALSE(changes);
+    }(*this));
+}
+
 } // namespace

@@ -139,4 +139,89 @@ TEST(Run, AFutureOfAnotherLoopIsRefused) {
     EXPECT_FALSE(number.done());
 }
 
+// How run ends: a value, "cancelled", or what it throws.
+template <class T>
+std::string how_run_ends(World &w, task<T> main) {
+    try {
+        run(w, std::move(main));
+    } catch (const evloop::cancelled &) {
+        return "cancelled";
+    } catch (const std::exception &error) {
+        return error.what();
+    }
+    return "value";
+}
+
+TEST(Run, EndsCancelledWhateverTheArgumentOfStop) {
+    for (const int result : {0, 1, 5}) {
+        World w;
+        const std::string end = how_run_ends(w, [](World &w, int result) -> task<> {
+            Trace trace(w, "main");
+            evloop::this_loop().stop(result);
+            co_await evloop::sleep(1h);
+            trace.done();
+        }(w, result));
+        EXPECT_EQ(end, "cancelled") << result;
+        EXPECT_EQ(w.log(), "main main!") << result;
+    }
+    World w;
+    const std::string end = how_run_ends(w, []() -> task<> {
+        evloop::this_loop().stop(EVL_EUSER);
+        co_await evloop::sleep(1h);
+    }());
+    EXPECT_NE(end, "cancelled");
+    EXPECT_NE(end, "value");
+}
+
+TEST(Run, ReportsWhatAStoppedMainTaskThrows) {
+    std::string reported;
+    EXPECT_THROW(evloop::run(
+                     []() -> task<> {
+                         evloop::this_loop().stop();
+                         try {
+                             co_await evloop::sleep(1h);
+                         } catch (const evloop::cancelled &) {
+                             throw Error("cleanup");
+                         }
+                     }(),
+                     [&](const std::exception_ptr &error) {
+                         try {
+                             std::rethrow_exception(error);
+                         } catch (const std::exception &exception) {
+                             reported = exception.what();
+                         }
+                     }),
+                 evloop::cancelled);
+    EXPECT_EQ(reported, "cleanup");
+}
+
+TEST(RunMain, EndsWithTheStatusOfAnInterruptWhenStopped) {
+    EXPECT_EQ(evloop::run_main([]() -> task<> {
+                  evloop::this_loop().stop(3);
+                  co_await evloop::sleep(1h);
+              }()),
+              130);
+}
+
+// What cleans up may wait for tasks of its own; those that it leaves behind are cancelled when it has ended.
+TEST(Run, CancelsWhatIsSpawnedWhileItWindsUp) {
+    World w;
+    run(w, [](World &w) -> task<> {
+        evloop::spawn([](World &w) -> task<> {
+            try {
+                co_await evloop::sleep(1h);
+            } catch (const evloop::cancelled &) {
+                w.note("cleanup");
+            }
+            evloop::this_loop().stop(); // changes nothing about it
+            auto [one, two] = co_await evloop::gather(gives(1, 1ms), gives(2, 2ms));
+            w.note(std::to_string(one + two));
+            evloop::spawn(sleeps_named(w, "behind", 1h), evloop::begin::now).detach();
+        }(w))
+            .detach();
+        co_await evloop::sleep(1ms);
+    }(w));
+    EXPECT_EQ(w.log(), "cleanup 3 behind behind!");
+}
+
 } // namespace

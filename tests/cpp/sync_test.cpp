@@ -362,15 +362,11 @@ TEST(Run, SaysWhenNothingCanGoOn) {
         EXPECT_EQ(error.code().value(), EVL_EDEADLK);
     }
     World stopped;
-    try {
-        run(stopped, [](World &w) -> task<> {
-            w.stop(0);
-            co_await evloop::sleep(1h);
-        }(stopped));
-        ADD_FAILURE();
-    } catch (const std::system_error &error) {
-        EXPECT_EQ(error.code().value(), EVL_ECANCELED);
-    }
+    const auto main = [](World &w) -> task<> {
+        w.stop(0);
+        co_await evloop::sleep(1h);
+    };
+    EXPECT_THROW(run(stopped, main(stopped)), evloop::cancelled);
     EXPECT_THROW(evloop::spawn(sleeps(0ns)).detach(), std::system_error); // outside of a task
 }
 
@@ -389,6 +385,54 @@ TEST(Run, AProgramWithALoopOfItsOwnMakesAScope) {
         EXPECT_EQ(scope.size(), 1u);
     }
     EXPECT_EQ(w.log(), "detached destroyed detached. tick destroyed!");
+}
+
+TEST(Sync, AConditionIsDestroyedOrMovedWhileItIsWaitedOn) {
+    World w;
+    run(w, []() -> task<> {
+        evloop::lock lock;
+        auto condition = std::make_unique<evloop::condition>(lock);
+        bool ready = false;
+        const auto waits = [](evloop::lock &lock, evloop::condition &condition, bool *ready) -> task<> {
+            auto guard = co_await lock.scoped();
+            if (ready)
+                co_await condition.wait([ready] { return *ready; });
+            else
+                co_await condition.wait();
+        };
+        auto one = evloop::spawn(waits(lock, *condition, nullptr));
+        auto two = evloop::spawn(waits(lock, *condition, &ready));
+        co_await evloop::sleep(1ms);
+        condition.reset();
+        for (auto *job : {&one, &two}) {
+            const auto end = co_await as_result(*job);
+            EXPECT_EQ(end.code(), EVL_ECLOSED);
+        }
+
+        condition = std::make_unique<evloop::condition>(lock); // destroyed when it has been notified
+        two = evloop::spawn(waits(lock, *condition, &ready));
+        co_await evloop::sleep(1ms);
+        {
+            auto guard = co_await lock.scoped();
+            (void)condition->notify_all();
+            condition.reset();
+        }
+        const auto notified = co_await as_result(two);
+        EXPECT_EQ(notified.code(), EVL_ECLOSED);
+
+        evloop::condition first(lock);
+        one = evloop::spawn(waits(lock, first, &ready));
+        co_await evloop::sleep(1ms);
+        evloop::condition second = std::move(first);
+        for (int i = 0; i < 2; i++) {
+            auto guard = co_await lock.scoped();
+            ready = i == 1;
+            EXPECT_EQ(second.notify_all(), 1);
+            guard.release();
+            co_await evloop::sleep(1ms);
+        }
+        co_await one;
+    }());
 }
 
 } // namespace
