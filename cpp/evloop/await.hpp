@@ -52,30 +52,33 @@ class [[nodiscard("co_await it")]] settled_awaiter {
     auto await_resume() {
         if constexpr (requires { inner_.outcome(); }) {
             return inner_.outcome();
-        } else if constexpr (is_result<decltype(inner_.await_resume())>) {
-            return inner_.await_resume();
         } else {
             using T = std::remove_cvref_t<decltype(inner_.await_resume())>;
+            using R = std::conditional_t<is_result<T>, T, result<T>>;
 #if EVLOOP_EXCEPTIONS
             try {
-                return get<T>();
+                return get<R>();
             } catch (...) {
-                return result<T>(fail(code_or_rethrow(std::current_exception())));
+                return R(fail(code_or_rethrow(std::current_exception())));
             }
 #else
-            return get<T>();
+            return get<R>();
 #endif
         }
     }
 
   private:
-    template <class T>
-    result<T> get() {
+    // What is a result already stays one.
+    template <class R>
+    R get() {
+        using T = decltype(inner_.await_resume());
         if constexpr (std::is_void_v<T>) {
             inner_.await_resume();
             return {};
+        } else if constexpr (is_result<std::remove_cvref_t<T>>) {
+            return inner_.await_resume();
         } else {
-            return result<T>(std::in_place, inner_.await_resume());
+            return R(std::in_place, inner_.await_resume());
         }
     }
 

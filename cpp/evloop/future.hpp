@@ -35,10 +35,12 @@ class future_wait : public op_awaitable<Self, T> {
 // What fits into the number that a future has.
 template <class T>
 constexpr bool is_number = (std::is_integral_v<T> || std::is_enum_v<T>) && sizeof(T) <= sizeof(std::int64_t);
+template <>
+inline constexpr bool is_number<void> = false;
 
 // What the await of a future that stays gives: a number, or a reference to the object in it.
 template <class T>
-using lent = std::conditional_t<std::is_void_v<T> || is_number<T>, T, const T &>;
+using lent = std::conditional_t<std::is_void_v<T> || is_number<T>, T, std::add_lvalue_reference_t<const T>>;
 
 template <class T>
 lent<T> value_in(evl_future *future) noexcept {
@@ -85,7 +87,7 @@ inline detail::lending_wait<std::int64_t> wait_future(evl_future *future) noexce
 }
 
 // A value that comes later, set once and awaited by any number of tasks: evl_future with a T in it. Copies
-// refer to the same one; they are made and used on the loop's thread, but for post.
+// refer to the same one: they are made on the loop's thread, and may be posted to and destroyed on any.
 template <class T = void>
 class future {
   public:
@@ -106,16 +108,20 @@ class future {
     }
     ~future() { evl_future_unref(future_); }
 
-    // Completes it: 0, or EVL_EALREADY; the value is then gone.
+    // Completes it. Returns 0, or EVL_EALREADY when it is done, EVL_ENOMEM, EVL_EINVAL when this one has been
+    // moved from; the value is then gone.
     template <class... Args>
     std::int32_t resolve(Args &&...args) {
         return give(evl_future_resolve, evl_future_resolve_owned, std::forward<Args>(args)...);
     }
-    // The same from any thread. @thread any
+    // The same from any thread, in a later pass of the loop. 0: it is on its way. Whether the future is done
+    // when it arrives another thread cannot know: what comes too late is dropped. Errors: those of
+    // evl_future_post, as EVL_ECLOSED when the loop has gone; EVL_EINVAL. @thread any
     template <class... Args>
     std::int32_t post(Args &&...args) {
         return give(evl_future_post_value, evl_future_post_owned, std::forward<Args>(args)...);
     }
+    // Completes it with an error, which is negative. As resolve.
     std::int32_t fail(std::int32_t code) noexcept { return evl_future_fail(future_, code); }
     bool cancel() noexcept { return evl_future_cancel(future_) == 1; }
     bool done() const noexcept { return evl_future_state(future_) != EVL_FUTURE_PENDING; }

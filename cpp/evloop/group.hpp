@@ -66,7 +66,9 @@ class task_group {
         return add(evloop::spawn(std::move(what), begin::queued, here));
     }
 
-    // Cancels all that is in it; the group then ends without an error.
+    // Cancels all that is in it, the body too; the group then ends without an error. A body that gives a
+    // value and ends by this has none to give: with_group then throws `cancelled`. Such a body catches its
+    // own `cancelled` and returns another value.
     void cancel() noexcept {
         if (!aborting_)
             abort();
@@ -275,7 +277,10 @@ attempt<body_result_t<F>> group_body(F body, bool independent) {
         group.add_error(outcome.code());
     if (auto left = co_await group.leave(thrown, was_cancelled); !left)
         co_return fail(left.code());
-    co_return outcome;
+    if constexpr (std::is_void_v<body_result_t<F>>)
+        co_return result<void>(); // what was cancelled was the group's
+    else
+        co_return outcome;
 #endif
 }
 

@@ -10,6 +10,11 @@
 //
 // What cannot fail is noexcept; the rest throws std::system_error. X::make is the constructor with the error
 // as a value.
+//
+// Of an owner that is empty, as what was moved from or closed, and of one whose loop has gone, fd(), pid()
+// and the number of a signal are a negative code, counts, masks and ids 0, deadlines `never`, addresses none
+// and texts "". So it is with queues and the like (sync.hpp). What can fail throws EVL_EINVAL, or EVL_ECLOSED
+// where the loop has gone.
 #pragma once
 
 #include "loop.hpp"
@@ -118,10 +123,7 @@ class io : public handle {
     status set(std::uint32_t mask) { return check(evl_io_set(c(), mask)); }
     evl_fd fd() const noexcept { return evl_io_fd(c()); }
     // EVL_READ and the like that are watched for; 0 when none.
-    std::uint32_t mask() const noexcept {
-        const std::int32_t mask = evl_io_mask(c());
-        return mask > 0 ? static_cast<std::uint32_t>(mask) : 0;
-    }
+    std::uint32_t mask() const noexcept { return detail::number<std::uint32_t>(evl_io_mask(c())); }
 };
 
 // A timer. The function gets the number of expirations.

@@ -50,6 +50,12 @@ struct loop_options {
 
 namespace detail {
 
+// A count that C returns; 0 where that is an error.
+template <class Number>
+constexpr Number number(std::int64_t count) noexcept {
+    return count > 0 ? static_cast<Number>(count) : Number{0};
+}
+
 // A function for a call or a post, and its argument. One that is no larger than a pointer and cannot throw is
 // the argument itself; any other takes one allocation, and knows the loop to tell it of an exception.
 template <class F>
@@ -150,7 +156,7 @@ class loop_ref {
     // A forked child goes on with the loop.
     status fork() const { return check(evl_loop_fork(c_)); }
 
-    const char *backend() const noexcept { return evl_loop_backend(c_); }
+    const char *backend() const noexcept { return c_ ? evl_loop_backend(c_) : ""; }
     std::uint32_t caps() const noexcept { return evl_backend_caps(c_); }
     // Counters of passes, polls, events and the like.
     evl_metrics metrics() const noexcept {

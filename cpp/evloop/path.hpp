@@ -30,7 +30,10 @@ class path : public handle {
         });
     }
 
-    const char *text() const noexcept { return evl_path_text(c()); }
+    const char *text() const noexcept {
+        const char *text = evl_path_text(c());
+        return text ? text : "";
+    }
 };
 
 #if EVLOOP_EXCEPTIONS

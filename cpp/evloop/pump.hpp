@@ -59,6 +59,26 @@ concept foreign_awaiter = !own_awaiter<Awaiter> && requires(Awaiter &awaiter) { 
 template <class Awaiter>
 class foreign_wait; // foreign.hpp
 
+// An awaiter that is awaited where it is: GCC before 13 would await a copy of it.
+template <class Awaiter>
+class awaited_in_place {
+  public:
+    using hands_over_in_the_pump = void;
+
+    explicit awaited_in_place(Awaiter &awaiter) noexcept : awaiter_(awaiter) {}
+    bool await_ready() noexcept(noexcept(std::declval<Awaiter &>().await_ready())) {
+        return awaiter_.await_ready();
+    }
+    template <class Promise>
+    auto await_suspend(std::coroutine_handle<Promise> self) {
+        return awaiter_.await_suspend(self);
+    }
+    decltype(auto) await_resume() { return awaiter_.await_resume(); }
+
+  private:
+    Awaiter &awaiter_;
+};
+
 // Memory for the frames of coroutines that tasks are made of, which know how far they reach.
 struct task_frame_memory {
     static constexpr std::size_t head = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
@@ -107,6 +127,12 @@ struct promise_base : task_frame_memory {
 
     // Notes where the await is. What is of this layer passes as it is; what would keep the handle of the
     // coroutine and resume it past the pump is given another.
+    template <own_awaiter Awaiter>
+    awaited_in_place<Awaiter>
+    await_transform(Awaiter &awaiter, std::source_location here = std::source_location::current()) noexcept {
+        where = here;
+        return awaited_in_place<Awaiter>(awaiter);
+    }
     template <class Awaitable>
         requires(!foreign_awaiter<awaiter_t<Awaitable>>)
     Awaitable &&await_transform(Awaitable &&awaitable,
@@ -182,6 +208,7 @@ class task_state {
     task_home *home = nullptr;                      // whose it is; NULL: no scope's, or that has gone
     task_state *before = nullptr, *after = nullptr; // in the scope's list
     task_watcher *watchers = nullptr;
+    promise_base *left_behind = nullptr; // go after its frames, by caller
     const char *name = nullptr;
     std::uint64_t id = 0, parent = 0; // in its scope; 0: none
     std::source_location where;       // of the spawn
@@ -191,16 +218,15 @@ class task_state {
     task_end end = task_end::none;
     bool started = false;
     bool running = false;
-    bool going = false;                  // being destroyed
-    bool passing = false;                // passes on a request to cancel
-    bool killed = false;                 // to be destroyed when it suspends
-    bool must_cancel = false;            // the next wait ends cancelled
-    bool cancel_sent = false;            // the present wait has been told to end
-    bool taken_back = false;             // the wait was over, and was undone because of must_cancel
-    bool keeps_frame = false;            // frames go when free_frames() is called, not with the end
-    bool taken = false;                  // the value has been moved away
-    bool looked_at = false;              // the error has been seen, or will be
-    promise_base *left_behind = nullptr; // coroutines that go after its frames, by caller
+    bool going = false;       // being destroyed
+    bool passing = false;     // passes on a request to cancel
+    bool killed = false;      // to be destroyed when it suspends
+    bool must_cancel = false; // the next wait ends cancelled
+    bool cancel_sent = false; // the present wait has been told to end
+    bool taken_back = false;  // the wait was over, and was undone because of must_cancel
+    bool keeps_frame = false; // frames go when free_frames() is called, not with the end
+    bool taken = false;       // the value has been moved away
+    bool looked_at = false;   // the error has been seen, or will be
 
     task_state(evl_loop *the_loop, promise_base &top, const task_kind &the_kind,
                std::source_location here) noexcept

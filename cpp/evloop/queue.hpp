@@ -108,7 +108,7 @@ class queue : public detail::owned<evl_queue, evl_queue_free> {
     std::int32_t task_done() noexcept { return evl_queue_task_done(c()); }
     // Puts end with EVL_ESHUTDOWN from now on, gets when nothing is left; `immediate` drops what is left.
     void shutdown(bool immediate = false) noexcept { (void)evl_queue_shutdown(c(), immediate ? 1 : 0); }
-    std::size_t size() const noexcept { return static_cast<std::size_t>(evl_queue_size(c())); }
+    std::size_t size() const noexcept { return detail::number<std::size_t>(evl_queue_size(c())); }
 
   private:
     // NULL: out of memory.

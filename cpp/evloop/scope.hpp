@@ -436,17 +436,36 @@ template <class R, class... P>
 struct parameters_of<R (*)(P...) noexcept> {
     using type = parameters<P...>;
 };
+// Those of a member function without its object.
+template <class F>
+struct parameters_in;
 template <class R, class F, class... P>
-struct parameters_of<R (F::*)(P...)> : parameters_of<R (*)(P...)> {};
+struct parameters_in<R (F::*)(P...)> : parameters_of<R (*)(P...)> {};
 template <class R, class F, class... P>
-struct parameters_of<R (F::*)(P...) const> : parameters_of<R (*)(P...)> {};
+struct parameters_in<R (F::*)(P...) const> : parameters_of<R (*)(P...)> {};
 template <class R, class F, class... P>
-struct parameters_of<R (F::*)(P...) noexcept> : parameters_of<R (*)(P...)> {};
+struct parameters_in<R (F::*)(P...) noexcept> : parameters_of<R (*)(P...)> {};
 template <class R, class F, class... P>
-struct parameters_of<R (F::*)(P...) const noexcept> : parameters_of<R (*)(P...)> {};
+struct parameters_in<R (F::*)(P...) const noexcept> : parameters_of<R (*)(P...)> {};
 template <class F>
     requires requires { &F::operator(); }
-struct parameters_of<F> : parameters_of<decltype(&F::operator())> {};
+struct parameters_of<F> : parameters_in<decltype(&F::operator())> {};
+template <class F>
+struct parameters_of<moved<F>> : parameters_of<F> {};
+
+// Those of F when it is called with such arguments: a member function takes its object first.
+template <class F, class... Args>
+struct parameters_with : parameters_of<F> {};
+template <class Object, class Parameters>
+struct with_object;
+template <class Object, class... P>
+struct with_object<Object, parameters<P...>> {
+    using type = parameters<Object, P...>;
+};
+template <class F, class Object, class... Args>
+    requires std::is_member_function_pointer_v<F>
+struct parameters_with<F, Object, Args...>
+    : with_object<std::decay_t<Object>, typename parameters_in<F>::type> {};
 
 template <class T>
 constexpr bool is_reference_wrapper = false;
@@ -488,7 +507,7 @@ template <class... P>
 struct calling_with<parameters<P...>> {
     template <class Task, class F, class... Kept>
     static Task run(F what, Kept... args) {
-        co_return co_await what(handed<P, Kept>(args)...);
+        co_return co_await std::invoke(what, handed<P, Kept>(args)...);
     }
     template <class F, class... Args>
     static auto make(F &&what, Args &&...args) {
@@ -502,7 +521,7 @@ struct calling_with<parameters<P...>> {
 template <class F, class... Args>
 auto task_of(F &&what, Args &&...args) {
     using function = std::decay_t<F>;
-    using known = typename parameters_of<function>::type;
+    using known = typename parameters_with<function, Args...>::type;
     if constexpr (known::are_copies && (std::is_pointer_v<function> || std::is_empty_v<function>)) {
         return what(std::forward<Args>(args)...);
     } else if constexpr (known::count == sizeof...(Args) && !std::is_same_v<known, unknown_parameters>) {

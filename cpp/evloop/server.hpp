@@ -124,14 +124,16 @@ class server : public handle {
     [[nodiscard]] server_idle_awaitable idle() const noexcept { return server_idle_awaitable(c()); }
 
     // How many sockets there are, and what the n-th listens on; how many connections live.
-    std::int32_t sockets() const noexcept { return evl_server_sockets(c()); }
+    std::int32_t sockets() const noexcept { return detail::number<std::int32_t>(evl_server_sockets(c())); }
     evl_fd fd(std::int32_t n = 0) const noexcept { return evl_server_fd(c(), n); }
     address local(std::int32_t n = 0) const noexcept {
         return address::from(
             [this, n](void *to, std::size_t cap) { return evl_server_local(c(), n, to, cap); });
     }
     std::uint16_t port() const noexcept { return local().port(); }
-    std::int32_t connections() const noexcept { return evl_server_connections(c()); }
+    std::int32_t connections() const noexcept {
+        return detail::number<std::int32_t>(evl_server_connections(c()));
+    }
 
   private:
     template <class Handler, class... Args>

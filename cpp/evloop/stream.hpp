@@ -251,10 +251,7 @@ class stream : public handle {
         return check(evl_stream_set_marks(c(), high, low, hard));
     }
     // Bytes written and not sent yet.
-    std::size_t queued() const noexcept {
-        const std::int64_t size = evl_stream_queued(c());
-        return size > 0 ? static_cast<std::size_t>(size) : 0;
-    }
+    std::size_t queued() const noexcept { return detail::number<std::size_t>(evl_stream_queued(c())); }
 
     // --- its end ---------------------------------------------------------------------------------
 
@@ -283,7 +280,12 @@ class stream : public handle {
         evl_stream_get_info(c(), &all);
         return all;
     }
-    evl_fd fd() const noexcept { return info().fd; }
+    evl_fd fd() const noexcept {
+        evl_stream_info all{};
+        all.struct_size = sizeof all;
+        const std::int32_t rc = evl_stream_get_info(c(), &all);
+        return rc < 0 ? rc : all.fd;
+    }
     // Its own address and the other end's; none for what has none.
     address local() const noexcept {
         return address::from([this](void *to, std::size_t cap) { return evl_stream_local(c(), to, cap); });

@@ -213,7 +213,9 @@ class semaphore : public detail::owned<evl_semaphore, evl_semaphore_free> {
     bool try_acquire() noexcept { return evl_semaphore_try(object_) == 0; }
     // 0, or EVL_ERANGE when there is a limit.
     std::int32_t release() noexcept { return evl_semaphore_release(object_); }
-    std::uint32_t value() const noexcept { return static_cast<std::uint32_t>(evl_semaphore_value(object_)); }
+    std::uint32_t value() const noexcept {
+        return detail::number<std::uint32_t>(evl_semaphore_value(object_));
+    }
 };
 
 // Waits for a change of what a lock protects.

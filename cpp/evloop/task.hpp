@@ -14,6 +14,7 @@
 #include <concepts>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <type_traits>
@@ -25,12 +26,16 @@ class task;
 
 namespace detail {
 
+template <class T>
+constexpr bool is_moved = false;
+
 // GCC before 15 copies the bits of some temporaries in a co_await expression into the frame (its bugs 99576
 // and 101367): aggregates and lambdas whose captures are not trivial. What is called in such an expression
 // takes none.
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 15
 template <class F>
-constexpr bool survives_await = std::is_lvalue_reference_v<F> || std::is_trivially_copyable_v<F>;
+constexpr bool survives_await =
+    std::is_lvalue_reference_v<F> || std::is_trivially_copyable_v<F> || is_moved<std::remove_cv_t<F>>;
 template <class R>
 constexpr bool is_whole_in_await = std::is_lvalue_reference_v<R> || !std::is_aggregate_v<R>;
 #else
@@ -39,7 +44,8 @@ constexpr bool survives_await = true;
 template <class R>
 constexpr bool is_whole_in_await = true;
 #endif
-#define EVLOOP_NAME_IT "GCC before 15 breaks this as a temporary of a co_await: give it a name, and pass that"
+#define EVLOOP_NAME_IT                                                                                       \
+    "GCC before 15 breaks this as a temporary of a co_await: give it a name, and pass that, or moved(name)"
 
 // A place for a T, a T & or nothing.
 template <class T>
@@ -213,6 +219,29 @@ class [[nodiscard]] call_awaiter {
     promise_base *callee_;
 };
 
+} // namespace detail
+
+// A function that has been moved out of a named one, for spawn, run_in_executor, with_group and timeout:
+// `spawn(moved(f))`. That is how GCC before 15 is given a lambda that cannot be copied: it breaks such a
+// temporary in a co_await, and std::move(f) looks like one.
+template <class F>
+class moved {
+  public:
+    explicit moved(F &named) noexcept(std::is_nothrow_move_constructible_v<F>) : fn_(std::move(named)) {}
+
+    template <class... Args>
+        requires std::invocable<F &, Args...>
+    decltype(auto) operator()(Args &&...args) {
+        return std::invoke(fn_, std::forward<Args>(args)...);
+    }
+
+  private:
+    F fn_;
+};
+
+namespace detail {
+template <class F>
+constexpr bool is_moved<moved<F>> = true;
 } // namespace detail
 
 // A coroutine that returns a T. It runs when it is awaited, as part of the awaiting task, or by spawn beside

@@ -140,10 +140,7 @@ class udp : public handle {
         return check(evl_udp_set_marks(c(), high, low, hard));
     }
     // Bytes queued and not sent yet.
-    std::size_t queued() const noexcept {
-        const std::int64_t size = evl_udp_queued(c());
-        return size > 0 ? static_cast<std::size_t>(size) : 0;
-    }
+    std::size_t queued() const noexcept { return detail::number<std::size_t>(evl_udp_queued(c())); }
 
     evl_fd fd() const noexcept { return evl_udp_fd(c()); }
     // The address that it is bound to; none where it is not.

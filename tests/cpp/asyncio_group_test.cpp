@@ -290,4 +290,33 @@ TEST(Group, DestroyedItsTasksAreToo) {
     EXPECT_EQ(w.log(), "a a! left b b!");
 }
 
+TEST(Group, ABodyWithAValueThatItsCancelEndsThrowsCancelled) {
+    World w;
+    run(w, []() -> task<> {
+        const auto body = [](evloop::task_group &group) -> task<int> {
+            group.cancel();
+            co_await evloop::sleep(1h);
+            co_return 1;
+        };
+        const std::string end = co_await how(evloop::with_group(body));
+        EXPECT_EQ(end, "cancelled");
+        EXPECT_EQ(evloop::this_task().cancelling(), 0u);
+        const auto gives_another = [](evloop::task_group &group) -> task<int> {
+            group.cancel();
+            try {
+                co_await evloop::sleep(1h);
+            } catch (const evloop::cancelled &) {
+            }
+            co_return 2;
+        };
+        const int value = co_await evloop::with_group(gives_another);
+        EXPECT_EQ(value, 2);
+        const auto none = [](evloop::task_group &group) -> task<> {
+            group.cancel();
+            co_await evloop::sleep(1h);
+        };
+        co_await evloop::with_group(none);
+    }());
+}
+
 } // namespace

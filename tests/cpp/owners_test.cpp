@@ -3,6 +3,8 @@
 #include "allocations.hpp"
 #include "tasks.hpp"
 
+#include <evloop/path.hpp>
+#include <evloop/process.hpp>
 #include <evloop/stop.hpp>
 
 #include <array>
@@ -511,6 +513,63 @@ TEST(EmptyHandles, NoLoopOutsideOfATask) {
         co_await evloop::yield();
     }(w));
     EXPECT_EQ(w.log(), "called");
+}
+
+// One table for all of them: handles.hpp says which.
+TEST(EmptyHandles, GiveNegativeFdsNoNumbersAndNoText) {
+    World w;
+    run(w, []() -> task<> {
+        EXPECT_LT(evloop::stream().fd(), 0);
+        EXPECT_LT(evloop::udp().fd(), 0);
+        EXPECT_LT(evloop::io().fd(), 0);
+        EXPECT_LT(evloop::server().fd(), 0);
+        EXPECT_LT(evloop::signal().number(), 0);
+        EXPECT_LT(evloop::process().pid(), 0);
+        EXPECT_EQ(evloop::stream().queued(), 0u);
+        EXPECT_EQ(evloop::udp().queued(), 0u);
+        EXPECT_EQ(evloop::io().mask(), 0u);
+        EXPECT_EQ(evloop::io().id(), 0u);
+        EXPECT_EQ(evloop::server().sockets(), 0);
+        EXPECT_EQ(evloop::server().connections(), 0);
+        EXPECT_EQ(evloop::server().port(), 0);
+        EXPECT_EQ(evloop::timer().deadline(), evloop::never);
+        EXPECT_STREQ(evloop::path().text(), "");
+        EXPECT_STREQ(evloop::timer().name(), "");
+        EXPECT_FALSE(evloop::stream().local());
+
+        evloop::queue<int> queue;
+        (void)queue.try_put(1);
+        const evloop::queue<int> filled = std::move(queue);
+        EXPECT_EQ(queue.size(), 0u);
+        EXPECT_EQ(filled.size(), 1u);
+        evloop::semaphore semaphore;
+        const evloop::semaphore full = std::move(semaphore);
+        EXPECT_EQ(semaphore.value(), 0u);
+        EXPECT_EQ(full.value(), 1u);
+        co_return;
+    }());
+    evloop::loop from;
+    const evloop::loop to = std::move(from);
+    EXPECT_STREQ(from.backend(), "");
+    EXPECT_EQ(from.caps(), 0u);
+}
+
+TEST(EmptyHandles, OfALoopThatHasGone) {
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    evloop::stream stream;
+    evloop::timer timer;
+    {
+        evloop::loop loop;
+        stream = evloop::stream(loop, ends[0]);
+        EXPECT_GE(stream.fd(), 0);
+        timer = evloop::timer(loop, [] {});
+    }
+    EXPECT_LT(stream.fd(), 0);
+    EXPECT_EQ(stream.queued(), 0u);
+    EXPECT_EQ(timer.deadline(), evloop::never);
+    EXPECT_THROW(timer.start_in(1s), std::system_error);
+    ::close(ends[1]);
 }
 
 } // namespace

@@ -407,4 +407,74 @@ TEST(Dump, OfEveryScopeForADebugger) {
     EXPECT_EQ(text.find("loop "), 0u) << text;
 }
 
+struct Session {
+    int n = 3;
+    std::string name;
+    task<int> add(int k) {
+        co_await evloop::yield();
+        co_return n += k;
+    }
+    task<std::string> says(const std::string &what) const {
+        co_await evloop::yield();
+        co_return name + what;
+    }
+    task<> counts(int &into) {
+        co_await evloop::yield();
+        into = n;
+    }
+};
+
+TEST(Spawn, TakesAMemberFunctionAndItsObject) {
+    World w;
+    run(w, []() -> task<> {
+        Session session;
+        auto job = evloop::spawn(&Session::add, &session, 4);
+        EXPECT_EQ(co_await job, 7);
+        auto other = evloop::spawn(&Session::add, std::ref(session), 1);
+        EXPECT_EQ(co_await other, 8);
+        EXPECT_EQ(session.n, 8);
+        int count = 0;
+        auto counts = evloop::spawn(&Session::counts, &session, count); // the caller's
+        co_await counts;
+        EXPECT_EQ(count, 8);
+        auto says = [] {
+            Session copied;
+            copied.name = std::string(50, 'n');
+            return evloop::spawn(&Session::says, copied, std::string(50, 'w')); // both are copies
+        }();
+        const std::string text = co_await says;
+        EXPECT_EQ(text, std::string(50, 'n') + std::string(50, 'w'));
+    }());
+}
+
+// With every compiler, and in a co_await.
+TEST(Spawn, TakesAFunctionThatCannotBeCopied) {
+    World w;
+    run(w, []() -> task<> {
+        auto gives = [p = std::make_unique<int>(1)]() -> task<int> {
+            co_await evloop::yield();
+            co_return *p;
+        };
+        auto job = evloop::spawn(evloop::moved(gives));
+        EXPECT_EQ(co_await job, 1);
+        auto adds = [p = std::make_unique<int>(1)](int &to, const std::string &text) -> task<> {
+            co_await evloop::yield();
+            to += *p + static_cast<int>(text.size());
+        };
+        int sum = 0;
+        co_await evloop::spawn(evloop::moved(adds), sum, std::string(50, 'x'));
+        EXPECT_EQ(sum, 51);
+        auto works = [p = std::make_unique<int>(2)](int n) { return *p + n; };
+        const int value = co_await evloop::run_in_executor(evloop::moved(works), 3);
+        EXPECT_EQ(value, 5);
+        auto body = [p = std::make_unique<int>(3)](evloop::task_group &) -> task<int> { co_return *p; };
+        const int of_body = co_await evloop::with_group(evloop::moved(body));
+        EXPECT_EQ(of_body, 3);
+        auto limited = [p = std::make_unique<int>(4)](evloop::time_limit &) -> task<int> { co_return *p; };
+        const int in_time = co_await evloop::timeout(1s, evloop::moved(limited));
+        EXPECT_EQ(in_time, 4);
+        EXPECT_FALSE(static_cast<bool>(job.cancel()));
+    }());
+}
+
 } // namespace

@@ -228,4 +228,36 @@ TEST(Values, TheSteadyClockSaysUntilWhen) {
     }());
 }
 
+TEST(Values, ANamedAwaitableIsAwaitedWhereItIs) {
+    World w;
+    run(w, []() -> task<> {
+        evloop::queue<std::unique_ptr<int>> queue(1);
+        auto put = queue.put(std::make_unique<int>(1));
+        co_await put;
+        auto get = queue.get();
+        const std::unique_ptr<int> got = co_await get;
+        EXPECT_EQ(*got, 1);
+        auto job = evloop::run_in_executor([] { return 2; });
+        const int two = co_await job;
+        EXPECT_EQ(two, 2);
+        auto nap = evloop::sleep(1ms);
+        co_await nap;
+        co_await nap; // again, as long
+        auto result = evloop::as_result(queue.get());
+        auto late = evloop::timeout(1ms, result);
+        const auto none = co_await as_result(std::move(late));
+        EXPECT_EQ(none.code(), EVL_ETIMEDOUT);
+        auto put_two = queue.put(std::make_unique<int>(5)), put_three = queue.put(nullptr);
+        auto get_two = queue.get();
+        auto [nothing, five] = co_await evloop::gather(put_two, std::move(get_two));
+        EXPECT_EQ(*five, 5);
+        evloop::event event;
+        event.set();
+        auto wait = event.wait();
+        co_await wait;
+        co_await wait;
+        co_await put_three;
+    }());
+}
+
 } // namespace

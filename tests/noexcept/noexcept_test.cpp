@@ -3,9 +3,12 @@
 #include "other.hpp"
 
 #include <evloop.hpp>
+#include <evloop/operation.hpp>
 
 #include <cstdio>
+#include <optional>
 #include <string>
+#include <vector>
 
 using namespace std::chrono_literals;
 using evloop::result;
@@ -81,6 +84,57 @@ task<> combines() {
     CHECK(first && first->index == 1);
 }
 
+// What goes before or while it is waited on.
+task<> outlives() {
+    const auto cancelled =
+        co_await as_result(evloop::with_group([](evloop::task_group &group) -> task<result<void>> {
+            group.cancel();
+            co_return co_await as_result(evloop::sleep(1h));
+        }));
+    CHECK(cancelled);
+    const auto without =
+        co_await as_result(evloop::with_group([](evloop::task_group &group) -> task<result<int>> {
+            group.cancel();
+            const auto slept = co_await as_result(evloop::sleep(1h));
+            co_return evloop::fail(slept.code());
+        }));
+    CHECK(without.code() == EVL_ECANCELED);
+
+    evloop::lock lock;
+    std::optional<evloop::condition> condition(lock);
+    auto job = evloop::spawn([](evloop::lock &lock, evloop::condition &condition) -> task<result<void>> {
+        const auto guard = co_await as_result(lock.scoped());
+        CHECK(guard);
+        co_return co_await as_result(condition.wait([] { return false; }));
+    }(lock, *condition));
+    const auto yielded = co_await as_result(evloop::sleep(1ms));
+    CHECK(yielded);
+    condition.reset();
+    const auto closed = co_await as_result(job);
+    CHECK(closed && closed->code() == EVL_ECLOSED);
+
+    std::vector<evloop::any_task> empty(1);
+    const auto waited = co_await as_result(evloop::wait(empty, evloop::until::first_error));
+    CHECK(waited && waited->done.size() == 1);
+    evloop::future<std::string> reply;
+    reply.resolve(50, 'x');
+    const auto copied = co_await as_result(evloop::gather(std::move(reply)));
+    CHECK(copied && std::get<0>(*copied) == std::string(50, 'x'));
+}
+
+void outlives_the_loop() {
+    auto made = evloop::loop::make();
+    evloop::operation op(*made, [] {});
+    evloop::scope tasks(*made);
+    auto job = tasks.spawn(sleeps(1h));
+    (void)made->run_nowait();
+    *made = std::move(*evloop::loop::make());
+    CHECK(op.sleep(1s).code == EVL_ECLOSED);
+    CHECK(job.cancel() && !job.done());
+    evloop::loop moved = std::move(*made);
+    CHECK(made->unhandled() == 0 && made->on_error([](std::int32_t) {}).code == EVL_EINVAL);
+}
+
 task<> meets() {
     evloop::queue<std::string> queue(evloop::this_loop(), 1);
     const auto put = co_await as_result(queue.put("x"));
@@ -108,6 +162,7 @@ task<int> program() {
     co_await cancels();
     co_await combines();
     co_await meets();
+    co_await outlives();
     const auto other = co_await as_result(evloop::wait_future(start_other(evloop::this_loop())));
     CHECK(other && *other == 42);
     end_other();
@@ -117,6 +172,7 @@ task<int> program() {
 } // namespace
 
 int main() {
+    outlives_the_loop();
     const result<int> outcome = evloop::run(program());
     CHECK(outcome);
     std::printf("%d failures\n", failures);
