@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 int32_t evl_loop_walk(const evl_loop *loop, uint64_t *ids, int32_t cap) {
-    int rc = evl_enter(loop);
+    int rc = evl_enter_to_look(loop);
     if (rc != 0)
         return rc;
     if (cap < 0 || (cap > 0 && !ids))
@@ -113,7 +113,7 @@ int32_t evl_loop_dump(const evl_loop *loop, char *buf, size_t cap) {
     static const char *const names[] = {
         [EVL_KIND_FUTURE] = "futures", [EVL_KIND_CALL] = "calls", [EVL_KIND_POST] = "posts",
         [EVL_KIND_OP] = "ops",         [EVL_KIND_HOLD] = "holds", [EVL_KIND_DROP] = "drops"};
-    int rc = evl_enter(loop);
+    int rc = evl_enter_to_look(loop);
     if (rc != 0)
         return rc;
     if (cap > 0 && !buf)

@@ -6,7 +6,7 @@
 #include <string.h>
 
 int32_t evl_loop_metrics(const evl_loop *loop, evl_metrics *out) {
-    int rc = evl_enter(loop);
+    int rc = evl_enter_to_look(loop);
     if (rc != 0)
         return rc;
     if (!out || out->struct_size < sizeof out->struct_size)

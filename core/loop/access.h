@@ -79,6 +79,11 @@ static inline int evl_enter_child(evl_loop *loop) {
     return EVL_UNLIKELY(evl_is_foreign(loop)) ? evl_enter_foreign(loop) : 0;
 }
 
+/* The same for what only reads the loop. */
+static inline int evl_enter_to_look(const evl_loop *loop) {
+    return loop ? evl_enter_child((evl_loop *)(uintptr_t)loop) : EVL_EINVAL;
+}
+
 static inline int evl_enter_handle(const evl_handle *handle, int kind) {
     int rc = evl_check_kind(handle, kind);
     return EVL_UNLIKELY(rc != 0) ? rc : evl_enter(handle->loop);

@@ -84,7 +84,7 @@ int32_t evl_blockers_queued(const evl_loop *loop, evl_blocker *out, int32_t cap)
 int32_t evl_count_blockers(const evl_loop *loop) { return list_all(loop, NULL, 0); }
 
 int32_t evl_loop_blockers(const evl_loop *loop, evl_blocker *out, int32_t cap) {
-    int rc = evl_enter(loop);
+    int rc = evl_enter_to_look(loop);
     if (rc != 0)
         return rc;
     if (cap < 0 || (cap > 0 && !out))

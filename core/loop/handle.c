@@ -6,8 +6,7 @@
 #include "watcher.h"
 
 uint64_t evl_handle_id(const evl_handle *handle) {
-    uint64_t kind = handle->node.kind == EVL_KIND_LINGERING ? EVL_KIND_STREAM : handle->node.kind;
-    return (uint64_t)handle->gen << 32 | kind << EVL_ID_SLOT_BITS | handle->node.slot;
+    return (uint64_t)handle->gen << 32 | evl_handle_place(handle);
 }
 
 int evl_check_kind_slow(const evl_handle *handle, int kind) {
@@ -170,7 +169,7 @@ uint64_t evl_id(const evl_handle *handle) {
 }
 
 evl_handle *evl_lookup(evl_loop *loop, uint64_t id) {
-    return evl_enter(loop) == 0 ? evl_handle_find(loop, id) : NULL;
+    return evl_enter_to_look(loop) == 0 ? evl_handle_find(loop, id) : NULL;
 }
 
 int32_t evl_kind(const evl_handle *handle) {

@@ -73,6 +73,13 @@ static inline int evl_check_kind(const evl_handle *handle, int kind) {
     return evl_check_kind_slow(handle, kind);
 }
 
+/* Where a handle lies: its slab and its slot, as in an id. A closed stream that lingers stays where it was.
+ */
+static inline uint32_t evl_handle_place(const evl_handle *handle) {
+    uint32_t kind = handle->node.kind == EVL_KIND_LINGERING ? EVL_KIND_STREAM : handle->node.kind;
+    return kind << EVL_ID_SLOT_BITS | handle->node.slot;
+}
+
 void evl_handle_flip_active(evl_handle *handle);
 
 static inline bool evl_handle_is_active(const evl_handle *handle) {

@@ -216,7 +216,7 @@ int32_t evl_loop_unhold(evl_loop *loop) {
     return rc;
 }
 
-int32_t evl_loop_alive(const evl_loop *loop) { return evl_enter(loop) == 0 && evl_is_alive(loop); }
+int32_t evl_loop_alive(const evl_loop *loop) { return evl_enter_to_look(loop) == 0 && evl_is_alive(loop); }
 
 const char *evl_loop_backend(const evl_loop *loop) { return loop ? loop->backend->name : NULL; }
 

@@ -59,7 +59,7 @@ int32_t evl_loop_report(evl_loop *loop, int32_t error) {
 }
 
 int32_t evl_loop_error(evl_loop *loop) {
-    int rc = evl_enter(loop);
+    int rc = evl_enter_to_look(loop);
     if (rc != 0)
         return rc;
     int32_t first = loop->error;

@@ -163,13 +163,12 @@ int evl_io_attach(evl_loop *loop, evl_watcher *io) {
         rc = EVL_EEXIST;
     else if (evl_io_has_tag(io))
         rc = first ? add_another(loop, first, io) : add_first(loop, io);
-    if (rc != 0) {
+    if (rc == 0)
+        evl_io_put_mask(io, io->mask);
+    else
         evl_handle_release(&io->base);
-        return rc;
-    }
-    evl_io_put_mask(io, io->mask);
-    evl_touch(loop);
-    return 0;
+    evl_touch(loop); /* others may have ended even if this one was refused */
+    return rc;
 }
 
 /* The watcher that waits of the past left behind, so that an fd looks as if nothing had ever waited for it.
@@ -193,8 +192,10 @@ int evl_io_own(evl_watcher *io, int fd, uint32_t mask, bool edge) {
     evl_watcher *first = evl_io_first(loop, fd);
     bool taken = first && is_taken(loop, first);
     int rc = taken ? EVL_EEXIST : evl_io_has_tag(io) ? add_first(loop, io) : EVL_ENOTSUP;
-    if (rc != 0)
-        io->fd = -1;
+    if (rc == 0)
+        return 0;
+    io->fd = -1;
+    evl_touch(loop);
     return rc;
 }
 

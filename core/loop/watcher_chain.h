@@ -11,15 +11,13 @@
 #define EVL_IO_WANTED  (EVL_READ | EVL_PRI | EVL_WRITE)
 #define EVL_IO_TROUBLE (EVL_ERR | EVL_HUP)
 
-/* A link is a kind and a slot, as in an id: streams, servers and datagram sockets are watchers too. */
+/* A link is an evl_handle_place: streams, servers and datagram sockets are watchers too. */
 static inline evl_watcher *evl_io_by_link(const evl_loop *loop, uint32_t link) {
     uint32_t slot = link & ((UINT32_C(1) << EVL_ID_SLOT_BITS) - 1);
     return link == 0 ? NULL : evl_slab_at(&loop->handles[link >> EVL_ID_SLOT_BITS], slot);
 }
 
-static inline uint32_t evl_io_link(const evl_watcher *io) {
-    return (uint32_t)io->base.node.kind << EVL_ID_SLOT_BITS | io->base.node.slot;
-}
+static inline uint32_t evl_io_link(const evl_watcher *io) { return evl_handle_place(&io->base); }
 
 static inline evl_watcher *evl_io_first(const evl_loop *loop, int fd) {
     return (uint32_t)fd < loop->fds_cap ? evl_io_by_link(loop, loop->fds[fd]) : NULL;

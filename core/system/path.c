@@ -115,8 +115,10 @@ static int need_queue(evl_loop *loop) {
     evl_paths **place = evl_part_need(loop, &paths_part);
     if (!place)
         return EVL_ENOMEM;
-    if (*place && (*place)->fd >= 0)
+    if (*place && (*place)->fd >= 0) {
         (void)read_all(*place); /* events up to now are not for the path that is being created */
+        evl_touch(loop);
+    }
     if (*place)
         return (*place)->fd >= 0 ? 0 : open_queue(loop, *place);
     evl_paths *paths = evl_mem_zalloc(&loop->mem, sizeof *paths);

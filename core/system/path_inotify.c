@@ -85,7 +85,11 @@ static void apply_event(evl_watched *p, const struct inotify_event *event) {
         if (p->base.node.u.result == 0)
             evl_list_unlink(&p->base.node.link);
     }
+    int old = p->itself.number;
     int rc = what & EVL_PATH_CREATED ? evl_path_watch_itself(p) : 0;
+    /* No event says that a file was replaced by the one that is moved to its name. */
+    if ((what & EVL_PATH_MOVED) && old >= 0 && p->itself.number != old)
+        what |= EVL_PATH_DELETED;
     if (rc != 0)
         evl_path_fail(p, rc);
     else

@@ -18,7 +18,8 @@
  *   otherwise the use of a closed handle is undefined, as of freed memory.
  * - EVL_ECLOSED: the loop was closed or destroyed, and the caller still holds a reference to it.
  * - EVL_EFORK: this process is a forked child that has not called evl_loop_fork. Close, cancel, stop,
- *   destroy and queries work there nevertheless.
+ *   destroy and calls that only look (evl_loop_dump, evl_loop_alive, evl_active, evl_future_state and the
+ *   like) work there nevertheless.
  * - EVL_ETHREAD: another thread is running the loop, and the function is not marked "@thread any".
  * - EVL_EBUSY: of functions that start an operation: the operation is active already.
  *

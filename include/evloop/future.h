@@ -247,10 +247,9 @@ EVL_API int32_t evl_wait_futures(evl_loop *loop, evl_future *const *futures, uin
 
 /* Waits for a future with a time limit: *out completes as `future` does.
  *
- * After timeout_ns nanoseconds (0: in the next pass; negative: no limit) `future` is cancelled, and once
- * it is done *out fails with EVL_ETIMEDOUT. If `future` completes with a value in spite of the
- * cancellation, *out gets that value. Cancelling *out cancels `future`.
- * Errors:
+ * After timeout_ns nanoseconds (0: in this call, unless it is done; negative: no limit) `future` is
+ * cancelled, and once it is done *out fails with EVL_ETIMEDOUT. If `future` completes with a value in spite
+ * of the cancellation, *out gets that value. Cancelling *out cancels `future`. Errors:
  * - EVL_ENOMEM: out of memory.
  * @since 0.1 */
 EVL_API int32_t evl_wait_for(evl_future *future, int64_t timeout_ns, evl_future **out);

@@ -32,7 +32,7 @@ extern "C" {
 /* Flags of evl_options. */
 enum {
     EVL_LOOP_NOENV = 1, /* ignore the environment variable EVLOOP_BACKEND */
-    EVL_LOOP_NOPOST = 2 /* posts return EVL_ENOTSUP; the allocator need not be thread-safe */
+    EVL_LOOP_NOPOST = 2 /* posts return EVL_ENOTSUP, and no thread that posts calls the allocator */
 };
 
 /* Where the loop's time comes from: evl_options.clock.
@@ -173,8 +173,9 @@ EVL_API int32_t evl_loop_alive(const evl_loop *loop);
  * bytes, and evl_stream_write_eof and evl_stream_shutdown end the connection for both. Closing them, in
  * whatever way, closes the child's fd and nothing else (stream.h, server.h).
  *
- * Before this call every function but close, cancel, stop, destroy and queries returns EVL_EFORK in the
- * child. Returns 0 also when there is nothing to repair. evl_loop_fd may return another number afterwards.
+ * Before this call every function but close, cancel, stop, destroy and those that only look (evl_loop_dump,
+ * evl_loop_alive, evl_active, evl_future_state and the like) returns EVL_EFORK in the child. Returns 0 also
+ * when there is nothing to repair. evl_loop_fd may return another number afterwards.
  *
  * Other threads may post, run jobs and receive signals while the process forks: what they had finished by
  * then, the child has, too. A loop that another thread was running can be repaired or destroyed if that

@@ -118,6 +118,23 @@ TEST(Embed, Contract_17_TheFdIsReadableWheneverADispatchWouldFindWork) {
     EXPECT_FALSE(host.readable());
 }
 
+// A call that fails may have found out something all the same.
+TEST(Embed, Contract_17_WhatAFailedCallMakesReadyShows) {
+    World w({.clock = EVL_CLOCK_REAL});
+    if (without_loop_fd(w))
+        return;
+    Host host(w);
+    Pair p;
+    int fd = p.a;
+    w.io(p.a, EVL_READ, w.says("ended"));
+    host.settle();
+    p.a.close(); // behind the loop's back
+    evl_io *io = nullptr;
+    EXPECT_EQ(evl_io_new(w.loop, fd, EVL_READ, 0, World::done(), w.arg([] {}), &io), EVL_EBADF);
+    host.serve();
+    EXPECT_EQ(w.log(), "ended");
+}
+
 // The alarm's expiry is taken by the poll of the dispatch, and what is left is due all the same.
 TEST(Embed, Contract_17_WhatADispatchLeavesDueShows) {
     World w({.clock = EVL_CLOCK_REAL});

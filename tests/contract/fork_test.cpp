@@ -205,6 +205,54 @@ TEST(Fork, Contract_11_AFailedRepairChangesNothingAndMayBeTriedAgain) {
     b.w.nowait();
 }
 
+// What only looks returns the same as in the parent, and says so before the repair.
+TEST(Fork, Contract_11_QueriesWorkInTheChild) {
+    Busy b;
+    evl_future *future = nullptr;
+    ASSERT_EQ(evl_future_new(b.w.loop, &future), 0);
+    EXPECT_EQ(evl_set_name(b.timer, "tick"), 0);
+    EXPECT_EQ(b.w.post([] {}), 0);
+    uint64_t id = evl_id(b.timer);
+    auto look = [&](bool in_child) {
+        const evl_loop *loop = b.w.loop;
+        if (in_child)
+            EXPECT_EQ(evl_loop_report(b.w.loop, EVL_EPERM), EVL_EFORK);
+        else
+            EXPECT_EQ(evl_loop_report(b.w.loop, EVL_EPERM), 0);
+        char text[4096] = "";
+        uint64_t ids[16] = {};
+        evl_blocker blockers[16] = {};
+        evl_metrics metrics{};
+        metrics.struct_size = sizeof metrics;
+        std::vector<int64_t> numbers{evl_loop_alive(loop),
+                                     evl_loop_dump(loop, text, sizeof text),
+                                     evl_loop_walk(loop, ids, 16),
+                                     evl_loop_blockers(loop, blockers, 16),
+                                     evl_loop_metrics(loop, &metrics),
+                                     evl_lookup(b.w.loop, id) == b.timer,
+                                     evl_kind(b.timer),
+                                     evl_active(b.timer),
+                                     evl_io_mask(b.io),
+                                     evl_io_fd(b.io),
+                                     evl_signal_number(b.signal),
+                                     evl_timer_deadline(b.timer),
+                                     evl_op_active(b.op),
+                                     evl_future_state(future),
+                                     static_cast<int64_t>(metrics.handles),
+                                     static_cast<int64_t>(ids[1])};
+        return std::make_pair(numbers, std::string(text) + evl_name(b.timer));
+    };
+    auto parents = look(false);
+    EXPECT_GT(parents.first[1], 0);
+    in_child([&] {
+        EXPECT_EQ(look(true), parents);
+        EXPECT_EQ(evl_loop_error(b.w.loop), EVL_EPERM);
+        EXPECT_EQ(evl_loop_destroy(std::exchange(b.w.loop, nullptr)), 0);
+    });
+    EXPECT_EQ(evl_loop_error(b.w.loop), EVL_EPERM);
+    evl_future_unref(future);
+}
+
 TEST(Fork, Contract_11_CloseInTheChildStillSaysWhatIsLeft) {
     Busy b;
     World empty;

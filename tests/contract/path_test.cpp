@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -122,12 +123,35 @@ TEST(Path, Moved) {
     // As editors do it: the new content is moved over the old.
     t.write("next");
     fs::rename(t.at("next"), t.at("file"));
-    EXPECT_EQ(t.told(), t.compares() ? "created+deleted" : "created+moved");
+    EXPECT_EQ(t.told(), t.compares() ? "created+deleted" : "created+deleted+moved");
+    t.write("file");
+    EXPECT_EQ(t.told(), "changed") << "the new one is watched";
+    t.write("third");
+    t.write("fourth");
+    fs::rename(t.at("third"), t.at("file"));
+    fs::rename(t.at("fourth"), t.at("file"));
+    EXPECT_EQ(t.told(), t.compares() ? "created+deleted" : "created+deleted+moved");
     t.write("file");
     EXPECT_EQ(t.told(), "changed");
     fs::rename(t.at("file"), t.at("away"));
     t.write("file");
     EXPECT_NE(t.told().find("deleted+moved"), std::string::npos) << "several in one mask";
+}
+
+TEST(Path, WhatAFailedCallHasReadShows) {
+    Scene t;
+    if (!(t.w.caps() & EVL_CAP_LOOP_FD))
+        return;
+    t.watch(t.at("file"));
+    pollfd row{evl_loop_fd(t.w.loop), POLLIN, 0};
+    while (::poll(&row, 1, 0) == 1)
+        EXPECT_GE(t.w.dispatch(), 0);
+    t.write("file");
+    evl_path *none = nullptr;
+    EXPECT_EQ(evl_path_new(t.w.loop, t.at("none/file").c_str(), nullptr, nullptr, &none), EVL_ENOENT);
+    EXPECT_EQ(::poll(&row, 1, 0), 1);
+    EXPECT_GE(t.w.dispatch(), 0);
+    EXPECT_EQ(t.w.log().substr(0, 7), "created");
 }
 
 // A link whose target lies in another directory, as configurations are mounted and edited.
@@ -143,7 +167,7 @@ TEST(Path, TheTargetOfASymbolicLink) {
         EXPECT_EQ(t.told(), "changed");
         t.write("real/new");
         fs::rename(t.at("real/new"), t.at("real/file"));
-        EXPECT_EQ(t.told(), t.compares() ? "created+deleted" : "created+moved");
+        EXPECT_EQ(t.told(), t.compares() ? "created+deleted" : "created+deleted+moved");
         t.write("real/file");
         EXPECT_EQ(t.told(), "changed") << "the new one";
         fs::remove(t.at("real/file"));

@@ -1,5 +1,6 @@
 // stream_end_test.cpp - how streams end: closing, lingering, shutting down, aborting, detaching.
 #include "streams.hpp"
+#include "watcher_peek.h"
 
 #include <thread>
 
@@ -216,6 +217,7 @@ TEST(StreamClose, WhoLingersIsSeen) {
     EXPECT_EQ(evl_set_arg(link.s, &dropped), 0);
     EXPECT_EQ(evl_set_drop(link.s, [](void *arg) { ++*static_cast<int *>(arg); }), 0);
     uint64_t id = evl_id(link.s), walked = 0;
+    int fd = info(link.s).fd;
     write(link.s, "bye");
     EXPECT_EQ(evl_close(link.s), 0);
     passes(w);
@@ -229,6 +231,7 @@ TEST(StreamClose, WhoLingersIsSeen) {
     EXPECT_STREQ(blocker.name, "my connection");
     EXPECT_EQ(evl_loop_walk(w.loop, &walked, 1), 1);
     EXPECT_EQ(walked, id);
+    EXPECT_EQ(peek_link_leads_back(w.loop, fd), 1) << "as a watcher it is where it was";
     EXPECT_EQ(w.metrics().handles, 1u);
     char text[500];
     EXPECT_GT(evl_loop_dump(w.loop, text, sizeof text), 0);
