@@ -1,12 +1,12 @@
 // evloop/async_generator.hpp - generators that may await between their values.
 //
 //     evloop::async_generator<std::string> lines(evloop::stream &s) {
-//         while (auto line = co_await s.read_line())
-//             co_yield std::move(*line);
+//         for (std::string line = co_await s.read_line(); !line.empty(); line = co_await s.read_line())
+//             co_yield std::move(line);
 //     }
 //     auto all = lines(s);
 //     while (std::string *line = co_await all.next())
-//         ...
+//         use(*line);
 //
 // It runs within the task that awaits its next value, and is cancelled with it: a cancellation that it lets
 // pass ends it, as a timeout(5s, all.next()) that is late does, and the next next() gives nullptr as at any

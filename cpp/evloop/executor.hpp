@@ -76,7 +76,8 @@ class executor {
         std::swap(pool_, other.pool_);
         return *this;
     }
-    // Abandons what runs. close waits for it.
+    // Abandons what runs: who awaits that gets its value all the same, and who awaits what has not begun ends
+    // as cancelled. close waits for it.
     ~executor() { (void)close(closing::abandon, std::chrono::nanoseconds(0)); }
 
     // Closes it and blocks, the loop too, until its jobs have ended, or for so long: then it abandons them.
@@ -182,7 +183,7 @@ class [[nodiscard("co_await it")]] job_awaitable : public op_awaitable<job_await
     // Once it has begun the job is C's to drop, until its end says that it is ours again.
     std::int32_t start(evl_loop *loop, evl_op *op) noexcept {
         if (!job_)
-            return EVL_ENOMEM;
+            return done_ ? EVL_EALREADY : EVL_ENOMEM;
         if (pool_ && !pool_->c()) // NULL would be the loop's own
             return EVL_ECLOSED;
         const std::int32_t rc = evl_executor_submit(pool_ ? pool_->c() : nullptr, loop, op, Job::run, job_,
@@ -192,17 +193,20 @@ class [[nodiscard("co_await it")]] job_awaitable : public op_awaitable<job_await
     }
     typename Job::T finish(std::int64_t) {
         given_ = false;
+        done_ = true;
+        const std::unique_ptr<Job> job(std::exchange(job_, nullptr));
 #if EVLOOP_EXCEPTIONS
-        if (job_->error)
-            std::rethrow_exception(job_->error);
+        if (job->error)
+            std::rethrow_exception(job->error);
 #endif
-        return job_->value.take();
+        return job->value.take();
     }
 
   private:
     const executor *pool_;
     Job *job_;
     bool given_ = false;
+    bool done_ = false;
 };
 
 template <class F, class... Args>

@@ -3,9 +3,9 @@
 //
 // It gets the handle of a coroutine that stands in for the awaiting one. To resume that, from any thread,
 // posts to the loop, and the task goes on in a pass of it. Such an awaiter has no way to be told to end: a
-// request to cancel the task is for the next await. Destroying the task destroys the awaiter, which must
-// forget the handle in its destructor at the latest: until that has returned it may be resumed, without
-// effect. An awaiter that lives elsewhere must have forgotten it before.
+// request to cancel the task is for the next await, and run waits at its end until it is resumed. Destroying
+// the task destroys the awaiter, which must forget the handle in its destructor at the latest: until that has
+// returned it may be resumed, without effect. An awaiter that lives elsewhere must have forgotten it before.
 #pragma once
 
 #include "task.hpp"

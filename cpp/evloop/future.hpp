@@ -1,8 +1,8 @@
 // evloop/future.hpp - futures in C++: a result that another part of the program gives, for all who await it.
 //
 //     evloop::future<std::string> reply(loop);
-//     reply.resolve("hello");                          once; from any thread: reply.post("hello")
-//     const std::string &text = co_await reply;        any number may wait
+//     reply.resolve("hello");                      // once; from any thread: reply.post("hello")
+//     const std::string &text = co_await reply;    // any number may wait
 //
 // A number is kept in the future itself, anything else in a block of its own. wait_future awaits any future
 // of C. A future is awaited on its own loop: a task of another one gets EVL_EINVAL, and evl_future_across

@@ -2,7 +2,7 @@
 //
 //     auto [page, size] = co_await evloop::gather(fetch(url), measure(url));
 //     std::vector<int> sizes = co_await evloop::gather(std::move(tasks));
-//     auto first = co_await evloop::when_any(fetch(a), fetch(b));          first.index, first.value
+//     auto first = co_await evloop::when_any(fetch(a), fetch(b)); // first.index, first.value
 //
 // Whatever can be awaited may be given, and handles of tasks as lvalues. Nothing is left behind: when one
 // fails the others are cancelled, and the error is thrown when they have ended; so it is with a cancellation

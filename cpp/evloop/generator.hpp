@@ -4,7 +4,8 @@
 //         for (int i = 0; i < n; i++)
 //             co_yield i;
 //     }
-//     for (int i : count(3)) ...
+//     for (int i : count(3))
+//         use(i);
 //
 // generator<T, Send, Return>: `Send x = co_yield value;` is what the other side has sent, and co_return
 // leaves a Return. `Return r = co_yield evloop::from(inner());` hands over to another generator until that

@@ -1,7 +1,7 @@
 // evloop/handles.hpp - what happens many times: watchers, timers, signals, hooks; each ends with its object.
 //
-//     evloop::io watcher(loop, fd, EVL_READ, [&](std::int64_t mask) { ... });
-//     evloop::timer timer(loop, [] { ... });
+//     evloop::io watcher(loop, fd, EVL_READ, [&](std::int64_t mask) { read_from(fd, mask); });
+//     evloop::timer timer(loop, [] { std::puts("a second is over"); });
 //     timer.start_in(1s, 1s);
 //
 // A handle can be moved and not copied. Its function takes the result of the C callback, or nothing; an

@@ -2,25 +2,26 @@
 //
 // Write a class that holds the parameters, and three things about it:
 //
-//     class sleep_awaitable : public op_awaitable<sleep_awaitable> {
+//     class sleep_awaitable : public evloop::op_awaitable<sleep_awaitable> {
 //       public:
-//         static constexpr const char *name = "sleep";                   what dumps say
-//         std::int32_t start(evl_loop *loop, evl_op *op) noexcept {      begins, as C returns: 0, 1 or an
-//         error
+//         static constexpr const char *name = "sleep"; // what dumps say
+//         explicit sleep_awaitable(std::int64_t ns) noexcept : ns_(ns) {}
+//         std::int32_t start(evl_loop *loop, evl_op *op) noexcept { // begins, as C returns: 0, 1 or an error
 //             return evl_sleep(loop, op, ns_);
 //         }
+//
 //       private:
 //         std::int64_t ns_;
 //     };
+//     co_await sleep_awaitable(1'000'000);
 //
-// That is all for one without a value. op_awaitable<Self, T> has in addition
+// That is all for one without a value. op_awaitable<Self, T> has in addition T finish(std::int64_t result),
+// which makes the value of a result that is no error. Where it applies there are settle(result), which gives
+// another result before it is looked at, and a constant `keeps` (see wait_kind).
 //
-//         T finish(std::int64_t result);                                 makes the value, result >= 0
-//
-// and where it applies
-//
-//         std::int64_t settle(std::int64_t result) noexcept;             another result, before it is looked
-//         at static constexpr bool keeps = true;                            see wait_kind
+// An awaitable may have a name, and is then awaited where it is. Awaited again it begins anew, as sleep and
+// event.wait() do; what hands something over has nothing left, and fails with EVL_EALREADY: queue.put and
+// run_in_executor.
 //
 // start may be called a second time, after an await that was over was undone by a cancellation which was then
 // taken back. The object lies in the coroutine's frame and does not move while it waits; the operation lies

@@ -1,6 +1,6 @@
 // evloop/operation.hpp - what happens once, with a function to call: evl_op as an object.
 //
-//     evloop::operation reply(loop, [&](std::int64_t result) { ... });
+//     evloop::operation reply(loop, [&](std::int64_t result) { use(result); });
 //     reply.wait_fd(fd, EVL_READ);
 //     reply.deadline(loop.now() + 5s);
 //

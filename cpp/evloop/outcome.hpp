@@ -1,7 +1,10 @@
 // evloop/outcome.hpp - how an await ended, whichever way: a value, an exception, or cancelled.
 //
 //     auto [page, size] = co_await evloop::gather(as_outcome(fetch(url)), as_outcome(measure(url)));
-//     if (page) use(*page); else log(page.error());
+//     if (page)
+//         use(*page);
+//     else
+//         log(page.error());
 //
 // Not with -fno-exceptions, where as_result gives every end.
 #pragma once

@@ -30,6 +30,7 @@ class path : public handle {
         });
     }
 
+    // The path, as it was given.
     const char *text() const noexcept {
         const char *text = evl_path_text(c());
         return text ? text : "";

@@ -180,6 +180,10 @@ class process : public handle {
     // Awaited: writes `input` to the child's standard input, reads what it writes until that ends, and waits
     // for it; each where there is a pipe. A child that does not read everything is no error. Without
     // exceptions it gives a result.
+    //
+    // It takes the pipes. Cancelled, as by a timeout, it closes them and what it has read is lost: the child
+    // goes on, and may end by SIGPIPE when it writes again. A second call finds no pipe, and gives the status
+    // alone. Who wants what came until then reads from pipe(1).
     detail::attempt<process_output> communicate(std::string input = {}) {
         stream in = pipe(0), out = pipe(1), err = pipe(2);
         auto feeding = spawn(detail::feed(std::move(in), std::move(input)));

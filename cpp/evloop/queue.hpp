@@ -1,9 +1,9 @@
 // evloop/queue.hpp - a queue of T between tasks of one loop.
 //
-//     evloop::queue<job> jobs(16);             room for 16
-//     co_await jobs.put(job{...});             waits for room
-//     job next = co_await jobs.get();          waits for an item
-//     jobs.task_done();                        co_await jobs.join() ends when that was said of every item
+//     evloop::queue<std::string> jobs(16);       // room for 16
+//     co_await jobs.put("first");                // waits for room
+//     std::string next = co_await jobs.get();    // waits for an item
+//     jobs.task_done();                          // co_await jobs.join() ends when every item is done
 #pragma once
 
 #include "sync.hpp"
@@ -42,9 +42,14 @@ class queue : public detail::owned<evl_queue, evl_queue_free> {
         ~putting() { detail::object_end(item_); }
         std::int32_t start(evl_loop *, evl_op *op) noexcept {
             static_assert(detail::fits_frame<T>, EVLOOP_ALIGNED_TOO_STRICTLY);
-            return item_ ? evl_queue_put(to_, op, item_, priority_) : EVL_ENOMEM;
+            if (!item_)
+                return put_ ? EVL_EALREADY : EVL_ENOMEM;
+            return evl_queue_put(to_, op, item_, priority_);
         }
-        void finish(std::int64_t) noexcept { item_ = nullptr; }
+        void finish(std::int64_t) noexcept {
+            item_ = nullptr;
+            put_ = true;
+        }
         // Destroyed while it waits: the item may be in all the same.
         void leave(evl_op *op) noexcept {
             (void)evl_op_close(op);
@@ -56,6 +61,7 @@ class queue : public detail::owned<evl_queue, evl_queue_free> {
         evl_queue *to_;
         T *item_;
         std::int64_t priority_;
+        bool put_ = false;
     };
 
     class [[nodiscard("co_await it")]] getting : public op_awaitable<getting, T> {

@@ -1,7 +1,7 @@
 // evloop/scope.hpp - who owns tasks, and the handle of one.
 //
-//     auto job = evloop::spawn(crawl("localhost"));      its first step runs in the next pass
-//     int pages = co_await job;                          its value, or what it threw
+//     auto job = evloop::spawn(crawl("localhost"));    // its first step runs in the next pass
+//     int pages = co_await job;                        // its value, or what it threw
 //
 // spawned<T> owns its task: with it the task goes, at once or, while it runs, when it next suspends. detach()
 // gives the task to its scope. Every task is in the scope of the task that spawned it; run makes the first
@@ -204,7 +204,8 @@ class any_task {
     detail::task_ref state_;
 };
 
-// The running task, empty outside of one; its loop, that of nullptr outside.
+// The running task, empty outside of one; its loop, that of nullptr outside. In the destructors of a task
+// that is destroyed it is the task that destroys it, or none: spawn then goes to the scope of that one.
 inline any_task this_task() noexcept { return any_task(detail::current_task()); }
 inline loop_ref this_loop() noexcept {
     detail::task_state *task = detail::current_task();

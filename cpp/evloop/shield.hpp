@@ -1,6 +1,6 @@
 // evloop/shield.hpp - waiting for a task without passing a cancellation on to it.
 //
-//     co_await evloop::shield(save(page));       goes on to its end, whatever happens to who waits
+//     co_await evloop::shield(save(page)); // goes on to its end, whatever happens to who waits
 #pragma once
 
 #include "await.hpp"

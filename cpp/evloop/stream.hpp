@@ -165,7 +165,8 @@ class stream : public handle {
         return {c(), detail::read_some(to.size()), to};
     }
 
-    // Exactly so much. Fails with EVL_EEOF when the stream ends before, and what came stays in it.
+    // Exactly so much; of nothing, an empty string at once. Fails with EVL_EEOF when the stream ends before,
+    // and what came stays in it.
     [[nodiscard]] read_string_awaitable read_exactly(std::size_t size) const noexcept {
         return {c(), evl_stream_read_exactly, size};
     }
@@ -189,7 +190,8 @@ class stream : public handle {
         return {c(), separator, to};
     }
 
-    // Everything until the stream ends.
+    // Everything until the stream ends. Fails with EVL_EMSGSIZE when that is more than the limit, and what
+    // came stays in it; with EVL_EINVAL when the limit is 0.
     [[nodiscard]] read_string_awaitable read_all(std::size_t limit = no_limit) const noexcept {
         return {c(), evl_stream_read_all, limit};
     }
@@ -280,6 +282,8 @@ class stream : public handle {
         evl_stream_get_info(c(), &all);
         return all;
     }
+    // The stream's own, for options and for looking at it. The stream reads from it by itself and may have
+    // read already: readable(fd()) may wait for what is in its buffer.
     evl_fd fd() const noexcept {
         evl_stream_info all{};
         all.struct_size = sizeof all;

@@ -1,6 +1,6 @@
 // evloop/sync.hpp - event, lock, semaphore, condition, barrier: those of C, to be awaited.
 //
-//     auto guard = co_await lock.scoped();       released with the guard
+//     auto guard = co_await lock.scoped(); // released with the guard
 //
 // Each is made on a loop, that of the running task if none is given. Whoever waits stands in line; one that
 // is cancelled or destroyed has taken nothing, or hands on what it had just been given. Whoever still waits
@@ -218,7 +218,7 @@ class semaphore : public detail::owned<evl_semaphore, evl_semaphore_free> {
     }
 };
 
-// Waits for a change of what a lock protects.
+// Waits for a change of what a lock protects. It may be moved or destroyed while it is waited on.
 class condition : public detail::owned<evl_condition, evl_condition_free>,
                   public detail::followed<condition> {
   public:

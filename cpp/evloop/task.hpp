@@ -229,6 +229,7 @@ class moved {
   public:
     explicit moved(F &named) noexcept(std::is_nothrow_move_constructible_v<F>) : fn_(std::move(named)) {}
 
+    // Calls it; any number of times.
     template <class... Args>
         requires std::invocable<F &, Args...>
     decltype(auto) operator()(Args &&...args) {

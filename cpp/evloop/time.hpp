@@ -29,6 +29,8 @@ using time_point = loop_clock::time_point;
 // A deadline that does not come.
 inline constexpr time_point never{std::chrono::nanoseconds{EVL_NEVER}};
 
+// Durations and times are rounded up to nanoseconds, and what does not fit is the longest or the shortest.
+// A floating-point duration that is not a number is no limit where it is a limit; sleep refuses it.
 namespace detail {
 
 // What fits into int64_t as nanoseconds, exactly or rounded up; else INT64_MIN or INT64_MAX.

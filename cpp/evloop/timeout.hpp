@@ -1,7 +1,11 @@
 // evloop/timeout.hpp - a limit on how long something may take, exactly as asyncio's timeout().
 //
 //     auto page = co_await evloop::timeout(5s, stream.read_all());
-//     co_await evloop::timeout(5s, [&](evloop::time_limit &limit) -> evloop::task<> { ... });
+//     co_await evloop::timeout(5s, [&](evloop::time_limit &limit) -> evloop::task<> {
+//         co_await login();
+//         limit.reschedule(limit.when() + 5s);
+//         co_await work();
+//     });
 //
 // What takes too long is cancelled, and the await throws EVL_ETIMEDOUT when that has ended. A cancellation
 // from elsewhere stays one. What ends with a value all the same, gives it.

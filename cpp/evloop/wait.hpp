@@ -2,7 +2,8 @@
 //
 //     auto [done, pending] = co_await evloop::wait(jobs, evloop::until::first, 2s);
 //     auto ends = evloop::as_completed(jobs);
-//     while (auto *job = co_await ends.next()) ...
+//     while (auto *job = co_await ends.next())
+//         use(co_await *job);
 //
 // Neither cancels anything, neither when the time is over nor when it is cancelled itself.
 #pragma once

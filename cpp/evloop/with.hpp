@@ -1,6 +1,6 @@
 // evloop/with.hpp - resources whose taking and giving back both suspend: what `async with` does.
 //
-//     co_await evloop::with(database(url), [](connection &c) -> evloop::task<> { ... });
+//     co_await evloop::with(database(url), [](connection &c) -> evloop::task<> { co_await work(c); });
 //
 // A resource has enter(), which is awaited and gives what the body gets, and exit(), which is awaited however
 // the body ends. What exit throws comes in the place of what the body threw.

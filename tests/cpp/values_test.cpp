@@ -260,4 +260,23 @@ TEST(Values, ANamedAwaitableIsAwaitedWhereItIs) {
     }());
 }
 
+TEST(Values, WhatHasBeenHandedOverIsNotHandedOverAgain) {
+    World w;
+    run(w, []() -> task<> {
+        evloop::queue<std::string> queue;
+        auto put = queue.put("x");
+        co_await put;
+        const auto again = co_await as_result(queue.get());
+        EXPECT_EQ(*again, "x");
+        const std::string end = co_await how<decltype(put) &>(put);
+        EXPECT_EQ(end, evl_strerror(EVL_EALREADY));
+        int runs = 0;
+        auto job = evloop::run_in_executor([&runs] { return ++runs; });
+        const int once = co_await job;
+        const std::string twice = co_await how<decltype(job) &>(job);
+        EXPECT_EQ(twice, evl_strerror(EVL_EALREADY));
+        EXPECT_EQ(once + runs, 2);
+    }());
+}
+
 } // namespace

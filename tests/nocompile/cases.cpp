@@ -1,6 +1,8 @@
 // cases.cpp - what must not build, one piece at a time; nocompile.py says how.
 #include <evloop.hpp>
 
+#include <memory>
+
 using namespace std::chrono_literals;
 using evloop::task;
 
@@ -76,6 +78,13 @@ task<> program() {
     // says: coroutine frames are not aligned that strictly
     evloop::queue<aligned> queue(evloop::this_loop());
     co_await queue.put(aligned{});
+#elif defined(CASE_moved_temporary)
+    // says: moved
+    auto owner =
+        evloop::spawn(evloop::moved([p = std::make_unique<int>(1)]() -> task<int> { co_return *p; }));
+#elif defined(CASE_lent_by_a_temporary)
+    // says: deleted
+    co_await evloop::future<std::unique_ptr<int>>();
 #elif defined(CASE_text_as_resolution)
     // says: const T value(
     evloop::future<int> future;
