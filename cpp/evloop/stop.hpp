@@ -13,9 +13,8 @@ namespace evloop::inline EVLOOP_CPP_ABI {
 class cancel_on_stop {
   public:
     cancel_on_stop(const std::stop_token &token, any_task task)
-        : task_(std::move(task)), asked_(task_ ? task_.state()->loop : nullptr),
-          callback_(token, ask{asked_.c()}) {
-        (void)check(evl_future_on_done(asked_.c(), cancel, this));
+        : task_(std::move(task)), asked_(asked_of(task_)), callback_(token, ask{asked_.c()}) {
+        (void)check(has_ended(task_) ? 0 : evl_future_on_done(asked_.c(), cancel, this));
     }
     cancel_on_stop(const cancel_on_stop &) = delete;
     ~cancel_on_stop() { (void)evl_future_off_done(asked_.c(), cancel, this); }
@@ -26,6 +25,11 @@ class cancel_on_stop {
         void operator()() const noexcept { (void)evl_future_post(asked, 0); }
     };
 
+    // A task that has ended may have outlived its loop; there is nothing left to cancel.
+    static bool has_ended(const any_task &task) noexcept { return task && task.done(); }
+    static future<> asked_of(const any_task &task) {
+        return has_ended(task) ? future<>::adopt(nullptr) : future<>(task ? task.state()->loop : nullptr);
+    }
     static void cancel(void *arg, std::int64_t) noexcept {
         static_cast<cancel_on_stop *>(arg)->task_.cancel();
     }

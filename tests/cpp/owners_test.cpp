@@ -475,6 +475,22 @@ TEST(StopToken, CancelsTheTaskFromAnotherThread) {
     }());
 }
 
+TEST(StopToken, OfATaskThatHasEndedDoesNothing) {
+    std::stop_source source;
+    evloop::any_task ended;
+    {
+        evloop::loop loop;
+        evloop::scope scope(loop);
+        const auto job = scope.spawn(sleeps(0ns));
+        loop.run();
+        ended = job;
+    }
+    const evloop::cancel_on_stop late(source.get_token(), ended);
+    source.request_stop();
+    EXPECT_TRUE(ended.done());
+    EXPECT_FALSE(ended.is_cancelled());
+}
+
 TEST(StopToken, OfNoTaskIsRefused) {
     std::stop_source source;
     EXPECT_THROW(evloop::cancel_on_stop(source.get_token(), evloop::any_task()), std::system_error);
