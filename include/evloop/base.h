@@ -54,8 +54,11 @@ typedef struct evl_handle evl_path;
 /* A callback without a result: deferred calls, posts, hooks, jobs.
  *
  * Also the type of a `drop`, the destructor of an argument: where a function takes one, drop(arg) runs
- * exactly once, when the library no longer needs arg, and never inside the call that caused it. When the
- * function that took it fails, drop does not run and arg is still the caller's. drop may be NULL.
+ * exactly once, when the library no longer needs arg, in a later pass of the loop. Three things run it
+ * sooner: evl_loop_close and evl_loop_destroy run what is left before they return, evl_queue_free and an
+ * immediate shutdown of a queue drop its items from that call, and once the loop is gone arg is dropped by
+ * whoever gives it up last, such as a pool's thread or evl_future_unref. When the function that took it
+ * fails, drop does not run and arg is still the caller's. drop may be NULL.
  *
  * A callback must not leave by longjmp or by a C++ exception. */
 typedef void evl_fn(void *arg);

@@ -22,7 +22,8 @@ typedef struct evl_executor evl_executor;
 
 /* Makes a pool of threads.
  *
- * - `loop`: where the pool takes its memory from. The pool may run jobs of other loops, too.
+ * - `loop`: where the pool takes its memory from; it may be closed before the pool. The pool may run jobs of
+ *   other loops, too.
  * - `threads`: the most threads to run; each is started when it is first needed.
  * - `limit`: the most jobs that may wait for a thread; 0 accepts a job only while a thread is idle,
  *   EVL_UNBOUNDED any number.
@@ -73,13 +74,13 @@ enum {
 
 /* Closes an executor: it accepts no more jobs, and the caller must not use it again.
  *
- * Blocks up to timeout_ns nanoseconds (negative: without limit) until the remaining jobs have returned,
- * then abandons them. Completions are delivered by the loops afterwards. A thread that is left behind
- * frees what it uses when its job returns. NULL is allowed and returns 0. May be called on any thread
- * that does not use the pool at the same time.
+ * Blocks up to timeout_ns nanoseconds (negative: without limit) until the remaining jobs, and drops that run
+ * on the pool's threads, have returned, then abandons them. Completions are delivered by the loops
+ * afterwards. A thread that is left behind frees what it uses when its job returns. NULL is allowed and
+ * returns 0. May be called on any thread that does not use the pool at the same time.
  * Errors:
- * - EVL_EDEADLK: called without limit from a job of the same pool, which would wait for itself; the pool
- *   is as it was.
+ * - EVL_EDEADLK: called without limit from a job of the same pool or its drop, which would wait for itself;
+ *   the pool is as it was.
  * - EVL_ETIMEDOUT: the pool is closed, and jobs were left behind.
  * @since 0.1 */
 EVL_API int32_t evl_executor_close(evl_executor *executor, int32_t how, int64_t timeout_ns);

@@ -187,7 +187,7 @@ EVL_API int32_t evl_future_then(evl_future *future, evl_done_fn *on_value, evl_d
  * Cancelling `future` cancels `other`.
  * Errors:
  * - EVL_EALREADY: the future is not pending, or follows another one already.
- * - EVL_EDEADLK: both are the same future.
+ * - EVL_EDEADLK: both are the same future, or `other` follows `future`, directly or through others.
  * - EVL_EINVAL: they belong to different loops (evl_future_across).
  * - EVL_ENOMEM: out of memory.
  * @since 0.1 */
@@ -249,7 +249,8 @@ EVL_API int32_t evl_wait_futures(evl_loop *loop, evl_future *const *futures, uin
  *
  * After timeout_ns nanoseconds (0: in this call, unless it is done; negative: no limit) `future` is
  * cancelled, and once it is done *out fails with EVL_ETIMEDOUT. If `future` completes with a value in spite
- * of the cancellation, *out gets that value. Cancelling *out cancels `future`. Errors:
+ * of the cancellation, *out gets that value. Cancelling *out cancels `future`.
+ * Errors:
  * - EVL_ENOMEM: out of memory.
  * @since 0.1 */
 EVL_API int32_t evl_wait_for(evl_future *future, int64_t timeout_ns, evl_future **out);

@@ -23,7 +23,7 @@ extern "C" {
  * handle's own callback, and in a forked child. Operations that wait on the handle (a read on a stream)
  * complete with EVL_ECLOSED in the next pass. Closing a watcher does not close its fd; closing a stream,
  * server or datagram socket does, unless it was opened with a KEEP_FD flag. Never allocates memory. NULL
- * is allowed and returns 0.
+ * is allowed and returns 0. So is a handle of a loop that was destroyed, while a reference to that is held.
  * Errors:
  * - EVL_ESTALE: the handle was closed before.
  * @since 0.1 */
@@ -45,7 +45,7 @@ EVL_API uint64_t evl_id(const evl_handle *handle);
 /* Returns the handle with this id, or NULL when it was closed. @since 0.1 */
 EVL_API evl_handle *evl_lookup(evl_loop *loop, uint64_t id);
 
-/* Returns the handle's kind, EVL_KIND_*. @since 0.1 */
+/* Returns the handle's kind, EVL_KIND_*; EVL_ESTALE for a closed handle. @since 0.1 */
 EVL_API int32_t evl_kind(const evl_handle *handle);
 
 /* Returns the handle's loop; NULL for a closed handle. @since 0.1 */

@@ -41,7 +41,8 @@ enum {
  * EVL_EDEADLK.
  *
  * EVL_CLOCK_JUMP advances by evl_clock_advance, and by itself to the next deadline when nothing is ready,
- * a poll found nothing, no post is queued and there is no evl_loop_hold. A run that would wait without
+ * a poll found nothing, no post is queued, there is no evl_loop_hold, and no child process runs and no
+ * operation waits for a job or a look-up. A run that would wait without
  * limit because no deadline is left, and no fd, signal, child or job can end it, returns EVL_EDEADLK.
  *
  * With both, a thread that is going to post makes itself known by evl_loop_hold. Waits for a resource of
@@ -49,9 +50,10 @@ enum {
 enum { EVL_CLOCK_REAL = 0, EVL_CLOCK_MANUAL = 1, EVL_CLOCK_JUMP = 2 };
 
 /* An allocator: ptr NULL allocates, new_size 0 frees (and returns NULL), otherwise resizes. NULL for a
- * size that is not 0 means out of memory and leaves ptr as it was. Called on any thread that posts, unless
- * EVL_LOOP_NOPOST is set. It must not call the loop, evl_wake excepted; a library built with EVLOOP_CHECKS
- * ends the process where it does. */
+ * size that is not 0 means out of memory and leaves ptr as it was. Called on the thread that uses the loop,
+ * and also on threads that post (not with EVL_LOOP_NOPOST), on threads of executors and look-ups, and on the
+ * one that releases the last reference: with any of these it must be thread-safe. It must not call the loop,
+ * evl_wake excepted; a library built with EVLOOP_CHECKS ends the process where it does. */
 typedef void *evl_realloc_fn(void *ctx, void *ptr, size_t old_size, size_t new_size);
 
 /* How to make a loop. Set struct_size and the rest to 0, then the wanted fields. Fields beyond struct_size
@@ -113,9 +115,12 @@ enum {
  * @since 0.1 */
 EVL_API int32_t evl_loop_run(evl_loop *loop, int32_t mode);
 
-/* Makes evl_loop_run return `result` (not negative, or EVL_EUSER and the like) when the current pass is
- * over; everything that was ready in this pass still runs. When the loop does not run, the next run makes
- * one pass without waiting and returns it. evl_loop_records produces a record of EVL_KIND_STOP instead.
+/* Makes evl_loop_run return `result` when the current pass is over; everything that was ready in this pass
+ * still runs. When the loop does not run, the next run makes one pass without waiting and returns it.
+ * evl_loop_records produces a record of EVL_KIND_STOP instead.
+ *
+ * Any number is accepted. Use one that is not negative, or EVL_EUSER, so that it cannot be taken
+ * for an error of the run. Of two calls before the run returns the last one's result counts.
  * @thread any. @since 0.1 */
 EVL_API int32_t evl_stop(evl_loop *loop, int32_t result);
 
@@ -132,7 +137,9 @@ EVL_API int32_t evl_loop_close(evl_loop *loop);
  *
  * Works in any order, inside a callback of the loop and in a forked child. Handles return EVL_ECLOSED to
  * everything but evl_close as long as a reference to the loop exists. Operations become idle without a
- * callback. What is queued does not run; its drops run inside this call, or before the surrounding
+ * callback. Pending futures are cancelled and their done callbacks do not run; the value that a future owns
+ * stays until its last evl_future_unref, and errors that were not retrieved are not reported any more. What
+ * is queued does not run; its drops run inside this call, or before the surrounding
  * evl_loop_run returns when a callback destroys its own loop. Streams do not linger: only what the kernel
  * has accepted arrives. NULL is allowed and returns 0.
  * Errors, after which nothing has changed:
@@ -157,8 +164,8 @@ EVL_API int32_t evl_loop_hold(evl_loop *loop);
  * @thread any. @since 0.1 */
 EVL_API int32_t evl_loop_unhold(evl_loop *loop);
 
-/* Returns 1 if evl_loop_run would find something alive, else 0, also when it would return an error. @since
- * 0.1 */
+/* Returns 1 if evl_loop_run would find something alive, else 0. Returns 0, too, for NULL, for a closed loop
+ * and while another thread runs the loop. Works in a forked child. @since 0.1 */
 EVL_API int32_t evl_loop_alive(const evl_loop *loop);
 
 /* Repairs a loop in a forked child: it gets a kernel queue of its own and everything on it goes on, except
@@ -213,6 +220,10 @@ EVL_API const char *evl_loop_backend(const evl_loop *loop);
  * child has a new one, so call this again after evl_loop_fork. A timer of a manual clock shows once the
  * clock was advanced to it, one of a jumping clock at once. On Linux the fd takes up two of the five
  * levels that epolls may be nested.
+ *
+ * A host that takes records calls evl_loop_records with timeout 0 instead of evl_loop_dispatch, until it
+ * returns 0, and evl_loop_run with EVL_RUN_NOWAIT for a record of EVL_KIND_CALLBACKS. A call may find nothing
+ * although the fd was readable.
  * Errors:
  * - EVL_ENOTSUP: the backend has no EVL_CAP_LOOP_FD.
  * - EVL_EMFILE, EVL_ENFILE, EVL_ENOMEM: out of file descriptors or memory.

@@ -49,7 +49,9 @@ EVL_API int32_t evl_op_init(evl_op *op, evl_done_fn *fn, void *arg, uint32_t fla
  * A cancelled operation completes with EVL_ECANCELED in the next pass: its function still runs, and its
  * memory must stay valid until then. Use evl_op_close to end an operation without a callback. Reads,
  * receives and accepts take data only when they are delivered; until then they can be cancelled and have
- * consumed nothing. A job that already runs on a thread is not interrupted. Allowed in a forked child.
+ * consumed nothing. A job that already runs on a thread is not interrupted. Cancelling the operation inside a
+ * future (evl_future_op) cancels the future, in this call or, for those that take data, in the next pass.
+ * Allowed in a forked child.
  *
  * Returns 1 if the operation was cancelled, 0 if its result is queued and will be delivered.
  * Errors:
@@ -80,7 +82,8 @@ EVL_API int32_t evl_op_size(void);
  *
  * A deadline in the past takes effect in the next pass. A second call replaces the first and EVL_NEVER
  * removes the deadline. The deadline ends with the operation; the next start has none. If deadline and
- * completion fall into one pass, the one that was queued first counts.
+ * completion fall into one pass, the one that was queued first counts. An operation that needs several
+ * passes, as a read of many bytes does, ends at its deadline however much it still finds.
  * Errors:
  * - EVL_EALREADY: the operation is not active.
  * - EVL_ENOMEM: out of memory; the operation goes on without a deadline.

@@ -97,7 +97,7 @@ EVL_API int32_t evl_process_wait(evl_process *process, evl_op *op);
 
 /* Sends a signal to the child; never to another process that has its number by now. signo 0 only checks.
  * Errors:
- * - EVL_ESRCH: the child has ended.
+ * - EVL_ESRCH: the child has ended; returned before signo is looked at.
  * - EVL_EPERM: not permitted.
  * - EVL_EINVAL: there is no such signal.
  * @since 0.1 */
