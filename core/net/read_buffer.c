@@ -1,4 +1,5 @@
 /* read_buffer.c - the bytes of a stream that were read and not consumed; peek, consume, unread. */
+#include "../loop/embed.h"
 #include "../loop/handle.h"
 #include "../loop/loop.h"
 #include "stream_input.h"
@@ -121,7 +122,17 @@ int32_t evl_stream_consume(evl_stream *stream, size_t len) {
         return EVL_EINVAL;
     evl_inbuf_consume(s, len);
     continue_pushing(s);
+    evl_touch(stream->loop);
     return 0;
+}
+
+/* Which bytes are new. To a record only those that were put back: what it reported is not reported again. To
+ * a callback all of them, unless it has put them back itself: then it waits for more. */
+static void note_unread(evl_stream_handle *s) {
+    if (!evl_s_pushes(s))
+        s->in->seen = 0;
+    else if (!evl_s_is_record(s))
+        s->in->seen = evl_s_is_in_callback(s) ? s->in->len : 0;
 }
 
 int32_t evl_stream_unread(evl_stream *stream, const void *data, size_t len) {
@@ -139,11 +150,11 @@ int32_t evl_stream_unread(evl_stream *stream, const void *data, size_t len) {
     memmove(in->bytes + in->start + len, in->bytes + in->start, in->len);
     memcpy(in->bytes + in->start, data, len);
     in->len += len;
-    if (!evl_s_pushes(s)) /* in push mode only these bytes are new; what was reported is not reported again */
-        in->seen = 0;
+    note_unread(s);
     if (s->reader)
         evl_op_try(s->reader);
-    else
+    else if (in->seen < in->len)
         continue_pushing(s);
+    evl_touch(stream->loop);
     return 0;
 }

@@ -30,8 +30,10 @@ void evl_server_notify(evl_server_state *sv) {
     if (!evl_list_empty(&sv->waiters)) {
         sv->ready_op = evl_operation_at(evl_list_shift(&sv->waiters));
         evl_op_try(sv->ready_op);
-    } else if (sv->pushes && !evl_linked(&node->link))
+    } else if (sv->pushes && !evl_linked(&node->link)) {
         evl_ready(sv->loop, node);
+        evl_touch(sv->loop);
+    }
 }
 
 void evl_server_back_off(evl_server_state *sv) {

@@ -3,6 +3,7 @@
 #ifndef EVL_CORE_NET_H
 #define EVL_CORE_NET_H
 
+#include "../loop/handle.h"
 #include "../loop/loop.h"
 #include "../loop/part.h"
 #include "../op/op.h"
@@ -33,6 +34,11 @@ typedef struct evl_net {
     size_t shared_len;
     struct evl_inbuf *
         shared_in; /* if shared_data lies in a stream's former buffer: freed by the next evl_net_shared_buf */
+
+    /* The stream whose running data callback has put bytes back, or read into the stream's buffer: nothing is
+     * shared with it any more. Holds while evl_loop.borrower is `unshared`. */
+    const evl_handle *unshared_stream;
+    evl_handle unshared;
 
     evl_link connecting; /* the connects that are not over: connect.c */
 

@@ -1,6 +1,7 @@
 /* stream.c - lifetime of a stream: creation, close, abort, detach. */
 #include "stream.h"
 #include "../loop/access.h"
+#include "../loop/embed.h"
 #include "../loop/handle.h"
 #include "../loop/loop.h"
 #include "../loop/timer.h"
@@ -46,6 +47,8 @@ static void free_parts(evl_stream_handle *s) {
     s->more = NULL;
     if (net->loop->borrower == &s->io.base)
         net->loop->borrower = NULL;
+    if (net->unshared_stream == &s->io.base)
+        net->unshared_stream = NULL;
 }
 
 /* Whether the peer must not take the end for a clean one: it would claim that all was sent. The fd of a plain
@@ -173,15 +176,18 @@ evl_fd evl_stream_detach(evl_stream *stream, void *buf, size_t cap, size_t *len)
         return EVL_ENOTSUP;
     if (s->reader || s->out)
         return EVL_EBUSY;
-    size_t unread = evl_s_buffered(s);
+    const void *data;
+    size_t unread = (size_t)evl_stream_peek(stream, &data); /* in a data callback: what it has not consumed */
+    if (len)
+        *len = unread;
     if (unread > cap || (unread > 0 && !buf))
         return EVL_ENOBUFS;
     if (unread > 0)
-        memcpy(buf, s->in->bytes + s->in->start, unread);
-    if (len)
-        *len = unread;
+        memcpy(buf, data, unread);
+    evl_loop *loop = stream->loop;
     int fd = s->io.fd;
     s->flags |= EVL_S_KEEP_FD;
     evl_stream_finish(s);
+    evl_touch(loop);
     return fd;
 }

@@ -79,7 +79,7 @@ static EVL_COLD void unusual_event(evl_stream_handle *s, uint32_t mask) {
         evl_stream_readable(s);
     }
     bool writes = (mask & (EVL_WRITE | EVL_ERR | EVL_HUP)) != 0;
-    if (EVL_UNLIKELY(both) ? s->io.fd >= 0 : EVL_UNLIKELY(writes) && s->out)
+    if (EVL_UNLIKELY(both) ? s->io.fd >= 0 : EVL_UNLIKELY(writes) && (s->out || evl_s_has(s, EVL_S_CHOKED)))
         evl_stream_send_queue(s);
 }
 

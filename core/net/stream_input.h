@@ -17,8 +17,17 @@ static inline size_t evl_inbuf_room(const evl_inbuf *in) {
 
 /* The stream gets a buffer of its own while its data callback runs: from now on peek returns that one. */
 static inline void evl_stream_end_sharing(const evl_stream_handle *s) {
-    if (evl_s_loop(s)->borrower == &s->io.base)
-        evl_s_loop(s)->borrower = NULL;
+    evl_net *net = evl_s_net(s);
+    if (net->loop->borrower != &s->io.base)
+        return;
+    net->loop->borrower = &net->unshared;
+    net->unshared_stream = &s->io.base;
+}
+
+static inline bool evl_s_is_in_callback(const evl_stream_handle *s) {
+    const evl_net *net = evl_s_net(s);
+    const evl_handle *borrower = net->loop->borrower;
+    return borrower == &s->io.base || (borrower == &net->unshared && net->unshared_stream == &s->io.base);
 }
 
 /* Whether the fd may have bytes to read. */

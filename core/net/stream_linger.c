@@ -109,6 +109,9 @@ bool evl_stream_lingers(evl_handle *handle) {
     return true;
 }
 
+/* Whether a drain waits for the kernel alone: nothing is queued. */
+static bool awaits_room(const evl_stream_handle *s) { return s->out && evl_s_has(s, EVL_S_CHOKED); }
+
 void evl_stream_update_state(evl_stream_handle *s) {
     bool lingering = evl_s_lingers(s);
     bool over = !would_lose_data(s) || evl_s_has(s, EVL_S_WRITE_FAILED | EVL_S_ABORT) || s->io.fd < 0;
@@ -116,8 +119,8 @@ void evl_stream_update_state(evl_stream_handle *s) {
         evl_stream_finish(s);
         return;
     }
-    evl_handle_set_active(&s->io.base,
-                          evl_s_pushes(s) || evl_s_is_unfinished(s) || (lingering && keeps_alive(s)));
+    evl_handle_set_active(&s->io.base, evl_s_pushes(s) || evl_s_is_unfinished(s) || awaits_room(s) ||
+                                           (lingering && keeps_alive(s)));
     if (lingering)
         evl_timer_first(evl_s_net(s)->sweep_timer, evl_stream_linger_until(s));
     if (evl_s_has(s, EVL_S_EDGE))

@@ -14,7 +14,7 @@ static void share(evl_stream_handle *s, const char *data, size_t len) {
     net->shared_len = len;
 }
 
-/* Bytes that a read operation left in the buffer of the stream come first. */
+/* Bytes that a read operation left in the buffer of the stream, or the callback has put back, come first. */
 static int64_t share_own_buffer(evl_stream_handle *s) {
     evl_net *net = evl_s_net(s);
     if (!evl_net_shared_buf(net))
@@ -25,11 +25,17 @@ static int64_t share_own_buffer(evl_stream_handle *s) {
     return (int64_t)net->shared_in->len;
 }
 
+/* What the callback has put back is for it when there is more, which comes behind it. Without more, at the
+ * end, it stays in the buffer. */
 static int64_t push_callback(evl_stream_handle *s) {
-    if (EVL_UNLIKELY(s->in != NULL))
+    if (EVL_UNLIKELY(s->in && s->in->seen < s->in->len))
         return share_own_buffer(s);
     if (EVL_UNLIKELY(!evl_s_may_fetch(s)))
         return evl_stream_empty_result(s);
+    if (EVL_UNLIKELY(s->in != NULL)) {
+        int64_t more = evl_stream_fetch_more(s, EVL_READ_MAX);
+        return more > 0 ? share_own_buffer(s) : more;
+    }
     char *buf = evl_net_shared_buf(evl_s_net(s));
     if (EVL_UNLIKELY(!buf))
         return EVL_ENOMEM;
@@ -166,9 +172,10 @@ int32_t evl_stream_pause(evl_stream *stream) {
         return rc;
     evl_stream_handle *s = evl_s_of(stream);
     s->flags |= EVL_S_PAUSED;
-    if (evl_s_has(s, EVL_S_PUSH))
+    if (evl_s_has(s, EVL_S_PUSH) && !evl_s_has(s, EVL_S_DISCARD)) /* else the node is in evl_net.reading */
         evl_stream_cancel_push(s);
     evl_stream_update_state(s);
+    evl_touch(stream->loop);
     return 0;
 }
 

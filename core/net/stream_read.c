@@ -193,12 +193,13 @@ static int start_read(evl_stream *stream, evl_op *op, const evl_op_type *type, v
     if (cap == 0)
         return evl_op_start_done(stream->loop, op, &reading_nothing, s, 0);
     begin_read(s, op, type, buf, cap, count);
+    rc = 0;
     if (evl_s_may_find(s))
-        return evl_op_try_now(s->reader);
-    if (!evl_s_has(s, EVL_S_EDGE))
+        rc = evl_op_try_now(s->reader);
+    else if (!evl_s_has(s, EVL_S_EDGE))
         evl_stream_interest(s);
     evl_touch(stream->loop);
-    return 0;
+    return rc;
 }
 
 /* The common case: nothing is there yet, and an edge will be reported. */
@@ -213,7 +214,7 @@ static inline bool must_wait(const evl_stream_handle *s, const evl_op *op) {
 int32_t evl_stream_read(evl_stream *stream, evl_op *op, void *buf, size_t cap) {
     evl_stream_handle *s = evl_s_of(stream);
     if (EVL_UNLIKELY(!must_wait(s, op) || cap == 0 || cap > PTRDIFF_MAX))
-        return start_read(stream, op, &reading_some, buf, cap, 0);
+        return cap == 0 ? EVL_EINVAL : start_read(stream, op, &reading_some, buf, cap, 0);
     begin_read(s, op, &reading_some, buf, cap, 0);
     evl_touch(stream->loop);
     return 0;
@@ -294,10 +295,8 @@ int64_t evl_stream_try_read(evl_stream *stream, void *buf, size_t cap) {
         return rc;
     evl_stream_handle *s = evl_s_of(stream);
     rc = evl_stream_check_idle(s);
-    if (rc != 0 || (!buf && cap > 0))
+    if (rc != 0 || !buf || cap == 0) /* 0 bytes would be the end of file */
         return rc != 0 ? rc : EVL_EINVAL;
-    if (cap == 0)
-        return 0;
     if (s->in)
         return (int64_t)evl_inbuf_copy_out(s, buf, cap);
     if (evl_s_has(s, EVL_S_EOF | EVL_S_READ_FAILED) || s->io.fd < 0)

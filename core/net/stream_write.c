@@ -56,14 +56,24 @@ static int64_t send_now(evl_stream_handle *s, const evl_buf *bufs, int n) {
                                : evl_transport_writev(s, bufs, n));
 }
 
+/* Nothing of a write was accepted: the kernel was found full, or there is a queue. Until one of them has
+ * room, evl_stream_drain waits. Returns the error. */
+static EVL_COLD int refuse(evl_stream_handle *s, int error) {
+    s->flags |= EVL_S_CHOKED;
+    if (!evl_s_is_sending(s))
+        evl_stream_want_write(s);
+    evl_touch(evl_s_loop(s));
+    return error;
+}
+
 /* Queues what is left after the first `out` bytes. */
 static int64_t queue_remaining(evl_stream_handle *s, const evl_buf *bufs, int n, size_t out, size_t total) {
     uint32_t hard = s->more ? s->more->hard : 0;
     if (hard != 0 && total - out > hard) /* the kernel accepted a part, and the rest exceeds the hard limit */
-        return out > 0 ? (int64_t)out : EVL_ENOBUFS;
+        return out > 0 ? (int64_t)out : refuse(s, EVL_ENOBUFS);
     int rc = evl_outq_enqueue(s, bufs, n, out, total);
     if (rc != 0)
-        return out > 0 ? (int64_t)out : rc;
+        return out > 0 ? (int64_t)out : refuse(s, rc);
     finish_queueing(s, out == 0);
     return (int64_t)total;
 }
@@ -103,10 +113,12 @@ static int64_t write_pieces(evl_stream_handle *s, const evl_buf *bufs, int n, si
         return rc;
     if (EVL_UNLIKELY(total == 0))
         return 0;
+    for (; bufs->len == 0; bufs++) /* a call that offers nothing does not say whether the kernel is full */
+        n--;
     int64_t out = 0;
     if (EVL_UNLIKELY(evl_s_is_sending(s))) {
         if (is_too_much(s, total))
-            return EVL_ENOBUFS;
+            return refuse(s, EVL_ENOBUFS);
     } else if (EVL_UNLIKELY(evl_s_has(s, EVL_S_CUSTOM)))
         return write_custom(s, bufs, n, total);
     else {
@@ -188,7 +200,7 @@ int64_t evl_stream_write_ref(evl_stream *stream, const void *data, size_t len, e
     evl_stream_handle *s = evl_s_of(stream);
     rc = (!data && len > 0) || len > PTRDIFF_MAX ? EVL_EINVAL : evl_stream_check_write(s);
     if (rc == 0 && is_too_much(s, len))
-        rc = EVL_ENOBUFS;
+        rc = evl_s_is_sending(s) ? refuse(s, EVL_ENOBUFS) : EVL_ENOBUFS;
     if (rc != 0)
         return rc;
     evl_chunk *c = new_reference(s, data, len, release, arg);

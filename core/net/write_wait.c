@@ -130,12 +130,14 @@ static inline int wait_for(evl_stream *stream, evl_op *op, int what) {
     evl_operation *self = evl_op_park(stream->loop, op, &waiting, s);
     self->count = (uint16_t)what;
     evl_list_append(&q->waiters, &self->node.link);
+    evl_stream_update_state(s);
     return 0;
 }
 
 static void wait_leave(evl_operation *op) {
     evl_list_remove(&op->node.link);
     evl_outq_drop_empty(op->owner);
+    evl_stream_update_state(op->owner);
 }
 
 static const evl_op_type waiting = {.name = "drain", .leave = wait_leave};

@@ -25,12 +25,6 @@ namespace detail {
 // A read of C: evl_stream_read and those that are called as it is.
 using read_function = std::int32_t(evl_stream *, evl_op *, void *buf, std::size_t size);
 
-// A read of nothing would give 0, which is the end of the stream.
-inline std::int32_t refuse_read(evl_stream *, evl_op *, void *, std::size_t) noexcept { return EVL_EINVAL; }
-inline read_function *read_some(std::size_t size) noexcept {
-    return size > 0 ? evl_stream_read : refuse_read;
-}
-
 // The bytes that C has left in the stream's buffer for us, which are taken out of it.
 inline std::string take_string(evl_stream *stream, std::int64_t size) {
     const void *data = nullptr;
@@ -159,11 +153,9 @@ class stream : public handle {
     // What there is, at least a byte unless the stream has ended, and at most so much: EVL_EINVAL for
     // nothing.
     [[nodiscard]] read_string_awaitable read(std::size_t most = default_limit) const noexcept {
-        return {c(), detail::read_some(most), most};
+        return {c(), evl_stream_read, most};
     }
-    [[nodiscard]] read_awaitable read(room to) const noexcept {
-        return {c(), detail::read_some(to.size()), to};
-    }
+    [[nodiscard]] read_awaitable read(room to) const noexcept { return {c(), evl_stream_read, to}; }
 
     // Exactly so much; of nothing, an empty string at once. Fails with EVL_EEOF when the stream ends before,
     // and what came stays in it.

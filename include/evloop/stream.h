@@ -82,6 +82,8 @@ EVL_API int32_t evl_stream_open(evl_loop *loop, evl_fd fd, uint32_t flags, evl_s
  * - EVL_ENOMEM: out of memory. */
 
 /* Completes with the bytes that are there: at least one, at most cap (and 64 KiB); 0 is end of file.
+ * Errors: those of all, and
+ * - EVL_EINVAL: cap is 0.
  * @since 0.1 */
 EVL_API int32_t evl_stream_read(evl_stream *stream, evl_op *op, void *buf, size_t cap);
 
@@ -112,6 +114,7 @@ EVL_API int32_t evl_stream_read_all(evl_stream *stream, evl_op *op, void *buf, s
  * - EVL_EBUSY: a read is pending, or the stream is in push mode and not paused: use evl_stream_peek and
  *   evl_stream_consume there.
  * - EVL_EBADF: the stream is not open for reading.
+ * - EVL_EINVAL: buf is NULL, or cap is 0.
  * - and what the kernel reports.
  * @since 0.1 */
 EVL_API int64_t evl_stream_try_read(evl_stream *stream, void *buf, size_t cap);
@@ -131,8 +134,17 @@ EVL_API int64_t evl_stream_peek(evl_stream *stream, const void **data);
  * @since 0.1 */
 EVL_API int32_t evl_stream_consume(evl_stream *stream, size_t len);
 
-/* Puts bytes back, to be read first; they are copied. In push mode they are delivered again: a callback is
- * called once more in the next pass, a record reports them alone.
+/* Puts bytes back, to be read first; they are copied.
+ *
+ * In push mode a callback that puts back what it cannot use yet, such as half a line, is called again when
+ * more has arrived, with the old bytes in front of the new ones. At the end, or when reading fails, it is
+ * called with 0 or the error, and evl_stream_peek shows what is left. Bytes that are put back outside of the
+ * stream's own callback are delivered in the next pass with all that is in the buffer; a record reports the
+ * bytes that were put back alone. After the end was reported nothing is called: the bytes are there for
+ * evl_stream_peek, for reads, and for a new evl_stream_on_data. To be called with what is in the buffer
+ * although nothing came, pause and resume.
+ *
+ * What is put back over and over is copied each time: limit how much may come without what you look for.
  * Errors:
  * - EVL_ENOMEM: out of memory.
  * @since 0.1 */
@@ -143,7 +155,7 @@ EVL_API int32_t evl_stream_unread(evl_stream *stream, const void *data, size_t l
 /* Starts push mode: fn(arg, n) runs whenever data arrives, instead of reads by operations.
  *
  * - n above 0: n bytes were read. evl_stream_peek gives access to them until fn returns; then they count
- *   as consumed. Use evl_stream_unread to put some back.
+ *   as consumed. What comes too early is put back with evl_stream_unread, until there is more.
  * - n = 0: end of file. Reported once; fn is not called again.
  * - n = EVL_ENOMEM: out of memory. The stream is paused and intact; evl_stream_resume goes on.
  * - other n below 0: reading failed. Reported once; fn is not called again.
@@ -192,8 +204,9 @@ EVL_API int32_t evl_stream_resume(evl_stream *stream);
  * returns.
  *
  * Returns how many bytes were accepted: len, or fewer if some were sent at once and then the hard limit or
- * the memory did not allow to queue the rest; wait with evl_stream_drain and write that again. Over a
- * transport (transport.h) it is len or an error.
+ * the memory did not allow to queue the rest; wait with evl_stream_drain and write that again. This works
+ * for blocks above the hard limit, too: the kernel takes them in parts. Over a transport (transport.h) it is
+ * len or an error, and a block above the hard limit is always refused.
  * @since 0.1 */
 EVL_API int64_t evl_stream_write(evl_stream *stream, const void *data, size_t len);
 
@@ -249,8 +262,10 @@ EVL_API int32_t evl_stream_sendfile(evl_stream *stream, evl_op *op, evl_fd file,
 EVL_API int32_t evl_stream_splice(evl_stream *from, evl_op *op, evl_stream *to);
 
 /* Completes with 0 when writing may go on: at once while no more than the high mark is queued, else when
- * the queue has sunk to the low mark. Completes with the error that writing met. Any number of operations
- * may wait. May return 1 (EVL_OP_SYNC).
+ * the queue has sunk to the low mark. After a write that was refused with EVL_ENOBUFS or EVL_ENOMEM, when
+ * the queue has sunk to the low mark and the kernel has taken something, or would take something if nothing
+ * is queued. Completes with the error that writing met. Any number of operations may wait. May return 1
+ * (EVL_OP_SYNC).
  * Errors:
  * - EVL_EBUSY: the operation is active.
  * - EVL_ENOMEM: out of memory.
@@ -320,7 +335,9 @@ EVL_API int32_t evl_stream_set_linger(evl_stream *stream, int64_t ns);
 /* Takes the fd out of the stream and closes the handle: for another loop or another library. Returns the
  * fd.
  *
- * Up to cap unread bytes are copied to `buf`, and their number to *len. A server that accepted the stream
+ * Up to cap unread bytes are copied to `buf`, and their number to *len, which may be NULL: those in the
+ * stream's buffer; in the callback of push mode, those of its bytes that evl_stream_consume has not removed
+ * (as evl_stream_peek shows them). A server that accepted the stream
  * no longer counts it: neither max_connections nor evl_server_on_idle nor evl_server_close_clients include
  * it, even when a stream is opened on the fd again.
  * Errors, after which nothing has changed:

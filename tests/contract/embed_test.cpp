@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <thread>
 
 using namespace support;
@@ -133,6 +134,104 @@ TEST(Embed, Contract_17_WhatAFailedCallMakesReadyShows) {
     EXPECT_EQ(evl_io_new(w.loop, fd, EVL_READ, 0, World::done(), w.arg([] {}), &io), EVL_EBADF);
     host.serve();
     EXPECT_EQ(w.log(), "ended");
+}
+
+// What streams and servers queue outside of a dispatch.
+TEST(Embed, Contract_17_WhatACallForAStreamOrAServerQueuesShows) {
+    World w({.clock = EVL_CLOCK_REAL});
+    if (without_loop_fd(w))
+        return;
+    Host host(w);
+    Pair callback, record, detached;
+    evl_stream *c = nullptr, *r = nullptr, *d = nullptr;
+    auto open = [&](Fd &fd, evl_stream **s) {
+        EXPECT_EQ(evl_stream_open(w.loop, fd, 0, s), 0);
+        fd.release();
+    };
+    open(callback.a, &c);
+    open(record.a, &r);
+    open(detached.a, &d);
+    void *slot = w.arg([] {}, [&] { w.note("done"); });
+    evl_set_arg(d, slot);
+    evl_set_drop(d, World::drop);
+    int fd = -1;
+    auto note = [](void *arg, int64_t) { static_cast<World *>(arg)->note("done"); };
+    EXPECT_EQ(evl_stream_on_data(c, note, &w), 0);
+    host.settle();
+    const struct {
+        const char *name;
+        std::function<void()> cause;
+    } table[] = {
+        {"bytes that are put back", [&] { EXPECT_EQ(evl_stream_unread(c, "abc", 3), 0); }},
+        {"the drop of a detached stream", [&] { fd = evl_stream_detach(d, nullptr, 0, nullptr); }},
+    };
+    for (auto &row : table) {
+        SCOPED_TRACE(row.name);
+        host.settle();
+        EXPECT_FALSE(host.readable()) << "readable with nothing to do";
+        w.clear();
+        row.cause();
+        EXPECT_EQ(w.log(), "");
+        host.serve();
+        EXPECT_EQ(w.log(), "done");
+    }
+    ::close(fd);
+
+    // Records: room is made, and bytes are put back.
+    std::string much(200000, 'x');
+    int size = 1 << 20;
+    ::setsockopt(record.b, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    EXPECT_GT(::send(record.b, much.data(), much.size(), MSG_DONTWAIT), 100000);
+    EXPECT_EQ(evl_stream_on_data(r, nullptr, nullptr), 0);
+    auto pull = [&] {
+        evl_record rows[8];
+        for (int i = 0; i < 100 && host.readable(); i++)
+            EXPECT_GE(evl_loop_records(w.loop, rows, 8, 0), 0);
+    };
+    pull();
+    const void *data = nullptr;
+    int64_t n = evl_stream_peek(r, &data);
+    EXPECT_GE(n, 65536);
+    EXPECT_EQ(evl_stream_consume(r, static_cast<size_t>(n)), 0);
+    EXPECT_TRUE(host.readable());
+    do {
+        pull();
+        n = evl_stream_peek(r, &data);
+        EXPECT_EQ(evl_stream_consume(r, static_cast<size_t>(n)), 0);
+    } while (n > 0);
+    pull();
+    EXPECT_FALSE(host.readable());
+    EXPECT_EQ(evl_stream_unread(r, "abc", 3), 0);
+    EXPECT_TRUE(host.readable());
+    pull();
+
+    // A server that lost a socket while it was paused.
+    int fds[2];
+    for (int &socket : fds) {
+        socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        EXPECT_EQ(::listen(socket, 5), 0);
+    }
+    evl_server *server = nullptr;
+    EXPECT_EQ(evl_server_listen_fds(w.loop, fds, 2, nullptr, &server), 0);
+    EXPECT_EQ(evl_server_on_connection(server, note, &w), 0);
+    host.settle();
+    EXPECT_EQ(::dup2(callback.b, fds[1]), fds[1]); // closed behind its back, and used again
+    EXPECT_EQ(evl_server_pause(server), 0);
+    evl_io *io = w.io(fds[1], EVL_WRITE, [] {}, EVL_IO_ONESHOT);
+    host.settle();
+    EXPECT_EQ(evl_server_sockets(server), 1);
+    EXPECT_FALSE(host.readable());
+    w.clear();
+    EXPECT_EQ(evl_server_resume(server), 0);
+    host.serve();
+    EXPECT_EQ(w.log(), "done");
+    evl_stream *none = nullptr;
+    EXPECT_LT(evl_server_accept(server, &none), 0);
+    evl_close(io);
+    ::close(fds[1]);
+    for (evl_handle *handle : {c, r, server})
+        evl_close(handle);
+    host.settle();
 }
 
 // The alarm's expiry is taken by the poll of the dispatch, and what is left is due all the same.

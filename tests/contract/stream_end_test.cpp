@@ -506,6 +506,7 @@ TEST(StreamDetach, ToAnotherLoopWithItsUnreadBytes) {
         char buf[16];
         size_t len = 99;
         EXPECT_EQ(evl_stream_detach(link.s, buf, 3, &len), EVL_ENOBUFS);
+        EXPECT_EQ(len, info(link.s).unread);
         int fd = info(link.s).fd;
         EXPECT_EQ(evl_stream_detach(link.s, buf, sizeof buf, &len), fd);
         EXPECT_EQ(std::string(buf, len), "rest");

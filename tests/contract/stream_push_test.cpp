@@ -483,4 +483,149 @@ TEST(Contract_16, AnEchoOnAStreamAllocatesNothingWhenWarm) {
     }
 }
 
+// What a callback puts back is for it when there is more: in front of that.
+TEST(StreamPush, ACallbackThatPutsBackWaitsForMore) {
+    for (Kind kind : kinds)
+        for (bool two : {false, true}) {
+            World w;
+            Link link(w, kind);
+            std::vector<std::string> calls, lines;
+            std::string rest;
+            struct Parser {
+                evl_stream *s;
+                bool two;
+                std::vector<std::string> calls, lines;
+                std::string at_end;
+                int ends = 0;
+                void take(int64_t n) {
+                    std::string text = peek(s);
+                    if (n <= 0) {
+                        ends++;
+                        at_end = text;
+                        return;
+                    }
+                    calls.push_back(text);
+                    for (size_t end; (end = text.find('\n')) != std::string::npos; text.erase(0, end + 1))
+                        lines.push_back(text.substr(0, end));
+                    size_t half = two ? text.size() / 2 : 0; // in two pieces, the last one first
+                    EXPECT_EQ(evl_stream_unread(s, text.data() + half, text.size() - half), 0);
+                    EXPECT_EQ(evl_stream_unread(s, text.data(), half), 0);
+                    EXPECT_EQ(peek(s), text);
+                }
+            } parser{link.s, two, {}, {}, {}};
+            EXPECT_EQ(evl_stream_on_data(
+                          link.s, [](void *arg, int64_t n) { static_cast<Parser *>(arg)->take(n); }, &parser),
+                      0);
+            using Texts = std::vector<std::string>;
+            link.say("hal");
+            pump(w, [&] { return parser.calls.size() == 1; });
+            passes(w, 20);
+            EXPECT_EQ(parser.calls, Texts{"hal"});
+            link.say("f");
+            pump(w, [&] { return parser.calls.size() == 2; });
+            link.say("\nnext\nlast");
+            pump(w, [&] { return parser.calls.size() == 3; });
+            passes(w, 20);
+            EXPECT_EQ(parser.calls, (Texts{"hal", "half", "half\nnext\nlast"}));
+            EXPECT_EQ(parser.lines, (Texts{"half", "next"}));
+            EXPECT_EQ(evl_stream_pause(link.s), 0);
+            EXPECT_EQ(evl_stream_resume(link.s), 0); // asks for what is there
+            pump(w, [&] { return parser.calls.size() == 4; });
+            EXPECT_EQ(parser.calls.back(), "last");
+            EXPECT_EQ(evl_stream_unread(link.s, "at ", 3), 0) << "outside of the callback";
+            pump(w, [&] { return parser.calls.size() == 5; });
+            EXPECT_EQ(parser.calls.back(), "at last");
+            link.peer.close();
+            pump(w, [&] { return parser.ends > 0; });
+            passes(w);
+            EXPECT_EQ(parser.ends, 1);
+            EXPECT_EQ(parser.calls.size(), 5u);
+            EXPECT_EQ(parser.at_end, "at last") << "the end comes with what is left";
+            EXPECT_EQ(peek(link.s), "at last");
+        }
+}
+
+// After the end nothing is called any more: what is put back is for whoever looks.
+TEST(StreamPush, PutBackAfterTheEnd) {
+    World w;
+    Link link(w, Kind::local);
+    Pushed p(w, link.s);
+    p.then = [&] {
+        if (p.calls == 2) {
+            EXPECT_EQ(evl_stream_unread(link.s, "zz", 2), 0);
+        }
+    };
+    link.say("ab");
+    pump(w, [&] { return p.calls == 1; });
+    link.peer.close();
+    pump(w, [&] { return p.calls == 2; });
+    EXPECT_EQ(evl_stream_unread(link.s, "yy", 2), 0);
+    passes(w);
+    EXPECT_EQ(evl_stream_resume(link.s), 0);
+    passes(w);
+    EXPECT_EQ(p.calls, 2);
+    EXPECT_EQ(p.ends, Ends{0});
+    EXPECT_EQ(peek(link.s), "yyzz");
+    EXPECT_EQ(p.start(), 0) << "once more from the beginning";
+    pump(w, [&] { return p.calls == 4; });
+    EXPECT_EQ(p.text, "abyyzz");
+    EXPECT_EQ(p.ends, (Ends{0, 0}));
+}
+
+// The header of a protocol is read, and somebody else takes over behind it.
+TEST(StreamPush, DetachedInItsCallbackWithWhatIsNotConsumed) {
+    for (bool put_back : {false, true}) {
+        World w;
+        Link link(w, Kind::local);
+        struct Upgrade {
+            evl_stream *s;
+            bool put_back;
+            int fd = -1;
+            std::string rest;
+            void take(int64_t n) {
+                char buf[16];
+                size_t len = 99;
+                EXPECT_EQ(n, 6);
+                EXPECT_EQ(evl_stream_consume(s, 2), 0);
+                if (put_back) {
+                    EXPECT_EQ(evl_stream_unread(s, "body", 4), 0);
+                }
+                EXPECT_EQ(evl_stream_detach(s, buf, 3, &len), EVL_ENOBUFS);
+                EXPECT_EQ(len, 4u);
+                fd = evl_stream_detach(s, buf, sizeof buf, &len);
+                rest.assign(buf, len);
+            }
+        } upgrade{link.s, put_back, -1, {}};
+        EXPECT_EQ(evl_stream_on_data(
+                      link.s, [](void *arg, int64_t n) { static_cast<Upgrade *>(arg)->take(n); }, &upgrade),
+                  0);
+        link.say("H\nbody");
+        pump(w, [&] { return upgrade.fd >= 0; });
+        Fd fd(upgrade.fd);
+        EXPECT_EQ(upgrade.rest, "body");
+    }
+}
+
+TEST(StreamPush, PausedAgainWhileItIsShutDown) {
+    World w;
+    Pair unused;
+    int fds[2];
+    ASSERT_EQ(::pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+    Fd peer(fds[1]);
+    evl_stream *s = nullptr;
+    ASSERT_EQ(evl_stream_open(w.loop, fds[0], 0, &s), 0);
+    Pushed p(w, s);
+    Wait shut(w);
+    p.then = [&] {
+        EXPECT_EQ(evl_stream_pause(s), 0);
+        EXPECT_EQ(evl_stream_shutdown(s, shut.op), 0);
+        EXPECT_EQ(evl_stream_pause(s), 0);
+    };
+    put(peer, "x");
+    peer.close();
+    for (int i = 0; i < 100 && !shut.done(); i++)
+        w.nowait();
+    EXPECT_EQ(shut.result, 0);
+}
+
 } // namespace

@@ -125,13 +125,30 @@ TEST(StreamRead, NothingAtTheEndOfFileAndAgain) {
     }
 }
 
-TEST(StreamRead, ZeroBytesAtOnce) {
+// A read of nothing would return what the end of file returns.
+TEST(StreamRead, RoomForNothingIsRefused) {
     World w;
     Link link(w);
     Read r(w);
-    EXPECT_EQ(evl_stream_read(link.s, r.op, nullptr, 0), 0);
-    pump(w, [&] { return r.done(); });
-    EXPECT_EQ(r.result, 0);
+    char byte;
+    for (bool there : {false, true}) {
+        if (there) {
+            link.say("x");
+            passes(w);
+        }
+        EXPECT_EQ(evl_stream_read(link.s, r.op, nullptr, 0), EVL_EINVAL);
+        EXPECT_EQ(evl_stream_read(link.s, r.op, &byte, 0), EVL_EINVAL);
+        EXPECT_EQ(evl_op_active(r.op), 0);
+        EXPECT_EQ(evl_stream_try_read(link.s, &byte, 0), EVL_EINVAL);
+        EXPECT_EQ(evl_stream_try_read(link.s, nullptr, 0), EVL_EINVAL);
+        EXPECT_EQ(evl_stream_try_read(link.s, nullptr, 1), EVL_EINVAL);
+    }
+}
+
+TEST(StreamRead, ExactlyZeroBytesAtOnce) {
+    World w;
+    Link link(w);
+    Read r(w);
     EXPECT_EQ(r.exactly(link.s, 0), 0);
     pump(w, [&] { return r.done(); });
     EXPECT_EQ(r.result, 0);
@@ -401,7 +418,6 @@ TEST(StreamRead, TryRead) {
         Link link(w, kind);
         char buf[16];
         EXPECT_EQ(evl_stream_try_read(link.s, buf, sizeof buf), EVL_EAGAIN);
-        EXPECT_EQ(evl_stream_try_read(link.s, buf, 0), 0);
         link.say("hello");
         EXPECT_EQ(evl_stream_try_read(link.s, buf, 2), 2) << "no pass is needed";
         EXPECT_EQ(std::string(buf, 2), "he");

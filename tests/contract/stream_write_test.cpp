@@ -553,4 +553,91 @@ TEST(StreamWriteEof, TheOtherSidesHalf) {
     }
 }
 
+// Writes that the hard limit refuses, where the kernel is full: whoever waits with drain, as the header says,
+// is called when the kernel takes something again, and not before.
+TEST(StreamWrite, DrainWaitsForTheKernelBehindARefusedWrite) {
+    for (Kind kind : kinds)
+        for (size_t size : {size_t(5000), size_t(900)}) { // above the hard limit, and below
+            World w;
+            Link link(w, kind);
+            EXPECT_EQ(evl_stream_set_marks(link.s, 500, EVL_AUTO, 1000), 0);
+            std::string text = pattern(8 << 20), back;
+            size_t at = 0;
+            int drains = 0;
+            Wait drained(w);
+            auto fill = [&] {
+                for (int64_t n; at < text.size(); at += static_cast<size_t>(n)) {
+                    n = evl_stream_write(link.s, text.data() + at, std::min(size, text.size() - at));
+                    if (n < 0) {
+                        EXPECT_EQ(n, EVL_ENOBUFS);
+                        break;
+                    }
+                }
+                drained.result = pending;
+                EXPECT_EQ(evl_stream_drain(link.s, drained.op), 0);
+                drains++;
+            };
+            fill();
+            for (int i = 0; i < 50; i++) {
+                if (drained.done())
+                    fill();
+                w.nowait();
+            }
+            EXPECT_LE(drains, 5) << "the peer does not read";
+            EXPECT_FALSE(drained.done());
+            pump(w, [&] {
+                back += got(link.peer);
+                if (drained.done() && at < text.size())
+                    fill();
+                return back.size() >= text.size();
+            });
+            EXPECT_TRUE(back == text);
+            pump(w, [&] { return drained.done(); });
+            EXPECT_EQ(drained.result, 0);
+            EXPECT_EQ(evl_loop_alive(w.loop), 0);
+        }
+}
+
+// The kernel has room again before anybody waits.
+TEST(StreamWrite, DrainBehindARefusedWriteWhenTheKernelHasRoomAlready) {
+    for (Kind kind : kinds) {
+        World w;
+        Link link(w, kind);
+        EXPECT_EQ(evl_stream_set_marks(link.s, 500, EVL_AUTO, 1000), 0);
+        std::string text(5000, 'x');
+        for (int round = 0; round < 3; round++) {
+            int64_t n;
+            do
+                n = write(link.s, text);
+            while (n > 0);
+            EXPECT_EQ(n, EVL_ENOBUFS);
+            until([&] { return got(link.peer).empty(); });
+            passes(w);
+            Wait drained(w);
+            EXPECT_EQ(evl_stream_drain(link.s, drained.op), 0);
+            pump(w, [&] { return drained.done(); });
+            EXPECT_EQ(drained.result, 0);
+        }
+    }
+}
+
+// As many empty pieces as fit into one call, and data behind them, on a stream that has met a full kernel.
+TEST(StreamWrite, EmptyPiecesInFront) {
+    World w;
+    Link link(w);
+    std::string text(4 << 20, 'x'), back;
+    EXPECT_EQ(write(link.s, text), static_cast<int64_t>(text.size()));
+    pump(w, [&] { return (back += got(link.peer)).size() == text.size(); });
+    passes(w);
+    std::vector<evl_buf> bufs(100, evl_buf{"", 0});
+    bufs[80] = {"data", 4};
+    EXPECT_EQ(evl_stream_writev(link.s, bufs.data(), 100), 4);
+    std::string rest;
+    for (int i = 0; i < 100 && rest.empty(); i++) {
+        w.nowait();
+        rest = got(link.peer);
+    }
+    EXPECT_EQ(rest, "data");
+}
+
 } // namespace
