@@ -232,12 +232,16 @@ struct World {
     static void on_push(void *arg, int64_t n) {
         auto &l = *static_cast<Link *>(arg);
         HOLDS(l.s && l.pushed && !l.w->gone);
-        if (n <= 0) {
+        const void *data = nullptr;
+        int64_t there = evl_stream_peek(l.s, &data);
+        if (n <= 0) { // what a callback put back is still there
+            if (there > 0) {
+                l.in.check(data, static_cast<size_t>(there));
+                HOLDS(evl_stream_consume(l.s, static_cast<size_t>(there)) == 0);
+            }
             l.w->end_of_input(l, n);
             return;
         }
-        const void *data = nullptr;
-        int64_t there = evl_stream_peek(l.s, &data);
         HOLDS(there >= n);
         l.in.check(data, static_cast<size_t>(n));
         if (l.w->pick.one_in(10))
