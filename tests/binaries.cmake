@@ -9,7 +9,7 @@
 file(GLOB support CONFIGURE_DEPENDS support/*.cpp)
 add_library(evloop_support STATIC ${support})
 evloop_own_target(evloop_support)
-target_compile_options(evloop_support PUBLIC $<$<COMPILE_LANGUAGE:CXX>:-O0>)
+target_compile_options(evloop_support PUBLIC "$<$<COMPILE_LANGUAGE:CXX>:-O0;-g1>")
 target_include_directories(evloop_support PUBLIC support)
 target_link_libraries(evloop_support PUBLIC evloop_test GTest::gmock GTest::gtest)
 target_precompile_headers(evloop_support PRIVATE
