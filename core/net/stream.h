@@ -158,6 +158,13 @@ static inline uint32_t evl_s_low(const evl_stream_handle *s) { return s->more ? 
 /* Most bytes of one write: some kernels refuse INT_MAX and more. */
 #define EVL_WRITE_MAX ((size_t)1 << 30)
 
+/* Most bytes given to send(2) in one piece: Linux sends a part of what is more. */
+#if defined(__linux__)
+#    define EVL_SEND_MAX ((size_t)PTRDIFF_MAX)
+#else
+#    define EVL_SEND_MAX EVL_WRITE_MAX
+#endif
+
 /* transport.c: one attempt each. They return a byte count (0 of a read: end of file), EVL_EAGAIN or another
  * error. */
 int64_t evl_transport_read(evl_stream_handle *s, void *buf, size_t cap);

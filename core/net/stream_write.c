@@ -152,7 +152,7 @@ static EVL_COLD int64_t write_remaining(evl_stream_handle *s, const void *data, 
 
 int64_t evl_stream_write(evl_stream *stream, const void *data, size_t len) {
     evl_stream_handle *s = evl_s_of(stream);
-    if (EVL_UNLIKELY(!may_send(s) || !data || len - 1 >= EVL_WRITE_MAX))
+    if (EVL_UNLIKELY(!may_send(s) || !data || len - 1 >= EVL_SEND_MAX))
         return write_general(stream, data, len);
     int64_t n = evl_transport_send(s, data, len);
     if (EVL_UNLIKELY(n != (int64_t)len))
