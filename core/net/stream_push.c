@@ -86,24 +86,22 @@ static EVL_APART bool take_plain_record(evl_stream_handle *s, evl_net *net, int6
 }
 
 /* Takes over an event that made the node ready without calling this file: EVL_READ alone. */
-static inline bool take_report(evl_stream_handle *s) {
-    bool reported = s->io.base.node.u.result == EVL_READ;
-    if (EVL_LIKELY(reported)) {
+static inline void take_report(evl_stream_handle *s) {
+    if (EVL_LIKELY(s->io.base.node.u.result == EVL_READ)) {
         s->io.base.node.u.result = 0;
         s->flags |= EVL_S_CAN_READ | EVL_S_ALONE;
     }
-    return reported;
 }
 
 void evl_stream_cancel_push(evl_stream_handle *s) {
-    (void)take_report(s);
+    take_report(s);
     evl_list_unlink(&s->io.base.node.link);
 }
 
 bool evl_stream_take(evl_handle *handle, int64_t *result) {
     evl_stream_handle *s = evl_s_of(handle);
     evl_net *net = evl_net_at(handle->loop);
-    (void)take_report(s);
+    take_report(s);
     if (EVL_UNLIKELY(!is_plain_push(s)))
         return take_general(s, result);
     if (evl_s_is_record(s))
@@ -135,8 +133,7 @@ static EVL_COLD bool take_general(evl_stream_handle *s, int64_t *result) {
 static EVL_COLD bool finish_take(evl_stream_handle *s, int64_t n, int64_t *result) {
     *result = n;
     if (EVL_LIKELY(n > 0)) {
-        if (EVL_UNLIKELY(evl_s_may_find(s) && evl_s_has_room(s) && !evl_s_is_record(s)) ||
-            (evl_s_is_record(s) && evl_s_may_fetch(s) && evl_s_has_room(s)))
+        if (evl_s_has_room(s) && (evl_s_is_record(s) ? evl_s_may_fetch(s) : evl_s_may_find(s)))
             evl_ready(evl_s_loop(s), &s->io.base.node);
     } else if (n == EVL_ENOMEM && !evl_s_has(s, EVL_S_READ_FAILED))
         s->flags |= EVL_S_PAUSED;

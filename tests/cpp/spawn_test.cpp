@@ -242,11 +242,13 @@ TEST(Cancel, ARequestBeforeTheCircleClosesEndsItToo) {
     }());
 }
 
+struct Counts {
+    int &ends;
+    ~Counts() { ends++; }
+};
+
 task<> link(int n, int &ends) {
-    struct Counts {
-        int &ends;
-        ~Counts() { ends++; }
-    } counts{ends};
+    Counts counts{ends};
     if (n == 0) {
         co_await evloop::sleep(1h);
         co_return;
@@ -255,20 +257,14 @@ task<> link(int n, int &ends) {
     co_await next;
 }
 task<> link_of_temporaries(int n, int &ends) {
-    struct Counts {
-        int &ends;
-        ~Counts() { ends++; }
-    } counts{ends};
+    Counts counts{ends};
     if (n == 0)
         co_await evloop::sleep(1h);
     else
         co_await evloop::spawn(link_of_temporaries(n - 1, ends));
 }
 task<> link_of_groups(int n, int &ends) {
-    struct Counts {
-        int &ends;
-        ~Counts() { ends++; }
-    } counts{ends};
+    Counts counts{ends};
     if (n == 0) {
         co_await evloop::sleep(1h);
         co_return;
@@ -278,10 +274,7 @@ task<> link_of_groups(int n, int &ends) {
     co_await group.join();
 }
 task<> link_of_limits(int n, int &ends) {
-    struct Counts {
-        int &ends;
-        ~Counts() { ends++; }
-    } counts{ends};
+    Counts counts{ends};
     if (n == 0) {
         co_await evloop::sleep(1h);
         co_return;
