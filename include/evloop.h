@@ -30,6 +30,7 @@
  *     evl_io_new(loop, fd, EVL_READ, 0, readable, conn, &io); // readable(conn, mask) while fd can be read
  *     evl_io_set(io, EVL_READ | EVL_WRITE);                   // from now on both
  *     evl_call_soon(loop, fn, arg);                           // fn(arg) in the next pass
+ *     evl_call_later(loop, 5 * EVL_SECOND, fn, arg, &id);     // fn(arg) in 5 s
  *     evl_post(loop, fn, arg);                                // as evl_call_soon, from any thread
  *     evl_stop(loop, 0);                                      // run returns when this pass is over
  *
@@ -40,7 +41,7 @@
  *
  *     evl_op_init(&op, done, conn, 0);
  *     evl_wait_fd(loop, &op, fd, EVL_READ);             // done(conn, mask), once
- *     evl_op_deadline(&op, evl_now(loop) + 5000000000); // or done(conn, EVL_ETIMEDOUT) 5 s later
+ *     evl_op_timeout(&op, 5 * EVL_SECOND);              // or done(conn, EVL_ETIMEDOUT) 5 s later
  *     evl_op_cancel(&op);                               // or done(conn, EVL_ECANCELED) in the next pass
  *
  * STREAMS (stream.h) are connections, pipes and terminals: they are read by operations or push data to a
@@ -53,9 +54,9 @@
  *     evl_stream_read_line(stream, &op, buf, sizeof buf);       // done(conn, bytes), 0 at the end
  *
  * ERRORS are negative numbers that a call returns, such as EVL_ENOMEM (errors.h); there is no errno,
- * nothing is printed, and nothing aborts. TIME is int64_t nanoseconds of a monotonic clock, or of a
- * virtual one for tests (loop.h). THREADS: a loop belongs to the thread that runs it; functions that other
- * threads may call are marked "@thread any".
+ * nothing is printed, and nothing aborts. TIME is int64_t nanoseconds (EVL_MS, EVL_SECOND) of a monotonic
+ * clock, or of a virtual one for tests (loop.h). THREADS: a loop belongs to the thread that runs it;
+ * functions that other threads may call are marked "@thread any".
  *
  * WITHOUT CALLBACKS the same things are reported in an array of flat records (record.h): make them with a
  * NULL function and call evl_loop_records. INSIDE ANOTHER LOOP one descriptor is readable when evloop has

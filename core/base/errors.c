@@ -122,21 +122,21 @@ static const row rows[] = {
 
 #define UNNAMED (-2000) /* codes of errno values without a name: UNNAMED - errno */
 
-static const row *find(int32_t code) {
+static const row *find(int64_t code) {
     for (size_t i = 0; i < ROWS; i++)
         if (rows[i].code == code)
             return &rows[i];
     return NULL;
 }
 
-const char *evl_strerror(int32_t code) {
+const char *evl_strerror(int64_t code) {
     if (code >= 0)
         return "success";
     const row *found = find(code);
     return found ? found->text : "unknown error";
 }
 
-const char *evl_err_name(int32_t code) {
+const char *evl_err_name(int64_t code) {
     if (code >= 0)
         return "EVL_OK";
     const row *found = find(code);

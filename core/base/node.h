@@ -27,7 +27,8 @@ enum {
     EVL_NODE_FUTURE_END = 7,  /* what a future leaves: a value to drop, or an error that was not retrieved */
     EVL_NODE_JOB = 8,         /* the argument that a job leaves, to drop */
     EVL_NODE_REPORT = 9,      /* an error of the loop's own, for the hook */
-    EVL_NODE_TYPES = 10
+    EVL_NODE_LATER = 10,      /* a timer that closes itself and then runs fn.plain(arg) */
+    EVL_NODE_TYPES = 11
 };
 
 /* evl_node.flags; the meaning of the upper ones is the kind's. */

@@ -90,6 +90,7 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
     evl_list_init(&loop->pending);
     init_slabs(loop);
     evl_node_know(loop, EVL_NODE_ONCE, &evl_call_node);
+    evl_node_know(loop, EVL_NODE_LATER, &evl_later_node);
     evl_node_know(loop, EVL_NODE_REPORT, &evl_report_node);
     loop->report = (evl_node){.sink = EVL_SINK_CALL, .type = EVL_NODE_REPORT, .kind = EVL_KIND_CALL};
     evl_tq_init(&loop->timers, evl_timer_key_of, loop);
@@ -217,6 +218,15 @@ int32_t evl_loop_unhold(evl_loop *loop) {
 }
 
 int32_t evl_loop_alive(const evl_loop *loop) { return evl_enter_to_look(loop) == 0 && evl_is_alive(loop); }
+
+int32_t evl_loop_set_data(evl_loop *loop, void *data) {
+    if (!loop)
+        return EVL_EINVAL;
+    atomic_store(&loop->data, (uintptr_t)data);
+    return 0;
+}
+
+void *evl_loop_data(const evl_loop *loop) { return loop ? (void *)atomic_load(&loop->data) : NULL; }
 
 const char *evl_loop_backend(const evl_loop *loop) { return loop ? loop->backend->name : NULL; }
 

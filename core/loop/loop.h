@@ -121,6 +121,7 @@ struct evl_loop {
     int32_t error; /* the first unhandled one */
     bool in_error_hook;
     char name[EVL_NAME_SIZE];
+    atomic_uintptr_t data; /* evl_loop_set_data */
 };
 
 /* A ready node is queued with one address: of the list heads none is as often used. */

@@ -434,6 +434,16 @@ int32_t evl_op_deadline(evl_op *op, int64_t deadline_ns) {
     return rc;
 }
 
+int32_t evl_op_timeout(evl_op *op, int64_t timeout_ns) {
+    int rc = evl_op_check(op);
+    if (rc != 0)
+        return rc;
+    const evl_operation *self = evl_operation_of(op);
+    if (self->state == EVL_OP_IDLE)
+        return EVL_EALREADY;
+    return evl_op_deadline(op, evl_saturated_add(evl_clock_read(&self->loop->clock), timeout_ns));
+}
+
 /* --- the deferred call ------------------------------------------------------------------------ */
 
 static const evl_op_type deferred = {.name = "defer"};

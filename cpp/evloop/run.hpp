@@ -154,7 +154,7 @@ inline void print_error(const std::exception_ptr &error) noexcept {
 inline void print_unhandled(void *, std::int64_t code) noexcept { print_error(unhandled_exception(code)); }
 #else
 inline void print_error(std::int64_t code) noexcept {
-    std::fprintf(stderr, "evloop: %s\n", evl_strerror(static_cast<std::int32_t>(code)));
+    std::fprintf(stderr, "evloop: %s\n", evl_strerror(code));
 }
 inline void print_unhandled(void *, std::int64_t code) noexcept { print_error(code); }
 #endif

@@ -3,7 +3,8 @@
  *
  * A program includes <evloop.h>, which includes everything. Conventions of the whole library:
  *
- * - Times and durations are int64_t nanoseconds; the parameter's name ends in _ns or the comment says so.
+ * - Times and durations are int64_t nanoseconds (EVL_MS, EVL_SECOND); the parameter's name ends in _ns or the
+ *   comment says so.
  * - A function returns 0 or a positive number, or a negative error code (errors.h).
  * - A function that makes an object stores it in *out, or NULL when it fails.
  * - Callbacks never run inside the call that caused them. They run on the loop's thread, in a later pass.
@@ -25,6 +26,13 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* Durations, to multiply: 5 * EVL_SECOND. Each is an int64_t. */
+#define EVL_US     INT64_C(1000)          /* a microsecond in nanoseconds */
+#define EVL_MS     INT64_C(1000000)       /* a millisecond */
+#define EVL_SECOND INT64_C(1000000000)    /* a second */
+#define EVL_MINUTE INT64_C(60000000000)   /* a minute */
+#define EVL_HOUR   INT64_C(3600000000000) /* an hour */
 
 /* A file descriptor. */
 typedef int32_t evl_fd;

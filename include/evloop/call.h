@@ -2,8 +2,10 @@
  *
  *     evl_call_soon(loop, refresh, view);        // in the next pass, from the loop's thread
  *     evl_post(loop, finished, job);             // in the next pass, from any thread
+ *     evl_call_later(loop, 5 * EVL_SECOND, give_up, job, &id); // once, in 5 s
  *
- * A call that may have to be cancelled is evl_defer (op.h); a call at a later time is a timer (timer.h). */
+ * A call in the next pass that may have to be cancelled is evl_defer (op.h); one that is moved or repeated is
+ * a timer (timer.h). */
 #ifndef EVLOOP_CALL_H
 #define EVLOOP_CALL_H
 
@@ -28,6 +30,31 @@ EVL_API int32_t evl_call_soon(evl_loop *loop, evl_fn *fn, void *arg);
  * - EVL_ENOMEM: out of memory.
  * @since 0.1 */
 EVL_API int32_t evl_call_soon_owned(evl_loop *loop, evl_fn *fn, void *arg, evl_fn *drop);
+
+/* Runs fn(arg) once, delay_ns nanoseconds from now (reads the clock), not before the next pass. A negative
+ * delay is a time in the past; EVL_NEVER never comes, and keeps nothing alive.
+ *
+ * It is a timer that closes itself right before fn runs, and so keeps the loop alive until then, runs in one
+ * order with all timers, and shows in dumps and blockers. *id is its id (handle.h), 0 on an error; id may be
+ * NULL. Until fn runs evl_lookup finds it, and evl_close takes it back; afterwards there is nothing to find
+ * and the same line does nothing:
+ *
+ *     evl_close(evl_lookup(loop, id));
+ *
+ * fn NULL produces a record of EVL_KIND_TIMER with that id and `arg` as user_data, and the timer is closed
+ * when it is fetched. In steady state nothing is allocated.
+ * Errors:
+ * - EVL_ENOMEM: out of memory.
+ * @since 0.1 */
+EVL_API int32_t evl_call_later(evl_loop *loop, int64_t delay_ns, evl_fn *fn, void *arg, uint64_t *id);
+
+/* As evl_call_later, and drop(arg) runs exactly once: in the pass after fn, or instead of it when the call is
+ * taken back or the loop destroyed. On an error drop does not run.
+ * Errors:
+ * - EVL_ENOMEM: out of memory.
+ * @since 0.1 */
+EVL_API int32_t evl_call_later_owned(evl_loop *loop, int64_t delay_ns, evl_fn *fn, void *arg, evl_fn *drop,
+                                     uint64_t *id);
 
 /* Runs fn(arg) on the loop's thread; may be called from any thread.
  *

@@ -126,12 +126,13 @@ enum {
 };
 
 /* Describes a code in a few words of English, in static memory. Returns "success" for 0 and above,
- * "unknown error" for a number that is no code. @thread any. @since 0.1 */
-EVL_API const char *evl_strerror(int32_t code);
+ * "unknown error" for a number that is no code. Takes the result of any function or callback as it is, also
+ * one of 64 bits. @thread any. @since 0.1 */
+EVL_API const char *evl_strerror(int64_t code);
 
 /* Returns the name of a code's constant, such as "EVL_ENOMEM", in static memory: "EVL_OK" for 0 and above,
  * "EVL_E?" for a code without a name. @thread any. @since 0.1 */
-EVL_API const char *evl_err_name(int32_t code);
+EVL_API const char *evl_err_name(int64_t code);
 
 /* Converts an errno value of this platform to a code; 0 to 0. @thread any. @since 0.1 */
 EVL_API int32_t evl_err_from_errno(int32_t native);

@@ -194,6 +194,17 @@ EVL_API int32_t evl_loop_alive(const evl_loop *loop);
  * @since 0.1 */
 EVL_API int32_t evl_loop_fork(evl_loop *loop);
 
+/* Stores a pointer of the program's with the loop, for code that gets only the loop. The loop does not use
+ * it. Works in a forked child.
+ * Errors:
+ * - EVL_EINVAL: loop is NULL.
+ * @thread any. @since 0.1 */
+EVL_API int32_t evl_loop_set_data(evl_loop *loop, void *data);
+
+/* Returns what evl_loop_set_data has stored last; NULL unless it has, and for NULL. @thread any. @since 0.1
+ */
+EVL_API void *evl_loop_data(const evl_loop *loop);
+
 /* Returns the name of the loop's backend, in static memory; NULL for NULL. @since 0.1 */
 EVL_API const char *evl_loop_backend(const evl_loop *loop);
 

@@ -4,7 +4,7 @@
  *
  *     evl_op op;
  *     evl_op_init(&op, slept, "slept", 0);
- *     evl_sleep(loop, &op, 1000000000);
+ *     evl_sleep(loop, &op, EVL_SECOND);
  *
  * Functions that take an evl_op start it: evl_sleep and the others here, reads (stream.h), connects
  * (connect.h), locks (sync.h), queues (queue.h), jobs (executor.h), look-ups (names.h). Futures (future.h)
@@ -89,6 +89,12 @@ EVL_API int32_t evl_op_size(void);
  * - EVL_ENOMEM: out of memory; the operation goes on without a deadline.
  * @since 0.1 */
 EVL_API int32_t evl_op_deadline(evl_op *op, int64_t deadline_ns);
+
+/* As evl_op_deadline, timeout_ns nanoseconds from now (reads the clock). Negative is a deadline in the past,
+ * EVL_NEVER removes the deadline.
+ * Errors: those of evl_op_deadline.
+ * @since 0.1 */
+EVL_API int32_t evl_op_timeout(evl_op *op, int64_t timeout_ns);
 
 /* Completes with 0 after ns nanoseconds, counted from now (reads the clock), not before the next pass.
  *

@@ -1,13 +1,13 @@
 /* evloop/timer.h - timers, and the loop's time.
  *
  *     evl_timer_new(loop, done, arg, &timer);
- *     evl_timer_start_in(timer, 5 * 1000000000LL, 0);         // 5 s from now, once
- *     evl_timer_start_at(timer, evl_now(loop) + ns, 1000000); // at a time, then every millisecond
+ *     evl_timer_start_in(timer, 5 * EVL_SECOND, 0);           // 5 s from now, once
+ *     evl_timer_start_at(timer, evl_now(loop) + ns, EVL_MS);  // at a time, then every millisecond
  *
  * Time is int64_t nanoseconds on a monotonic clock that belongs to the loop. A timer never runs while
  * evl_time is before its deadline. Timers run in the order of their deadlines; timers with equal deadlines
  * in the order in which they were started. Sums saturate at EVL_NEVER. For times of day see wall.h, for a
- * single wait evl_sleep (op.h). */
+ * single call evl_call_later (call.h), for a single wait evl_sleep (op.h). */
 #ifndef EVLOOP_TIMER_H
 #define EVLOOP_TIMER_H
 

@@ -144,6 +144,18 @@ TEST(Errors, Contract_06_WhatHasNoNameIsStillTold) {
     EXPECT_EQ(evl_err_to_errno(-1007), 0);
 }
 
+// What a callback is given goes in as it is.
+TEST(Errors, ResultsOf64BitsAreCodesToo) {
+    const int64_t sum = INT64_C(0x1'0000'0000);
+    EXPECT_STREQ(evl_strerror(sum - 12), "success"); // many bytes, whose low half looks like EVL_ENOMEM
+    EXPECT_STREQ(evl_err_name(INT64_MAX), "EVL_OK");
+    EXPECT_STREQ(evl_strerror(int64_t{EVL_ENOMEM}), evl_strerror(EVL_ENOMEM));
+    for (int64_t none : {EVL_ENOMEM - sum, INT64_MIN}) {
+        EXPECT_STREQ(evl_strerror(none), "unknown error");
+        EXPECT_STREQ(evl_err_name(none), "EVL_E?");
+    }
+}
+
 TEST(Errors, Contract_06_TheVersionIsThatOfTheHeader) {
     EXPECT_EQ(evl_version(), EVL_VERSION_MAJOR * 10000 + EVL_VERSION_MINOR * 100 + EVL_VERSION_PATCH);
     std::string text = std::to_string(EVL_VERSION_MAJOR) + "." + std::to_string(EVL_VERSION_MINOR) + "." +

@@ -91,6 +91,39 @@ TEST(Loop, BackendsAreListedWithTheirCapabilities) {
     }
 }
 
+TEST(Loop, KeepsAPointerOfTheProgram) {
+    World w;
+    int one = 0, two = 0;
+    EXPECT_EQ(evl_loop_data(w.loop), nullptr);
+    EXPECT_EQ(evl_loop_set_data(w.loop, &one), 0);
+    w.call_inside([&] {
+        EXPECT_EQ(evl_loop_data(w.loop), &one);
+        on_thread([&] { // while the loop runs
+            EXPECT_EQ(evl_loop_data(w.loop), &one);
+            EXPECT_EQ(evl_loop_set_data(w.loop, &two), 0);
+        });
+    });
+    w.run();
+    EXPECT_EQ(evl_loop_data(w.loop), &two);
+    in_child([&] {
+        EXPECT_EQ(evl_loop_data(w.loop), &two);
+        EXPECT_EQ(evl_loop_set_data(w.loop, nullptr), 0);
+        EXPECT_EQ(evl_loop_data(w.loop), nullptr);
+    });
+    EXPECT_EQ(evl_loop_set_data(nullptr, &one), EVL_EINVAL);
+    EXPECT_EQ(evl_loop_data(nullptr), nullptr);
+}
+
+TEST(Loop, KeepsThePointerUntilTheLastReference) {
+    World w;
+    int one = 0;
+    evl_loop *loop = evl_loop_ref(w.loop);
+    EXPECT_EQ(evl_loop_set_data(loop, &one), 0);
+    w.destroy();
+    EXPECT_EQ(evl_loop_data(loop), &one);
+    evl_loop_unref(loop);
+}
+
 TEST(Loop, OptionsGrowWithStructSize) {
     evl_loop *loop = nullptr;
     EXPECT_EQ(evl_loop_new(&loop, nullptr), 0);

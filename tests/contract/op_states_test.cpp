@@ -133,6 +133,7 @@ TEST(OpStates, NeverStarted) {
         EXPECT_EQ(evl_op_result(c.op), EVL_EAGAIN);
         EXPECT_EQ(evl_op_cancel(c.op), EVL_EALREADY);
         EXPECT_EQ(evl_op_deadline(c.op, 0), EVL_EALREADY);
+        EXPECT_EQ(evl_op_timeout(c.op, 0), EVL_EALREADY);
         EXPECT_EQ(evl_op_close(c.op), 0);
         c.silent();
         c.gone();
@@ -147,6 +148,7 @@ TEST(OpStates, NotInitialised) {
         EXPECT_EQ(c.place->start(&zero), EVL_EINVAL);
         EXPECT_EQ(c.place->start(nullptr), EVL_EINVAL);
         EXPECT_EQ(evl_op_deadline(&zero, 0), EVL_EINVAL);
+        EXPECT_EQ(evl_op_timeout(&zero, 0), EVL_EINVAL);
         EXPECT_EQ(evl_op_result(&zero), EVL_EINVAL);
         EXPECT_EQ(evl_op_active(&zero), 0);
         EXPECT_EQ(evl_op_close(&zero), EVL_EINVAL);
@@ -264,6 +266,37 @@ TEST(OpStates, DeadlineToCome) {
         c.passes();
         EXPECT_EQ(c.count, 0);
         evl_clock_advance(c.w.loop, ms);
+        c.passes();
+        c.completed(EVL_ETIMEDOUT);
+    });
+}
+
+TEST(OpStates, TimeoutCountsFromNow) {
+    every_waiting([](Cell &c) {
+        c.start();
+        EXPECT_EQ(evl_op_timeout(c.op, sec), 0);
+        evl_clock_advance(c.w.loop, us);
+        EXPECT_EQ(evl_op_timeout(c.op, 2 * us), 0); // replaces the first
+        evl_clock_advance(c.w.loop, us);
+        c.passes();
+        EXPECT_EQ(c.count, 0);
+        evl_clock_advance(c.w.loop, us);
+        c.passes();
+        c.completed(EVL_ETIMEDOUT);
+        use_again(c); // without it
+    });
+}
+
+TEST(OpStates, TimeoutThatHasPassedAndNone) {
+    every_waiting([](Cell &c) {
+        c.start();
+        EXPECT_EQ(evl_op_timeout(c.op, us), 0);
+        EXPECT_EQ(evl_op_timeout(c.op, EVL_NEVER), 0); // none
+        evl_clock_advance(c.w.loop, 10 * us);
+        c.passes();
+        EXPECT_EQ(c.count, 0);
+        EXPECT_EQ(evl_op_timeout(c.op, -1), 0);
+        EXPECT_EQ(c.count, 0);
         c.passes();
         c.completed(EVL_ETIMEDOUT);
     });

@@ -12,6 +12,9 @@ using namespace support;
 
 namespace {
 
+static_assert(EVL_MS == 1000 * EVL_US && EVL_SECOND == 1000 * EVL_MS && EVL_MINUTE == 60 * EVL_SECOND &&
+              EVL_HOUR == 60 * EVL_MINUTE && sizeof EVL_US == sizeof(int64_t));
+
 // --- 3
 // --------------------------------------------------------------------------------------------------------
 

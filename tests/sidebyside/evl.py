@@ -62,7 +62,7 @@ class ProcessOptions(Structure):
 # i int32, u uint32, l int64, z size_t, L and U where an int64 and a uint32 are stored, s text; the result after the
 # colon: i, l, p, s or v (nothing).
 SIGNATURES = """
-evl_version_string : s    evl_record_size : i    evl_op_size : i    evl_err_name i : s
+evl_version_string : s    evl_record_size : i    evl_op_size : i    evl_err_name l : s
 evl_loop_new Pp : i    evl_loop_run pi : i    evl_loop_run_until ppL : i    evl_stop pi : i
 evl_loop_destroy p : i    evl_loop_prepare ppiL : i    evl_loop_hold p : i    evl_loop_unhold p : i
 evl_loop_error p : i    evl_loop_ref p : p    evl_loop_unref p : v    evl_call_soon pfp : i
