@@ -21,14 +21,15 @@ enum {
     EVL_NODE_TAKE = 1, /* a handle: fn.done with what evl_handle_type.take takes, if it takes anything */
     EVL_NODE_ONCE = 2, /* fn.plain(arg), then u.drop(arg); the node goes back to its slab first */
     EVL_NODE_OP = 3,   /* an operation that completes to the caller */
-    EVL_NODE_OP_INTERNAL = 4, /* an operation of the library's own, see evl_op_target */
-    EVL_NODE_OP_FUTURE = 5,   /* an operation that lies in a future */
-    EVL_NODE_FUTURE = 6,      /* a done callback of a future */
-    EVL_NODE_FUTURE_END = 7,  /* what a future leaves: a value to drop, or an error that was not retrieved */
-    EVL_NODE_JOB = 8,         /* the argument that a job leaves, to drop */
-    EVL_NODE_REPORT = 9,      /* an error of the loop's own, for the hook */
-    EVL_NODE_LATER = 10,      /* a timer that closes itself and then runs fn.plain(arg) */
-    EVL_NODE_TYPES = 11
+    EVL_NODE_OP_INTERNAL = 4,  /* an operation of the library's own, see evl_op_target */
+    EVL_NODE_OP_FUTURE = 5,    /* an operation that lies in a future */
+    EVL_NODE_FUTURE = 6,       /* a done callback of a future */
+    EVL_NODE_FUTURE_END = 7,   /* what a future leaves: a value to drop, or an error that was not retrieved */
+    EVL_NODE_JOB = 8,          /* the argument that a job leaves, to drop */
+    EVL_NODE_REPORT = 9,       /* an error of the loop's own, for the hook */
+    EVL_NODE_LATER = 10,       /* a timer that closes itself and then runs fn.plain(arg) */
+    EVL_NODE_OP_DECLINED = 11, /* EVL_NODE_OP, whose result is handed back in place of its delivery */
+    EVL_NODE_TYPES = 12
 };
 
 /* evl_node.flags; the meaning of the upper ones is the kind's. */

@@ -238,6 +238,33 @@ void evl_op_node_forget(evl_loop *loop, evl_node *node, evl_link *drops) {
     evl_op_forget(EVL_OWNER(node, evl_operation, node));
 }
 
+/* A declined one: false when its end is queued again, behind what it hands back. That may be user code's to
+ * take, which may free the operation or destroy the loop, and comes last. */
+static bool hand_back(evl_operation *self) {
+    const evl_op_type *type = self->type;
+    self->node.type = EVL_NODE_OP;
+    if (self->node.u.result < 0)
+        return true;
+    self->node.u.result = EVL_ECANCELED;
+    if (type->tries)
+        leave(self);
+    if (!type->refuse)
+        return true;
+    evl_ready(self->loop, &self->node);
+    evl_touch(self->loop);
+    type->refuse(self);
+    return false;
+}
+
+static void run_declined(evl_loop *loop, evl_node *node) {
+    if (hand_back(EVL_OWNER(node, evl_operation, node)))
+        run(loop, node);
+}
+
+static bool record_declined(evl_loop *loop, evl_node *node, evl_record *out) {
+    return hand_back(EVL_OWNER(node, evl_operation, node)) && record(loop, node, out);
+}
+
 /* What the operation is a part of, whose function may free it. */
 static void run_internal(evl_loop *loop, evl_node *node) {
     evl_done_fn *fn = node->fn.done;
@@ -278,12 +305,30 @@ int32_t evl_op_cancel(evl_op *op) {
     return 1;
 }
 
+int32_t evl_op_decline(evl_op *op, int32_t on) {
+    int rc = evl_op_check(op);
+    if (rc != 0)
+        return rc;
+    evl_operation *self = evl_operation_of(op);
+    if (self->state == EVL_OP_IDLE)
+        return EVL_EALREADY;
+    rc = evl_enter_child(self->loop);
+    if (rc != 0)
+        return rc;
+    if (self->state != EVL_OP_READY || self->node.u.result < 0 || self->type->stands)
+        return 0;
+    self->node.type = on ? EVL_NODE_OP_DECLINED : EVL_NODE_OP;
+    return 1;
+}
+
 /* What was given to it and has to go on may be user code's to take, which may free the operation or destroy
  * the loop: so that comes last. An operation in a future is never ready with something. */
 void evl_op_forget(evl_operation *self) {
     const evl_op_type *type = self->type;
     bool has_result = self->state == EVL_OP_READY && self->node.u.result >= 0;
     bool stands = self->state == EVL_OP_READY && type->stands;
+    if (self->node.type == EVL_NODE_OP_DECLINED)
+        self->node.type = EVL_NODE_OP;
     if (self->state == EVL_OP_PENDING) {
         leave(self);
         evl_list_remove(&self->peers);
@@ -362,7 +407,9 @@ static bool open(evl_loop *loop, void *state) {
     static const evl_node_type caller = {run, record, evl_op_node_forget};
     static const evl_op_target internal = {.node = {.run = run_internal, .forget = evl_op_node_forget},
                                            .at_collect = true};
+    static const evl_node_type declined = {run_declined, record_declined, evl_op_node_forget};
     evl_node_know(loop, EVL_NODE_OP, &caller);
+    evl_node_know(loop, EVL_NODE_OP_DECLINED, &declined);
     evl_node_know(loop, EVL_NODE_OP_INTERNAL, &internal.node);
     return true;
 }

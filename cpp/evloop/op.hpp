@@ -23,8 +23,7 @@
 // event.wait() do; what hands something over has nothing left, and fails with EVL_EALREADY: queue.put and
 // run_in_executor.
 //
-// start may be called a second time, after an await that was over was undone by a cancellation which was then
-// taken back. The object lies in the coroutine's frame and does not move while it waits; the operation lies
+// The object lies in the coroutine's frame and does not move while it waits; the operation lies
 // in the task. Cancelling, errors, as_result, dumps and destruction at any time are seen to here: destroying
 // the coroutine closes the operation in silence, then runs the destructor of the awaitable.
 #pragma once

@@ -223,7 +223,7 @@ class task_state {
     bool killed = false;      // to be destroyed when it suspends
     bool must_cancel = false; // the next wait ends cancelled
     bool cancel_sent = false; // the present wait has been told to end
-    bool taken_back = false;  // the wait was over, and was undone because of must_cancel
+    bool again = false;       // the wait was ended because of must_cancel, and begins again without it
     bool keeps_frame = false; // frames go when free_frames() is called, not with the end
     bool taken = false;       // the value has been moved away
     bool looked_at = false;   // the error has been seen, or will be
@@ -320,21 +320,20 @@ class task_state {
     }
 
     std::uint32_t uncancel() noexcept {
-        if (requests > 0 && --requests == 0)
+        if (requests > 0 && --requests == 0) {
             must_cancel = false;
+            (void)evl_op_decline(&op, 0);
+        }
         return requests;
     }
 
-    // wait_kind.cancel for what waits in the operation. Over but not delivered: undone, which hands on what
-    // it was given, and it begins again should the cancellation be taken back meanwhile.
+    // wait_kind.cancel for what waits in the operation. Over but not delivered: what it was given is handed
+    // on when it would be delivered, unless the cancellation is taken back before.
     bool cancel_op() noexcept {
         if (evl_op_cancel(&op) == 1)
             return true;
-        if (!cancel_sent && !taken_back && !waiting->kind->keeps) {
-            (void)evl_op_close(&op);
-            (void)evl_defer(loop, &op);
-            taken_back = true;
-        }
+        if (!waiting->kind->keeps)
+            (void)evl_op_decline(&op, 1);
         return false;
     }
 
@@ -430,13 +429,13 @@ class task_state {
             return;
         }
         awaiting *what = std::exchange(waiting, nullptr);
-        const bool again = std::exchange(taken_back, false);
+        const bool waits_again = std::exchange(again, false);
         cancel_sent = false;
         result = outcome;
         if (must_cancel && !(what->kind->keeps && outcome >= 0)) {
             must_cancel = false;
             result = EVL_ECANCELED;
-        } else if (again && wait(*what))
+        } else if (waits_again && wait(*what))
             return;
         drive(leaf->self);
     }

@@ -257,7 +257,7 @@ struct joining : awaiting, task_watcher {
         if (joining &join = of(self); join.back) {
             task_state::unwatch(join);
             (void)evl_defer(waiter.loop, &waiter.op);
-            waiter.taken_back = true;
+            waiter.again = true;
         }
         return false;
     }

@@ -66,6 +66,22 @@ EVL_API int32_t evl_op_cancel(evl_op *op);
  * a lock passes to the next operation, data stays in its stream. NULL is allowed. @since 0.1 */
 EVL_API int32_t evl_op_close(evl_op *op);
 
+/* Declines the result of an operation that evl_op_cancel found completed, or takes that back.
+ *
+ * A declined operation completes with EVL_ECANCELED when its result would have been delivered, and only then
+ * is the result given back as by evl_op_close. Until then on == 0 restores the result. For layers in which a
+ * cancellation can be taken back, such as tasks.
+ *
+ *   on   1 declines, 0 takes that back
+ *
+ * Returns 1, or 0 and changes nothing: the operation is still pending, completes with an error, or has done
+ * what cannot be given back (see evl_queue_put).
+ * Errors:
+ * - EVL_EALREADY: the operation is not active.
+ * - EVL_EINVAL: op is NULL or was never initialised.
+ * @since 0.1 */
+EVL_API int32_t evl_op_decline(evl_op *op, int32_t on);
+
 /* Returns 1 from the start of an operation until its completion is delivered, else 0. @since 0.1 */
 EVL_API int32_t evl_op_active(const evl_op *op);
 

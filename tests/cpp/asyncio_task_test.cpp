@@ -215,6 +215,64 @@ TEST(Asyncio, Asyncio_062_UncancelHasAFloorAndTakesBackWhatWasNotDelivered) {
     }(w));
 }
 
+// The value stays what it was, whatever becomes of what was awaited: nothing is waited for again.
+TEST(Tasks, ACancellationThatIsTakenBackWaitsForNothingAgain) {
+    World w;
+    run(w, [](World &w) -> task<> {
+        auto event = std::make_unique<evloop::event>(w.loop);
+        auto waits = evloop::spawn([](evloop::event &event) -> task<int> {
+            co_await event.wait();
+            co_return 7;
+        }(*event));
+        auto queue = std::make_unique<evloop::queue<int>>(w.loop);
+        auto gets = evloop::spawn(
+            [](evloop::queue<int> &queue) -> task<int> { co_return co_await queue.get(); }(*queue));
+        auto kept = std::make_unique<evloop::queue<int>>(w.loop);
+        auto takes = evloop::spawn(
+            [](evloop::queue<int> &queue) -> task<int> { co_return co_await queue.get(); }(*kept));
+        co_await evloop::yield();
+        event->set();
+        EXPECT_EQ(queue->try_put(1), 0);
+        EXPECT_EQ(kept->try_put(2), 0);
+        for (const evloop::any_task &job :
+             {evloop::any_task(waits), evloop::any_task(gets), evloop::any_task(takes)}) {
+            EXPECT_TRUE(job.cancel());
+            EXPECT_TRUE(job.cancel());
+            EXPECT_EQ(job.uncancel(), 1u);
+        }
+        event.reset();
+        queue.reset();
+        for (const evloop::any_task &job :
+             {evloop::any_task(waits), evloop::any_task(gets), evloop::any_task(takes)})
+            EXPECT_EQ(job.uncancel(), 0u);
+        const int waited = co_await waits;
+        EXPECT_EQ(waited, 7);
+        const std::string got = co_await how_of(gets);
+        EXPECT_EQ(got, evl_strerror(EVL_ECLOSED));
+        const int taken = co_await takes;
+        EXPECT_EQ(taken, 2);
+    }(w));
+}
+
+// And what it does not take goes to the next when the cancellation is delivered.
+TEST(Tasks, ACancellationThatComesTooLateHandsOn) {
+    World w;
+    run(w, [](World &w) -> task<> {
+        evloop::lock lock(w.loop);
+        EXPECT_TRUE(lock.try_acquire());
+        const auto acquires = [](evloop::lock &lock) -> task<> { auto guard = co_await lock.scoped(); };
+        auto first = evloop::spawn(acquires, lock);
+        auto second = evloop::spawn(acquires, lock);
+        co_await evloop::yield();
+        (void)lock.release();
+        first.cancel();
+        const std::string end = co_await how_of(first);
+        EXPECT_EQ(end, "cancelled");
+        co_await second;
+        EXPECT_FALSE(lock.held());
+    }(w));
+}
+
 TEST(Asyncio, Asyncio_063_CancellationIsNoOrdinaryException) {
     static_assert(!std::is_base_of_v<std::exception, evloop::cancelled>);
     World w;

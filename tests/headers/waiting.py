@@ -14,7 +14,7 @@ problems = []
 
 # Of an operation itself, not something that it waits for.
 OF_OPERATIONS = {"evl_op_init", "evl_op_cancel", "evl_op_close", "evl_op_active", "evl_op_result", "evl_op_deadline",
-                 "evl_op_timeout"}
+                 "evl_op_timeout", "evl_op_decline"}
 
 
 def without_comments(text):
