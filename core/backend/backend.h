@@ -15,6 +15,7 @@
 #include <evloop/io.h>
 #include <evloop/loop.h>
 #include <evloop/timer.h>
+#include <stdbool.h>
 
 /* A mask is EVL_READ | EVL_WRITE | EVL_PRI as wanted and EVL_ERR | EVL_HUP besides as reported, with
  * poll(2)'s values. A few more bits live here only. */
@@ -52,6 +53,10 @@ typedef struct evl_kernel_event {
 
 typedef struct evl_backend {
     const char *name;
+
+    /* A wait uses nothing that the other functions change, `reopen` excepted: they may be called meanwhile,
+     * with a lock among themselves, and what they change counts for it. */
+    bool waits_apart;
 
     /* EVL_CAP_*. What is missing returns EVL_ENOTSUP before the backend is asked. */
     uint32_t caps;

@@ -231,6 +231,7 @@ static int epoll_arm(void *state, int64_t deadline_ns) {
 
 const evl_backend evl_backend_epoll = {
     .name = "epoll",
+    .waits_apart = true,
     .caps = EVL_CAP_EDGE | EVL_CAP_PRI | EVL_CAP_HUP | EVL_CAP_LOOP_FD | EVL_CAP_MANY,
     .state_size = sizeof(epoll_state),
     .open = epoll_open,

@@ -420,6 +420,7 @@ evl_sys_table evl_sys = {
     .get_fd_flags = sys_get_fd_flags,
     .pipe_cloexec = sys_pipe_cloexec,
     .select = select,
+    .poll = poll,
     .sigaction = sigaction,
     .socket = sys_socket,
     .accept = sys_accept,
@@ -488,6 +489,5 @@ evl_sys_table evl_sys = {
 #if EVL_HAVE_KQUEUE
     .kqueue = kqueue,
     .kevent = sys_kevent,
-    .poll = poll,
 #endif
 };

@@ -5,6 +5,7 @@
 #define EVL_CORE_SYS_H
 
 #include <netdb.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/select.h>
@@ -27,7 +28,6 @@
 #if defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) ||             \
     defined(__DragonFly__) || defined(EVLOOP_KQUEUE)
 #    define EVL_HAVE_KQUEUE 1
-#    include <poll.h>
 #    include <sys/event.h>
 #else
 #    define EVL_HAVE_KQUEUE 0
@@ -50,6 +50,7 @@ typedef struct evl_mmsg {
     X(int, get_fd_flags, (int fd), (fd))                                                                     \
     X(int, pipe_cloexec, (int fds[2]), (fds))                                                                \
     X(int, select, (int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *t), (n, r, w, e, t))             \
+    X(int, poll, (struct pollfd * fds, nfds_t n, int ms), (fds, n, ms))                                      \
     X(int, sigaction, (int signo, const struct sigaction *act, struct sigaction *old), (signo, act, old))
 
 #define EVL_SYSCALLS_NET(X)                                                                                  \
@@ -143,8 +144,7 @@ typedef struct evl_mmsg {
         X(int, kevent,                                                                                       \
           (int kq, const struct kevent *changes, int n, struct kevent *events, int cap,                      \
            const struct timespec *t),                                                                        \
-          (kq, changes, n, events, cap, t))                                                                  \
-        X(int, poll, (struct pollfd * fds, nfds_t n, int ms), (fds, n, ms))
+          (kq, changes, n, events, cap, t))
 #else
 #    define EVL_SYSCALLS_KQUEUE(X)
 #endif

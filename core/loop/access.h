@@ -46,6 +46,12 @@ static inline bool evl_is_shut(const evl_loop *loop) { return evl_gate(loop) == 
 /* The kernel queue belongs to another process, this one's parent. */
 static inline bool evl_is_forked(const evl_loop *loop) { return loop->origin != evl_fork_now(); }
 
+/* Its own thread waits in the kernel without owning it: others may use it, but neither run it nor take it
+ * down. In a child there is no such thread. */
+static inline bool evl_is_released(const evl_loop *loop) {
+    return EVL_UNLIKELY(loop->waits_outside & EVL_WAITS_RELEASED) && !evl_is_forked(loop);
+}
+
 /* Asked after user code has run, before anything else of the loop is used: 0, EVL_ECLOSED if it was closed,
  * EVL_EFORK if it forked and this is the child. */
 static inline int evl_still(const evl_loop *loop) {

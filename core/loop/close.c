@@ -102,6 +102,8 @@ int32_t evl_loop_close(evl_loop *loop) {
         return rc;
     if (atomic_load(&loop->owner) != 0)
         return EVL_ERUNNING;
+    if (evl_is_released(loop))
+        return EVL_ETHREAD;
     take_in_posts(loop);
     if (evl_count_blockers(loop) != 0)
         return EVL_EBUSY;
@@ -113,7 +115,10 @@ int32_t evl_loop_destroy(evl_loop *loop) {
     if (!loop)
         return 0;
     int rc = evl_enter_child(loop);
-    if (rc == 0)
-        take_down(loop);
-    return rc;
+    if (rc != 0)
+        return rc;
+    if (evl_is_released(loop))
+        return EVL_ETHREAD;
+    take_down(loop);
+    return 0;
 }

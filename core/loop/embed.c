@@ -2,6 +2,7 @@
 #include "embed.h"
 #include "access.h"
 #include "backoff.h"
+#include "host_lock.h"
 #include "loop.h"
 #include "pass.h"
 #include "post.h"
@@ -11,7 +12,7 @@
 #include "watcher.h"
 
 /* A virtual clock does not move by waiting. */
-static int64_t next_alarm(evl_loop *loop) {
+int64_t evl_embed_alarm(evl_loop *loop) {
     int64_t deadline = evl_backoffs_until(loop);
     if (loop->clock.mode != EVL_CLOCK_REAL)
         return deadline;
@@ -43,12 +44,16 @@ static int64_t host_timeout(evl_loop *loop) {
 void evl_embed_update(evl_loop *loop) {
     if (evl_is_forked(loop))
         return; /* the host's fd is the parent's */
+    if (loop->waits_outside & EVL_WAITS_RELEASED) {
+        evl_host_lock_update(loop);
+        return;
+    }
     evl_io_flush(loop);
     if (host_timeout(loop) == 0) {
         evl_notify(loop);
         return;
     }
-    int rc = loop->backend->arm(loop->state, next_alarm(loop));
+    int rc = loop->backend->arm(loop->state, evl_embed_alarm(loop));
     if (rc == 0)
         return;
     evl_report_later(loop, rc);
@@ -69,13 +74,13 @@ evl_fd evl_loop_fd(evl_loop *loop) {
     if (!(loop->backend->caps & EVL_CAP_LOOP_FD))
         return EVL_ENOTSUP;
     evl_fd fd = loop->backend->fd(loop->state);
-    if (fd < 0 || loop->embedded)
+    if (fd < 0 || (loop->waits_outside & EVL_WAITS_HOST))
         return fd;
     /* The alarm is made now, so that starting a timer later has nothing left to fail at. */
     rc = loop->backend->arm(loop->state, EVL_NEVER);
     if (rc != 0)
         return rc;
-    loop->embedded = true;
+    loop->waits_outside |= EVL_WAITS_HOST;
     evl_embed_begin(loop);
     return fd;
 }
@@ -88,6 +93,8 @@ int32_t evl_loop_prepare(evl_loop *loop, evl_poll_row *rows, int32_t cap, int64_
         return EVL_EINVAL;
     if (atomic_load(&loop->owner) != 0)
         return EVL_ERUNNING;
+    if (evl_is_released(loop))
+        return EVL_ETHREAD;
     evl_io_flush(loop);
     atomic_store(&loop->sleeping, true); /* before the look at what others left: see sleep_in_kernel */
     if (timeout_ns)

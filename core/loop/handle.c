@@ -261,6 +261,7 @@ int32_t evl_keep_alive(evl_handle *handle, int32_t on) {
     evl_handle_set_active(handle, false);
     handle->node.flags = (uint8_t)(on ? handle->node.flags | EVL_F_KEEP : handle->node.flags & ~EVL_F_KEEP);
     evl_handle_set_active(handle, active);
+    evl_touch(handle->loop);
     return 0;
 }
 

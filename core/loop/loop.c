@@ -7,6 +7,7 @@
 #include "deferred.h"
 #include "embed.h"
 #include "hook.h"
+#include "host_lock.h"
 #include "post.h"
 #include "report.h"
 #include "signals.h"
@@ -37,7 +38,7 @@ static int read_options(const evl_options *given, evl_options *out) {
         if (rest[i] != 0)
             return EVL_EINVAL;
     if ((out->flags & ~(uint32_t)(EVL_LOOP_NOENV | EVL_LOOP_NOPOST)) != 0 || out->clock < EVL_CLOCK_REAL ||
-        out->clock > EVL_CLOCK_JUMP)
+        out->clock > EVL_CLOCK_JUMP || !out->host_unlock != !out->host_lock)
         return EVL_EINVAL;
     return 0;
 }
@@ -147,8 +148,11 @@ int evl_loop_make(const evl_options *given, evl_loop **out) {
     atomic_init(&loop->gate, generation);
     atomic_init(&loop->home, evl_self());
     init_parts(loop, &options);
-    rc = init_state(loop);
+    rc = evl_host_lock_make(loop, &options);
+    if (rc == 0)
+        rc = init_state(loop);
     if (rc != 0) {
+        evl_host_lock_free(loop);
         evl_mem_free(&mem, loop, sizeof *loop);
         return rc;
     }
@@ -172,6 +176,7 @@ static void free_loop(evl_loop *loop) {
     evl_mem_free(&loop->mem, loop->fds, loop->fds_cap * sizeof *loop->fds);
     evl_tq_free(&loop->timers, &loop->mem);
     evl_tq_free(&loop->walls, &loop->mem);
+    evl_host_lock_free(loop);
     evl_mem mem;
     evl_mem_init(&mem, loop->mem.fn, loop->mem.ctx);
     evl_mem_free(&mem, loop, sizeof *loop);
@@ -248,6 +253,8 @@ int evl_own(evl_loop *loop) {
     int rc = evl_enter(loop);
     if (rc != 0)
         return rc;
+    if (evl_is_released(loop))
+        return EVL_ETHREAD;
     uintptr_t no_owner = 0;
     if (!atomic_compare_exchange_strong(&loop->owner, &no_owner, evl_self()))
         return no_owner == evl_self() ? EVL_ERUNNING : EVL_ETHREAD;
@@ -266,7 +273,7 @@ void evl_disown(evl_loop *loop) {
     if (!loop->pulling) /* records are worked on between two calls */
         loop->busy_since = 0;
     loop->pulling = false;
-    if (!loop->embedded || evl_is_forked(loop))
+    if (!(loop->waits_outside & EVL_WAITS_HOST) || evl_is_forked(loop))
         return;
     evl_embed_begin(loop);
 }
@@ -287,13 +294,16 @@ int32_t evl_loop_fork(evl_loop *loop) {
         return rc;
     (void)pthread_mutex_init(&loop->lock, NULL); /* a thread of the parent may have held the old one */
     loop->origin = generation;
+    loop->waits_outside &= (uint8_t)~EVL_WAITS_RELEASED; /* by a thread that is not here */
+    loop->waiting = loop->pulling = false;
     atomic_store(&loop->gate, generation);
     atomic_store(&loop->sleeping, false);
     atomic_store(&loop->signal_seen, true); /* a handler may have counted, and not come to say so */
     (void)evl_parts_collect(loop);
     evl_posts_fork(loop);
     evl_parts_fork(loop);
-    if (loop->embedded) /* by the child's own wake: one that the parent's was used for is not known to it */
+    if (loop->waits_outside) /* by the child's own wake: one that the parent's was used for is not known to it
+                              */
         evl_embed_begin(loop);
     return 0;
 }

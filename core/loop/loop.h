@@ -22,6 +22,12 @@
 
 #define EVL_DIRTY_MAX 128 /* fds whose change waits for the next poll; one more sends them all at once */
 
+/* Who waits while no thread owns the loop. */
+enum {
+    EVL_WAITS_HOST = 1,    /* a host, on evl_loop_fd */
+    EVL_WAITS_RELEASED = 2 /* the loop's own thread, in a wait that has released it (host_lock.c) */
+};
+
 struct evl_loop {
     /* The pass. */
     evl_link sinks[2];   /* EVL_SINK_*: what is ready */
@@ -106,8 +112,8 @@ struct evl_loop {
     const evl_handle
         *borrower; /* the handle whose callback runs and may peek at data that it does not own, or NULL */
 
-    /* A host waits on evl_loop_fd: what changes between dispatches must show there. */
-    bool embedded;
+    uint8_t waits_outside;           /* EVL_WAITS_*: what changes without an owner must show in that wait */
+    struct evl_host_lock *host_lock; /* NULL: the loop keeps itself while it waits */
 
     /* Watching the loop. */
     evl_metrics metrics;

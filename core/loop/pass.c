@@ -4,6 +4,7 @@
 #include "backoff.h"
 #include "handle.h"
 #include "hook.h"
+#include "host_lock.h"
 #include "loop.h"
 #include "part.h"
 #include "post.h"
@@ -51,6 +52,13 @@ int64_t evl_wait_time(evl_loop *loop, int64_t now, int64_t limit) {
     return limit < 0 || left < limit ? left : limit;
 }
 
+/* The same for a real wait, with what only real time ends. */
+int64_t evl_sleep_time(evl_loop *loop, int64_t now, int64_t limit) {
+    if (loop->clock.mode == EVL_CLOCK_REAL)
+        limit = evl_wait_time(loop, now, limit);
+    return EVL_LIKELY(evl_list_empty(&loop->backoffs)) ? limit : evl_backoffs_wait(loop, limit);
+}
+
 /* The highest bit that is set; 0 for 0. */
 static int highest_bit(uint64_t n) {
 #if defined(__GNUC__)
@@ -71,20 +79,17 @@ static void count_busy(evl_loop *loop, int64_t ns) {
 /* Waits for real. Between the note for the others that the loop sleeps and the wait itself it looks once more
  * at what they may have left: either it sees that, or they see `sleeping` and wake it (sequential consistency
  * on both sides). */
-static int sleep_in_kernel(evl_loop *loop, evl_kernel_event *events, int64_t timeout_ns) {
+static int sleep_in_kernel(evl_loop *loop, evl_kernel_event *events, int64_t limit_ns) {
     int64_t begin = evl_monotonic();
-    if (loop->clock.mode == EVL_CLOCK_REAL) {
-        timeout_ns = evl_wait_time(loop, begin, timeout_ns);
-        if (loop->busy_since != 0 && timeout_ns != 0)
-            count_busy(loop, begin - loop->busy_since);
-    }
-    if (EVL_UNLIKELY(!evl_list_empty(&loop->backoffs)))
-        timeout_ns = evl_backoffs_wait(loop, timeout_ns);
+    int64_t timeout_ns = evl_sleep_time(loop, begin, limit_ns);
+    if (loop->clock.mode == EVL_CLOCK_REAL && loop->busy_since != 0 && timeout_ns != 0)
+        count_busy(loop, begin - loop->busy_since);
     atomic_store(&loop->sleeping, true);
     if (evl_is_asked(loop))
         timeout_ns = 0;
     loop->waiting = true;
-    int n = loop->backend->wait(loop->state, events, EVL_EVENT_MAX, timeout_ns);
+    int n = EVL_LIKELY(!loop->host_lock) ? loop->backend->wait(loop->state, events, EVL_EVENT_MAX, timeout_ns)
+                                         : evl_host_wait(loop, events, timeout_ns, limit_ns);
     loop->waiting = false;
     if (!atomic_exchange(&loop->sleeping, false))
         loop->metrics.wakeups++;

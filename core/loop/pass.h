@@ -12,6 +12,7 @@ static inline bool evl_may_be_due(const evl_loop *loop) {
 bool evl_time_is_up(const evl_loop *loop); /* only a manual clock's advance could go on from here */
 int64_t evl_time_left(evl_loop *loop, int64_t now);
 int64_t evl_wait_time(evl_loop *loop, int64_t now, int64_t limit);
+int64_t evl_sleep_time(evl_loop *loop, int64_t now, int64_t limit);
 int evl_collect(evl_loop *loop,
                 int64_t timeout_ns); /* a pass up to the point where the ready lists are complete */
 int evl_before_poll(evl_loop *loop, bool may_wait); /* the steps of it: */

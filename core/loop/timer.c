@@ -110,7 +110,7 @@ static inline bool postpone(evl_handle *handle, int64_t deadline, int64_t repeat
     evl_loop *loop = handle->loop;
     evl_timer_handle *timer = timer_of(handle);
     bool plain = evl_handle_is_active(handle) && !evl_linked(&handle->node.link) && timer->slack_bits == 0 &&
-                 deadline != EVL_NEVER && repeat >= 0 && !loop->embedded;
+                 deadline != EVL_NEVER && repeat >= 0 && !(loop->waits_outside & EVL_WAITS_HOST);
     if (!plain || !evl_tq_postpone(&loop->timers, &timer->key, deadline))
         return false;
     timer->repeat = repeat;

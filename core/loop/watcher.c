@@ -192,9 +192,8 @@ int evl_io_own(evl_watcher *io, int fd, uint32_t mask, bool edge) {
     evl_watcher *first = evl_io_first(loop, fd);
     bool taken = first && is_taken(loop, first);
     int rc = taken ? EVL_EEXIST : evl_io_has_tag(io) ? add_first(loop, io) : EVL_ENOTSUP;
-    if (rc == 0)
-        return 0;
-    io->fd = -1;
+    if (rc != 0)
+        io->fd = -1;
     evl_touch(loop);
     return rc;
 }

@@ -356,11 +356,16 @@ int32_t evl_op_close(evl_op *op) {
     evl_operation *self = evl_operation_of(op);
     if (self->state == EVL_OP_IDLE) /* as all are once their loop is closed */
         return 0;
-    evl_leaf_check(&self->loop->mem);
-    rc = evl_is_foreign(self->loop) ? evl_enter_foreign(self->loop) : 0;
-    if (rc == 0)
-        evl_op_forget(self); /* comes last, for what it may call */
-    return rc;
+    evl_loop *loop = self->loop;
+    evl_leaf_check(&loop->mem);
+    rc = evl_is_foreign(loop) ? evl_enter_foreign(loop) : 0;
+    if (rc != 0)
+        return rc;
+    bool released = evl_is_released(loop); /* and then it cannot be destroyed by what the next may call */
+    evl_op_forget(self);
+    if (released)
+        evl_touch(loop);
+    return 0;
 }
 
 /* --- the loop's end, and a child -------------------------------------------------------------- */

@@ -69,7 +69,25 @@ typedef struct evl_options {
     const char *name;       /* for dumps; copied, at most 31 bytes; NULL: none */
     int64_t linger_ns; /* how long closed streams may linger (stream.h); 0: 10 seconds; EVL_NEVER: as long as
                           it takes; negative: closing aborts */
+    evl_fn *host_unlock; /* both or none, see below; NULL: the loop stays with its thread while it waits */
+    evl_fn *host_lock;
+    void *host_arg; /* argument of host_unlock and host_lock */
 } evl_options;
+
+/* A host with a lock of its own, such as an interpreter's, sets host_unlock and host_lock, and holds the lock
+ * whenever it uses the loop. Then host_unlock(host_arg) runs right before the loop waits in the kernel and
+ * host_lock(host_arg) right after it, also when the wait fails and when records are fetched: callbacks run
+ * with the lock held, and evl_loop_run and evl_loop_records return with it. A poll that does not wait keeps
+ * the lock.
+ *
+ * In between any thread that holds the lock may use the loop: start and close timers, watchers, operations
+ * and calls, read and write streams. A change that matters ends the wait or changes its length (an earlier
+ * deadline, something that is ready, nothing left alive); others do not. evl_loop_run, evl_loop_records,
+ * evl_loop_dispatch, evl_loop_prepare, evl_loop_close and evl_loop_destroy return EVL_ETHREAD meanwhile: stop
+ * the loop, and take it down on its thread.
+ *
+ * The two must not use the loop; a library built with EVLOOP_CHECKS ends the process where they do. A process
+ * may fork in a thread that holds the lock: the child repairs the loop or destroys it. */
 
 /* Makes a loop and stores it in *out. `options` may be NULL. Ends with evl_loop_close or evl_loop_destroy.
  *

@@ -32,6 +32,7 @@
 #define EVL_ERRNOS_get_fd_flags EBADF
 #define EVL_ERRNOS_pipe_cloexec EMFILE, ENFILE
 #define EVL_ERRNOS_select       EBADF, EINTR, EINVAL, ENOMEM
+#define EVL_ERRNOS_poll         EINTR, EINVAL, ENOMEM
 #define EVL_ERRNOS_sigaction    EINVAL
 
 /* Sockets. What a bad argument of evloop's own would give is in no list. */
@@ -117,6 +118,5 @@
     EBADF, EINTR, ENOMEM, EVL_FAULT_SHORT, EVL_FAULT_ROW(EACCES), EVL_FAULT_ROW(EBADF),                      \
         EVL_FAULT_ROW(EINVAL), EVL_FAULT_ROW(ENOENT), EVL_FAULT_ROW(ENOMEM), EVL_FAULT_ROW(EPIPE)
 #define EVL_ERRNOS_set_cloexec EBADF
-#define EVL_ERRNOS_poll        EINTR, EINVAL, ENOMEM
 
 #endif

@@ -39,6 +39,9 @@ World::World(Options o) : cap(o.cap) {
     options.alloc = Memory::resize;
     options.alloc_ctx = &memory;
     options.name = o.name;
+    options.host_unlock = o.host_unlock;
+    options.host_lock = o.host_lock;
+    options.host_arg = o.host_arg;
     EXPECT_EQ(evl_loop_new(&loop, &options), 0);
     const char *wanted = std::getenv("EVLOOP_BACKEND");
     if (loop && wanted && *wanted) {
