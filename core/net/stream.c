@@ -38,6 +38,7 @@ static void free_parts(evl_stream_handle *s) {
     evl_net *net = evl_s_net(s);
     if (s->in)
         evl_inbuf_free(net, s->in);
+    evl_stream_end_timeouts(s);
     if (s->more) {
         evl_list_unlink(&s->more->again);
         evl_mem_free(&net->loop->mem, s->more->separators, s->more->separators_size);

@@ -1,6 +1,6 @@
 /* stream.h - private header of streams: stream.c (lifetime), stream_open.c, stream_event.c, stream_linger.c,
- * stream_info.c; stream_input.c, stream_read.c, stream_push.c and read_buffer.c; stream_write.c and
- * write_*.c; stream_splice.c; transport.c. */
+ * stream_info.c, stream_timeout.c; stream_input.c, stream_read.c, stream_push.c and read_buffer.c;
+ * stream_write.c and write_*.c; stream_splice.c; transport.c. */
 #ifndef EVL_CORE_STREAM_H
 #define EVL_CORE_STREAM_H
 
@@ -33,13 +33,15 @@ enum {
     EVL_S_UNBLOCK = 0x4000, /* O_NONBLOCK was set here and is cleared at the end */
     EVL_S_READ_FAILED = 0x8000,
     EVL_S_WRITE_FAILED = 0x10000,
-    EVL_S_DISCARD = 0x20000,   /* input is read and discarded */
-    EVL_S_EDGE = 0x40000,      /* edge-triggered; otherwise EVL_READ is watched only while a reader waits */
-    EVL_S_ABORT = 0x80000,     /* close with a reset */
-    EVL_S_CUSTOM = 0x100000,   /* bytes go through a transport of the program */
-    EVL_S_HELD = 0x200000,     /* the transport may hold bytes it has accepted: flush it */
-    EVL_S_FOREIGN = 0x400000,  /* a socket the program opened: it may have sent bytes before */
-    EVL_S_INHERITED = 0x800000 /* a forked child's: the parent has the open socket too */
+    EVL_S_DISCARD = 0x20000,    /* input is read and discarded */
+    EVL_S_EDGE = 0x40000,       /* edge-triggered; otherwise EVL_READ is watched only while a reader waits */
+    EVL_S_ABORT = 0x80000,      /* close with a reset */
+    EVL_S_CUSTOM = 0x100000,    /* bytes go through a transport of the program */
+    EVL_S_HELD = 0x200000,      /* the transport may hold bytes it has accepted: flush it */
+    EVL_S_FOREIGN = 0x400000,   /* a socket the program opened: it may have sent bytes before */
+    EVL_S_INHERITED = 0x800000, /* a forked child's: the parent has the open socket too */
+    EVL_S_TIMEOUTS = 0x1000000, /* has a timeout: evl_stream_more.timeouts */
+    EVL_S_TIMED_OUT = 0x2000000 /* push mode: a timeout is reported next */
 };
 
 /* Bytes that were read and not consumed. */
@@ -77,6 +79,17 @@ typedef struct evl_outq {
     size_t queued; /* bytes that the program has written and are not sent; files do not count */
 } evl_outq;
 
+enum { EVL_TIMEOUT_READ, EVL_TIMEOUT_WRITE, EVL_TIMEOUT_IDLE, EVL_TIMEOUTS };
+
+/* While the stream has EVL_S_TIMEOUTS. */
+typedef struct evl_stream_timeouts {
+    evl_handle *timer;           /* internal; looks at all of them */
+    int64_t limit[EVL_TIMEOUTS]; /* EVL_NEVER: none */
+    int64_t since[EVL_TIMEOUTS]; /* when the period began, unless bytes were moved since */
+    bool reads, writes;          /* input is awaited; sending is: as last noted */
+    uint32_t over;               /* EVL_READ, EVL_WRITE: what the last one was for; stays */
+} evl_stream_timeouts;
+
 /* State that few streams need. */
 typedef struct evl_stream_more {
     const struct evl_transport *transport; /* NULL: the fd itself */
@@ -92,6 +105,7 @@ typedef struct evl_stream_more {
     int64_t linger;         /* linger time in ns; 0: the loop's; negative: none */
     uint32_t low;           /* the low mark; a stream without evl_stream_more has high / 4 */
     uint32_t hard;
+    evl_stream_timeouts timeouts;
 } evl_stream_more;
 
 /* 192 bytes. An idle connection has no other memory. */
@@ -213,6 +227,19 @@ bool evl_stream_set_linger_ns(evl_stream_handle *s, int64_t ns); /* false: out o
 /* After a change of either side: updates whether the handle is active; frees a lingering stream when done. */
 void evl_stream_update_state(evl_stream_handle *s);
 
+/* stream_timeout.c */
+
+/* With EVL_S_TIMEOUTS, after what is awaited may have changed; and after a read has started, before which no
+ * silence counts. */
+void evl_stream_note_waiting(evl_stream_handle *s);
+void evl_stream_note_read_start(evl_stream_handle *s);
+void evl_stream_end_timeouts(evl_stream_handle *s);
+
+static inline void evl_stream_update_waiting(evl_stream_handle *s) {
+    if (EVL_UNLIKELY(evl_s_has(s, EVL_S_TIMEOUTS)))
+        evl_stream_note_waiting(s);
+}
+
 /* stream_input.c, stream_read.c, stream_push.c, read_buffer.c; stream_input.h has what only these use */
 
 /* Reads once and updates the state. */
@@ -250,6 +277,7 @@ extern const evl_op_type evl_stream_splicing;
 int64_t evl_splice_pipe_send(evl_stream_handle *s, struct evl_splice_pipe *pipe, size_t len);
 int64_t evl_splice_pipe_read(struct evl_splice_pipe *pipe, char *buf, size_t len);
 void evl_splice_pipe_unref(struct evl_splice_pipe *pipe);
+bool evl_splice_awaits_room(const evl_operation *op); /* rather than input */
 void evl_splice_end(evl_operation *op);   /* removes it from both streams; the caller completes it */
 void evl_splice_leave(evl_operation *op); /* also updates the waiters of the destination */
 
@@ -271,6 +299,12 @@ void evl_stream_end_writing(evl_stream_handle *s, int error); /* and writes fail
 
 /* At a close: the waiters complete with EVL_ECLOSED. The queue stays. */
 void evl_stream_end_waiting(evl_stream_handle *s);
+
+/* A shutdown waits for the peer's end; all is sent. */
+bool evl_stream_awaits_end(const evl_stream_handle *s);
+
+/* A timeout is over: the waiters and the sends of files complete with it. False: there are none. */
+bool evl_stream_expire_waiters(evl_stream_handle *s);
 
 /* Completes the waiters whose condition holds. */
 void evl_stream_wake_waiters(evl_stream_handle *s);

@@ -29,7 +29,8 @@ int32_t evl_stream_get_info(const evl_stream *stream, evl_stream_info *out) {
                             .last_in_ns = s->last_in,
                             .last_out_ns = s->last_out,
                             .eof = evl_s_has(s, EVL_S_EOF),
-                            .write_closed = evl_s_has(s, EVL_S_SHUT_ASKED)};
+                            .write_closed = evl_s_has(s, EVL_S_SHUT_ASKED),
+                            .timed_out = s->more ? s->more->timeouts.over : 0};
     memcpy(out, &info, out->struct_size < sizeof info ? out->struct_size : sizeof info);
     return 0;
 }

@@ -100,6 +100,7 @@ static void begin_linger(evl_stream_handle *s) {
 bool evl_stream_lingers(evl_handle *handle) {
     evl_stream_handle *s = evl_s_of(handle);
     evl_stream_cancel_push(s);
+    evl_stream_end_timeouts(s);
     if (can_close_now(s))
         return false;
     end_for_program(s);
@@ -123,6 +124,7 @@ void evl_stream_update_state(evl_stream_handle *s) {
                                            (lingering && keeps_alive(s)));
     if (lingering)
         evl_timer_first(evl_s_net(s)->sweep_timer, evl_stream_linger_until(s));
+    evl_stream_update_waiting(s);
     if (evl_s_has(s, EVL_S_EDGE))
         evl_stream_update_unusual(s);
     else

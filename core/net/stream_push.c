@@ -63,7 +63,7 @@ static bool take_uncommon(evl_stream_handle *s, int64_t n, int64_t *result);
 /* The common case: a plain socket has data, and the stream has no buffer. */
 static inline bool is_plain_push(const evl_stream_handle *s) {
     const uint32_t yes = EVL_S_PUSH | EVL_S_CAN_READ | EVL_S_SOCKET | EVL_S_EDGE;
-    const uint32_t no = EVL_S_PAUSED | EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_CUSTOM;
+    const uint32_t no = EVL_S_PAUSED | EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_CUSTOM | EVL_S_TIMED_OUT;
     return (s->flags & (yes | no)) == yes && !s->in;
 }
 
@@ -95,6 +95,7 @@ static inline void take_report(evl_stream_handle *s) {
 
 void evl_stream_cancel_push(evl_stream_handle *s) {
     take_report(s);
+    s->flags &= ~(uint32_t)EVL_S_TIMED_OUT;
     evl_list_unlink(&s->io.base.node.link);
 }
 
@@ -124,9 +125,20 @@ static EVL_COLD bool take_uncommon(evl_stream_handle *s, int64_t n, int64_t *res
     return finish_take(s, n, result);
 }
 
+/* What came meanwhile is reported behind it. */
+static EVL_COLD bool take_timeout(evl_stream_handle *s, int64_t *result) {
+    s->flags &= ~(uint32_t)EVL_S_TIMED_OUT;
+    *result = EVL_ETIMEDOUT;
+    if (evl_s_may_find(s))
+        evl_ready(evl_s_loop(s), &s->io.base.node);
+    return true;
+}
+
 static EVL_COLD bool take_general(evl_stream_handle *s, int64_t *result) {
     if (EVL_UNLIKELY(!evl_s_pushes(s)))
         return false;
+    if (evl_s_has(s, EVL_S_TIMED_OUT))
+        return take_timeout(s, result);
     return finish_take(s, evl_s_is_record(s) ? push_record(s) : push_callback(s), result);
 }
 

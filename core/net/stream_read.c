@@ -193,6 +193,8 @@ static int start_read(evl_stream *stream, evl_op *op, const evl_op_type *type, v
     if (cap == 0)
         return evl_op_start_done(stream->loop, op, &reading_nothing, s, 0);
     begin_read(s, op, type, buf, cap, count);
+    if (evl_s_has(s, EVL_S_TIMEOUTS))
+        evl_stream_note_read_start(s);
     rc = 0;
     if (evl_s_may_find(s))
         rc = evl_op_try_now(s->reader);
@@ -205,8 +207,8 @@ static int start_read(evl_stream *stream, evl_op *op, const evl_op_type *type, v
 /* The common case: nothing is there yet, and an edge will be reported. */
 static inline bool must_wait(const evl_stream_handle *s, const evl_op *op) {
     const uint32_t yes = EVL_S_EDGE;
-    const uint32_t no =
-        EVL_S_CAN_READ | EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_NO_READ | EVL_S_PUSH | EVL_S_DISCARD;
+    const uint32_t no = EVL_S_CAN_READ | EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_NO_READ | EVL_S_PUSH |
+                        EVL_S_DISCARD | EVL_S_TIMEOUTS;
     return s && s->io.base.node.kind == EVL_KIND_STREAM && evl_op_check_start(evl_s_loop(s), op) == 0 &&
            (s->flags & (yes | no)) == yes && !s->in && !s->reader;
 }

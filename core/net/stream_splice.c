@@ -132,6 +132,11 @@ static int64_t move(evl_stream_handle *from, evl_stream_handle *to, evl_splice_p
 
 /* --- operation -------------------------------------------------------------------------------- */
 
+bool evl_splice_awaits_room(const evl_operation *op) {
+    const evl_stream_handle *to = destination_of(op->value);
+    return to && evl_s_is_sending(to);
+}
+
 void evl_splice_end(evl_operation *op) {
     evl_stream_handle *from = op->owner;
     if (op->state == EVL_OP_PENDING)
@@ -176,6 +181,7 @@ static void splice_deliver(evl_operation *op) {
         evl_splice_end(op);
     if (!evl_s_has(from, EVL_S_EDGE))
         evl_stream_interest(from);
+    evl_stream_update_waiting(from);
 }
 
 const evl_op_type evl_stream_splicing = {
@@ -213,6 +219,8 @@ int32_t evl_stream_splice(evl_stream *from, evl_op *op, evl_stream *to) {
     evl_operation *self = evl_op_park(from->loop, op, &evl_stream_splicing, source);
     self->value = pipe;
     source->reader = self;
+    if (evl_s_has(source, EVL_S_TIMEOUTS))
+        evl_stream_note_read_start(source);
     evl_op_try(self);
     return 0;
 }

@@ -30,6 +30,7 @@ static bool is_too_much(const evl_stream_handle *s, size_t len) {
 static void finish_queueing(evl_stream_handle *s, bool full) {
     evl_stream_update_choked(s);
     evl_handle_set_active(&s->io.base, true);
+    evl_stream_update_waiting(s);
     /* A write-only stream watches EVL_WRITE from the start. */
     bool armed = evl_s_has(s, EVL_S_OUT | EVL_S_NO_READ | EVL_S_CUSTOM);
     if (full || !armed)

@@ -193,6 +193,7 @@ int32_t evl_stream_sendfile(evl_stream *stream, evl_op *op, evl_fd file, int64_t
     self->value = c;
     evl_list_append(&s->out->chunks, &c->link);
     evl_handle_set_active(stream, true);
+    evl_stream_update_waiting(s);
     if (s->out->chunks.next == &c->link) /* it is the first chunk: the next pass sends it */
         evl_stream_send_soon(s);
     evl_touch(stream->loop);

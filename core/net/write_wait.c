@@ -53,6 +53,31 @@ void evl_stream_wake_waiters(evl_stream_handle *s) {
     evl_outq_drop_empty(s);
 }
 
+bool evl_stream_awaits_end(const evl_stream_handle *s) {
+    return evl_s_has(s, EVL_S_DISCARD) && s->out && !evl_list_empty(&s->out->waiters) &&
+           !evl_s_is_unfinished(s);
+}
+
+/* An operation that waits for the sending, or NULL. With nothing to send a splice waits for input instead. */
+static evl_operation *first_waiting(const evl_stream_handle *s) {
+    if (!s->out)
+        return NULL;
+    for (evl_link *link = s->out->waiters.next; link != &s->out->waiters; link = link->next)
+        if (evl_operation_at(link)->count != WAIT_SPLICE || evl_s_is_sending(s))
+            return evl_operation_at(link);
+    for (evl_link *link = s->out->chunks.next; link != &s->out->chunks; link = link->next)
+        if (EVL_OWNER(link, evl_chunk, link)->op)
+            return EVL_OWNER(link, evl_chunk, link)->op;
+    return NULL;
+}
+
+bool evl_stream_expire_waiters(evl_stream_handle *s) {
+    bool any = false;
+    for (evl_operation *op; (op = first_waiting(s)) != NULL; any = true)
+        evl_op_expired(op, 0);
+    return any;
+}
+
 static void end_waiters(evl_stream_handle *s, int error) {
     evl_outq *q = s->out;
     while (!evl_list_empty(&q->waiters)) {

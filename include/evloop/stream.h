@@ -158,6 +158,7 @@ EVL_API int32_t evl_stream_unread(evl_stream *stream, const void *data, size_t l
  *   as consumed. What comes too early is put back with evl_stream_unread, until there is more.
  * - n = 0: end of file. Reported once; fn is not called again.
  * - n = EVL_ENOMEM: out of memory. The stream is paused and intact; evl_stream_resume goes on.
+ * - n = EVL_ETIMEDOUT, and evl_stream_info.error is 0: a timeout of the stream, see there. Push mode goes on.
  * - other n below 0: reading failed. Reported once; fn is not called again.
  *
  * The bytes lie in a buffer that all streams of the loop share, so that an idle stream holds no buffer. A
@@ -294,6 +295,46 @@ EVL_API int32_t evl_stream_set_marks(evl_stream *stream, uint32_t high, uint32_t
  * @since 0.1 */
 EVL_API int64_t evl_stream_queued(const evl_stream *stream);
 
+/* --- timeouts ---
+ *
+ * How long a stream waits for its peer: for input, for the peer to take output, and for either. Whatever
+ * waits is told with EVL_ETIMEDOUT; nothing is lost or closed, and the stream goes on: what is queued stays
+ * queued, a new read may start, push mode stays on. A deadline (evl_op_deadline) belongs to one operation and
+ * ends it however much comes; a timeout belongs to the stream and begins anew with every byte. An operation
+ * may have both.
+ *
+ * Time is the loop's (evl_now) and counts only while something waits:
+ * - for input: a read, a splice from the stream, push mode unless it is paused, a shutdown that waits for
+ *   the peer's end. Each read begins a new period, and so does evl_stream_resume.
+ * - for sending: as long as something is queued, or the kernel was found full.
+ *
+ * What is over is reported to, and then its next period begins:
+ * - of the read timeout: the read or splice, which has consumed nothing; the callback or record of push
+ *   mode, with n = EVL_ETIMEDOUT, again after every such period; the shutdown.
+ * - of the write timeout: every drain, flush, shutdown, splice to the stream and evl_stream_sendfile (whose
+ *   file is still sent). Where none waits, whatever waits for input.
+ * - of the idle timeout: both.
+ * evl_stream_info.timed_out tells them apart. Without anything that waits nothing is reported. The kernel
+ * has an EVL_ETIMEDOUT of its own, for a connection that is lost: it sets evl_stream_info.error.
+ *
+ * Over a transport the bytes of the program count, not those of the fd: a handshake is no progress. Closing,
+ * aborting and detaching the stream end its timeouts; while it lingers the linger time counts. A forked child
+ * goes on with them. They need one timer a stream, and per message neither memory nor a system call. */
+
+/* Sets how long no byte may come, in nanoseconds; 0 and EVL_NEVER: for ever, as unless set. Counts from the
+ * call on.
+ * Errors:
+ * - EVL_EINVAL: ns is negative.
+ * - EVL_ENOMEM: out of memory.
+ * @since 0.1 */
+EVL_API int32_t evl_stream_set_read_timeout(evl_stream *stream, int64_t ns);
+
+/* As evl_stream_set_read_timeout, how long the kernel may take no byte of those to be sent. @since 0.1 */
+EVL_API int32_t evl_stream_set_write_timeout(evl_stream *stream, int64_t ns);
+
+/* As evl_stream_set_read_timeout, how long no byte may move in either direction. @since 0.1 */
+EVL_API int32_t evl_stream_set_idle_timeout(evl_stream *stream, int64_t ns);
+
 /* --- ending --- */
 
 /* Ends writing: behind everything queued the peer sees end of file. Reading goes on. This is shutdown(fd,
@@ -364,6 +405,8 @@ typedef struct evl_stream_info {
     int64_t last_out_ns;  /* when bytes were last written, likewise */
     int32_t eof;          /* 1: the peer has closed its side */
     int32_t write_closed; /* 1: this side is closed */
+    uint32_t timed_out;   /* which timeout of the stream the last one was: EVL_READ, EVL_WRITE, both: idle; 0:
+                             none yet */
 } evl_stream_info;
 
 /* Stores the stream's state in *out.

@@ -205,6 +205,11 @@ void spliced(Stage &s) {
     Ends in = open_both(s, first.a, first.b, EVL_STREAM_KEEP_FD);
     Ends out = open_both(s, second.a, second.b, EVL_STREAM_KEEP_FD);
     Step splice(s);
+    if (in.both() && out.both()) // which do not expire here
+        for (evl_stream *stream : {in.far, out.near}) {
+            s.attempt([&] { return evl_stream_set_read_timeout(stream, INT64_C(3600) * support::sec); });
+            s.attempt([&] { return evl_stream_set_write_timeout(stream, INT64_C(3600) * support::sec); });
+        }
     if (in.both() && out.both() &&
         splice.start([&](evl_op *op) { return evl_stream_splice(in.far, op, out.near); })) {
         Ends through = {in.near, out.far};
