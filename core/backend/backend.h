@@ -34,7 +34,7 @@
 #define EVL_MASK_GONE_BY(error) (EVL_MASK_GONE | (uint32_t)-(error) << 16)
 static inline int evl_gone_by(uint32_t mask) { return mask >> 16 ? -(int)(mask >> 16) : EVL_EBADF; }
 
-#define EVL_EVENT_MAX 256 /* rows of one wait */
+#define EVL_EVENT_MAX 256 /* rows of one wait, unless the loop's options say otherwise */
 
 /* What a wait reports. On Linux it is the kernel's own row, so that epoll translates nothing; the other
  * backends fill it in. */
@@ -67,6 +67,9 @@ typedef struct evl_backend {
     /* Opens the kernel's queue and whatever wakes it, close-on-exec. `wake_tag` is the tag of rows that only
      * say "something woke you". On an error nothing stays open. */
     int (*open)(void *state, evl_mem *mem, uint64_t wake_tag);
+
+    /* Makes room for waits of up to `cap` rows. NULL: it needs none. */
+    int (*reserve)(void *state, int cap);
 
     /* Gives everything back. `forked`: this is a child of the process that opened it; free memory and do not
      * touch an fd, since the number may name another file by now. */

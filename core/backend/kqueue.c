@@ -190,10 +190,32 @@ static int kqueue_open(void *state, evl_mem *mem, uint64_t wake_tag) {
     return open_fds(s);
 }
 
+static void free_rows(evl_kqueue *s) {
+    evl_mem_free(s->mem, s->rows, (size_t)s->row_cap * sizeof *s->rows);
+    evl_mem_free(s->mem, s->row_fds, (size_t)s->row_cap * sizeof *s->row_fds);
+    s->rows = NULL;
+    s->row_fds = NULL;
+}
+
+/* Short waits have room on the stack. */
+static int kqueue_reserve(void *state, int cap) {
+    evl_kqueue *s = state;
+    if (cap <= EVL_EVENT_MAX)
+        return 0;
+    s->row_cap = cap;
+    s->rows = evl_mem_zalloc(s->mem, (size_t)cap * sizeof *s->rows);
+    s->row_fds = evl_mem_zalloc(s->mem, (size_t)cap * sizeof *s->row_fds);
+    if (s->rows && s->row_fds)
+        return 0;
+    free_rows(s);
+    return EVL_ENOMEM;
+}
+
 static void kqueue_close(void *state, int forked) {
     evl_kqueue *s = state;
     if (!forked)
         close_fds(s);
+    free_rows(s);
     evl_mem_free(s->mem, s->slots, s->slot_cap * sizeof(evl_kq_slot));
     evl_mem_free(s->mem, s->pending, s->pending_cap * sizeof(int));
     s->slots = NULL;
@@ -229,6 +251,7 @@ const evl_backend evl_backend_kqueue = {
     .caps = EVL_CAP_EDGE | EVL_CAP_HUP | EVL_CAP_LOOP_FD | EVL_CAP_MANY | (EVL_KQ_EXCEPT ? EVL_CAP_PRI : 0),
     .state_size = sizeof(evl_kqueue),
     .open = kqueue_open,
+    .reserve = kqueue_reserve,
     .close = kqueue_close,
     .reopen = kqueue_reopen,
     .add = evl_kq_add,

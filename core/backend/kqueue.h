@@ -47,6 +47,9 @@ typedef struct evl_kqueue {
     int kq;
     int wake_r; /* a pipe where EVFILT_USER does not work; otherwise -1 */
     int wake_w;
+    struct kevent *rows; /* room for long waits, or NULL */
+    int *row_fds;
+    int row_cap;
     bool polled; /* another loop waits on kq itself */
     int64_t armed;
     uint64_t wake_tag;

@@ -9,7 +9,8 @@ typedef struct batch {
     int cap;
     int n;
     bool woken;
-    int fds[EVL_EVENT_MAX];
+    int *fds;
+    struct kevent *rows;
 } batch;
 
 static void put_row(evl_kqueue *s, batch *b, int fd, uint32_t mask) {
@@ -120,7 +121,7 @@ static int ask(const evl_kqueue *s, const struct kevent *changes, int n, struct 
 
 /* A call that has errors to report does not wait and may not look further, so it is made once more. */
 static int collect(evl_kqueue *s, batch *b, const struct kevent *changes, int n, int64_t timeout_ns) {
-    struct kevent rows[EVL_EVENT_MAX];
+    struct kevent *rows = b->rows;
     bool again = true;
     while (again && b->n < b->cap) {
         int rc = ask(s, changes, n, rows, b->cap - b->n, b->n > 0 ? 0 : timeout_ns);
@@ -142,12 +143,16 @@ static int collect(evl_kqueue *s, batch *b, const struct kevent *changes, int n,
 int evl_kq_wait(void *state, evl_kernel_event *out, int cap, int64_t timeout_ns) {
     evl_kqueue *s = state;
     batch b;
-    struct kevent changes[EVL_EVENT_MAX];
+    struct kevent changes[EVL_EVENT_MAX], rows[EVL_EVENT_MAX];
+    int fds[EVL_EVENT_MAX];
+    int room = s->rows ? s->row_cap : EVL_EVENT_MAX;
     b.out = out;
-    b.cap = cap < EVL_EVENT_MAX ? cap : EVL_EVENT_MAX;
+    b.cap = cap < room ? cap : room;
+    b.rows = s->rows ? s->rows : rows;
+    b.fds = s->rows ? s->row_fds : fds;
     b.n = 0;
     b.woken = false;
-    int rc = 0, n = evl_kq_describe_pending(s, changes, b.cap);
+    int rc = 0, n = evl_kq_describe_pending(s, changes, b.cap < EVL_EVENT_MAX ? b.cap : EVL_EVENT_MAX);
     if (n < 0) {
         n = 0;
         rc = evl_kq_send_pending(s);

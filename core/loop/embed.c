@@ -108,18 +108,17 @@ int32_t evl_loop_prepare(evl_loop *loop, evl_poll_row *rows, int32_t cap, int64_
 }
 
 static int host_pass(evl_loop *loop, const evl_poll_row *rows, int32_t count) {
-    evl_kernel_event events[EVL_EVENT_MAX];
     int rc = evl_before_poll(loop, false);
     if (rc != 0)
         return rc;
     int n;
     if (rows && loop->backend->take) {
-        n = loop->backend->take(loop->state, rows, count, events, EVL_EVENT_MAX);
+        n = loop->backend->take(loop->state, rows, count, loop->events, loop->events_cap);
         loop->now = evl_clock_read(&loop->clock);
     } else
-        n = evl_poll_nowait(loop, events);
+        n = evl_poll_nowait(loop);
     loop->metrics.passes++;
-    rc = evl_after_poll(loop, events, n);
+    rc = evl_after_poll(loop, n);
     if (rc != 0)
         return rc;
     if (!evl_is_ready(loop) && evl_jump(loop, -1)) /* the rows may be no more than the wake that said so */
@@ -139,7 +138,7 @@ static int32_t dispatch(evl_loop *loop, const evl_poll_row *rows, int32_t count)
         atomic_store(&loop->stop_asked, false);
         return atomic_load(&loop->stop_result);
     }
-    return n == EVL_EVENT_MAX || n == EVL_EINTR || host_timeout(loop) == 0;
+    return n == loop->events_cap || n == EVL_EINTR || host_timeout(loop) == 0;
 }
 
 int32_t evl_loop_dispatch(evl_loop *loop, const evl_poll_row *rows, int32_t n) {

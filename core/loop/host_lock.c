@@ -105,20 +105,20 @@ static int poll_fds(struct pollfd *fds, int n, int64_t timeout_ns) {
 }
 
 /* What poll found may be of files that have gone from the loop since: then the backend looks for itself. */
-static int take_found(evl_loop *loop, int n, evl_kernel_event *events) {
+static int take_found(evl_loop *loop, int n) {
     evl_host_lock *host = loop->host_lock;
     if (!loop->backend->take || host->touched)
-        return loop->backend->wait(loop->state, events, EVL_EVENT_MAX, 0);
+        return evl_wait_rows(loop, 0);
     for (int i = 0; i < n; i++) {
         int found = host->fds[i].revents;
         host->rows[i].reported = (found & POLLIN ? EVL_READ : 0U) | (found & POLLOUT ? EVL_WRITE : 0U) |
                                  (found & POLLPRI ? EVL_PRI : 0U) | (found & POLLERR ? EVL_ERR : 0U) |
                                  (found & POLLHUP ? EVL_HUP : 0U) | (found & POLLNVAL ? EVL_NVAL : 0U);
     }
-    return loop->backend->take(loop->state, host->rows, n, events, EVL_EVENT_MAX);
+    return loop->backend->take(loop->state, host->rows, n, loop->events, loop->events_cap);
 }
 
-static int wait_by_poll(evl_loop *loop, evl_kernel_event *events, int64_t timeout_ns) {
+static int wait_by_poll(evl_loop *loop, int64_t timeout_ns) {
     int n = fill_rows(loop);
     if (n < 0)
         return n;
@@ -126,45 +126,45 @@ static int wait_by_poll(evl_loop *loop, evl_kernel_event *events, int64_t timeou
     give_up(loop);
     int found = poll_fds(fds, n, timeout_ns);
     take_again(loop);
-    return found > 0 ? take_found(loop, n, events) : found;
+    return found > 0 ? take_found(loop, n) : found;
 }
 
 /* --- the wait --------------------------------------------------------------------------------- */
 
-static int wait_once(evl_loop *loop, evl_kernel_event *events, int64_t timeout_ns) {
+static int wait_once(evl_loop *loop, int64_t timeout_ns) {
     if (!loop->backend->waits_apart)
-        return wait_by_poll(loop, events, timeout_ns);
+        return wait_by_poll(loop, timeout_ns);
     give_up(loop);
-    int n = loop->backend->wait(loop->state, events, EVL_EVENT_MAX, timeout_ns);
+    int n = evl_wait_rows(loop, timeout_ns);
     take_again(loop);
     return n;
 }
 
 /* What a wake alone leads to is found elsewhere. */
-static bool has_event(const evl_loop *loop, const evl_kernel_event *events, int n) {
-    return n > 1 || (n == 1 && EVL_EVENT_TAG(&events[0]) != evl_io_tag(&loop->wake_watcher));
+static bool has_event(const evl_loop *loop, int n) {
+    return n > 1 || (n == 1 && EVL_EVENT_TAG(&loop->events[0]) != evl_io_tag(&loop->wake_watcher));
 }
 
 /* Nothing is left that the loop was waiting for. */
 static bool has_died(const evl_loop *loop) { return loop->host_lock->was_alive && !evl_is_alive(loop); }
 
-static bool is_over(const evl_loop *loop, const evl_kernel_event *events, int n) {
-    return n < 0 || has_event(loop, events, n) || loop->clock.mode != EVL_CLOCK_REAL || evl_is_ready(loop) ||
+static bool is_over(const evl_loop *loop, int n) {
+    return n < 0 || has_event(loop, n) || loop->clock.mode != EVL_CLOCK_REAL || evl_is_ready(loop) ||
            evl_is_asked(loop) || has_died(loop);
 }
 
 /* A change that only moves the end of the wait is not the end of it. */
-int evl_host_wait(evl_loop *loop, evl_kernel_event *events, int64_t timeout_ns, int64_t limit_ns) {
+int evl_host_wait(evl_loop *loop, int64_t timeout_ns, int64_t limit_ns) {
     evl_host_lock *host = loop->host_lock;
     int64_t now = evl_monotonic(), end = limit_ns < 0 ? EVL_NEVER : evl_saturated_add(now, limit_ns);
     int n = 0;
     host->was_alive = evl_is_alive(loop);
     if (timeout_ns == 0)
-        return loop->backend->wait(loop->state, events, EVL_EVENT_MAX, 0);
+        return evl_wait_rows(loop, 0);
     do {
         host->until = timeout_ns < 0 ? EVL_NEVER : evl_saturated_add(now, timeout_ns);
-        n = wait_once(loop, events, timeout_ns);
-        if (is_over(loop, events, n))
+        n = wait_once(loop, timeout_ns);
+        if (is_over(loop, n))
             break;
         now = evl_monotonic();
         timeout_ns = now >= end ? 0 : evl_sleep_time(loop, now, end == EVL_NEVER ? -1 : end - now);

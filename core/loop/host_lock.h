@@ -22,7 +22,7 @@ int evl_host_lock_make(evl_loop *loop, const evl_options *options); /* does noth
 void evl_host_lock_free(evl_loop *loop);
 
 /* In place of the backend's wait, up to timeout_ns at first, and, if that changes meanwhile, to limit_ns. */
-int evl_host_wait(evl_loop *loop, evl_kernel_event *events, int64_t timeout_ns, int64_t limit_ns);
+int evl_host_wait(evl_loop *loop, int64_t timeout_ns, int64_t limit_ns);
 
 /* Another thread has changed something: whether the wait has to end. */
 void evl_host_lock_update(evl_loop *loop);

@@ -38,7 +38,8 @@ static int read_options(const evl_options *given, evl_options *out) {
         if (rest[i] != 0)
             return EVL_EINVAL;
     if ((out->flags & ~(uint32_t)(EVL_LOOP_NOENV | EVL_LOOP_NOPOST)) != 0 || out->clock < EVL_CLOCK_REAL ||
-        out->clock > EVL_CLOCK_JUMP || !out->host_unlock != !out->host_lock)
+        out->clock > EVL_CLOCK_JUMP || !out->host_unlock != !out->host_lock ||
+        out->events_per_pass > UINT16_MAX || out->reserved != 0)
         return EVL_EINVAL;
     return 0;
 }
@@ -110,19 +111,44 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
     atomic_init(&loop->refs, 1);
 }
 
-static int init_state(evl_loop *loop) {
+static void free_rows(evl_loop *loop) {
+    evl_mem_free(&loop->mem, loop->events, (size_t)loop->events_cap * sizeof *loop->events);
+    evl_host_lock_free(loop);
+}
+
+static int init_rows(evl_loop *loop, const evl_options *options) {
+    loop->events_cap = options->events_per_pass ? (int32_t)options->events_per_pass : EVL_EVENT_MAX;
+    loop->events = evl_mem_zalloc(&loop->mem, (size_t)loop->events_cap * sizeof *loop->events);
+    return loop->events ? evl_host_lock_make(loop, options) : EVL_ENOMEM;
+}
+
+static int open_backend(evl_loop *loop) {
+    loop->state = evl_mem_zalloc(&loop->mem, loop->backend->state_size);
+    int rc = loop->state ? loop->backend->open(loop->state, &loop->mem, evl_io_tag(&loop->wake_watcher))
+                         : EVL_ENOMEM;
+    if (rc == 0 && loop->backend->reserve) {
+        rc = loop->backend->reserve(loop->state, loop->events_cap);
+        if (rc != 0)
+            loop->backend->close(loop->state, false);
+    }
+    if (rc != 0)
+        evl_mem_free(&loop->mem, loop->state, loop->backend->state_size);
+    return rc;
+}
+
+static int init_state(evl_loop *loop, const evl_options *options) {
     if (!evl_io_has_tag(&loop->wake_watcher))
         return EVL_ENOTSUP;
     int rc = evl_posts_init(loop);
     if (rc != 0)
         return rc;
-    loop->state = evl_mem_zalloc(&loop->mem, loop->backend->state_size);
-    rc = loop->state ? loop->backend->open(loop->state, &loop->mem, evl_io_tag(&loop->wake_watcher))
-                     : EVL_ENOMEM;
+    rc = init_rows(loop, options);
     if (rc == 0)
-        return 0;
-    evl_mem_free(&loop->mem, loop->state, loop->backend->state_size);
-    evl_posts_free(loop);
+        rc = open_backend(loop);
+    if (rc != 0) {
+        free_rows(loop);
+        evl_posts_free(loop);
+    }
     return rc;
 }
 
@@ -148,11 +174,8 @@ int evl_loop_make(const evl_options *given, evl_loop **out) {
     atomic_init(&loop->gate, generation);
     atomic_init(&loop->home, evl_self());
     init_parts(loop, &options);
-    rc = evl_host_lock_make(loop, &options);
-    if (rc == 0)
-        rc = init_state(loop);
+    rc = init_state(loop, &options);
     if (rc != 0) {
-        evl_host_lock_free(loop);
         evl_mem_free(&mem, loop, sizeof *loop);
         return rc;
     }
@@ -176,7 +199,7 @@ static void free_loop(evl_loop *loop) {
     evl_mem_free(&loop->mem, loop->fds, loop->fds_cap * sizeof *loop->fds);
     evl_tq_free(&loop->timers, &loop->mem);
     evl_tq_free(&loop->walls, &loop->mem);
-    evl_host_lock_free(loop);
+    free_rows(loop);
     evl_mem mem;
     evl_mem_init(&mem, loop->mem.fn, loop->mem.ctx);
     evl_mem_free(&mem, loop, sizeof *loop);

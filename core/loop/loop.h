@@ -39,16 +39,18 @@ struct evl_loop {
     int64_t now; /* cached per poll */
     uint32_t since_poll;
     uint32_t poll_interval;
-    int32_t alive;        /* active handles that keep alive, and active operations */
-    int32_t outside;      /* of these, what something outside the loop can end: watchers, signals */
-    int32_t ops;          /* active operations */
-    uint32_t sync_in_row; /* starts completed at once since the pass, or an operation's callback, began */
-    uint32_t internal;    /* handles that are parts of operations */
-    bool timers_backlog;  /* the last pass left due timers behind */
-    bool woken;           /* the last poll was ended by a wake */
-    bool waiting;         /* in the kernel, with everything in order: what a child of a fork may go on from */
-    bool was_stopped;     /* the last run was ended by evl_stop */
-    bool reached;         /* the future of evl_loop_run_until is done */
+    int32_t events_cap;       /* rows of one wait */
+    evl_kernel_event *events; /* as many: what the last wait has reported */
+    int32_t alive;            /* active handles that keep alive, and active operations */
+    int32_t outside;          /* of these, what something outside the loop can end: watchers, signals */
+    int32_t ops;              /* active operations */
+    uint32_t sync_in_row;     /* starts completed at once since the pass, or an operation's callback, began */
+    uint32_t internal;        /* handles that are parts of operations */
+    bool timers_backlog;      /* the last pass left due timers behind */
+    bool woken;               /* the last poll was ended by a wake */
+    bool waiting;     /* in the kernel, with everything in order: what a child of a fork may go on from */
+    bool was_stopped; /* the last run was ended by evl_stop */
+    bool reached;     /* the future of evl_loop_run_until is done */
 
     /* Access. */
     atomic_uintptr_t owner; /* the thread inside run, or 0 */

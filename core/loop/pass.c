@@ -79,7 +79,7 @@ static void count_busy(evl_loop *loop, int64_t ns) {
 /* Waits for real. Between the note for the others that the loop sleeps and the wait itself it looks once more
  * at what they may have left: either it sees that, or they see `sleeping` and wake it (sequential consistency
  * on both sides). */
-static int sleep_in_kernel(evl_loop *loop, evl_kernel_event *events, int64_t limit_ns) {
+static int sleep_in_kernel(evl_loop *loop, int64_t limit_ns) {
     int64_t begin = evl_monotonic();
     int64_t timeout_ns = evl_sleep_time(loop, begin, limit_ns);
     if (loop->clock.mode == EVL_CLOCK_REAL && loop->busy_since != 0 && timeout_ns != 0)
@@ -88,8 +88,8 @@ static int sleep_in_kernel(evl_loop *loop, evl_kernel_event *events, int64_t lim
     if (evl_is_asked(loop))
         timeout_ns = 0;
     loop->waiting = true;
-    int n = EVL_LIKELY(!loop->host_lock) ? loop->backend->wait(loop->state, events, EVL_EVENT_MAX, timeout_ns)
-                                         : evl_host_wait(loop, events, timeout_ns, limit_ns);
+    int n = EVL_LIKELY(!loop->host_lock) ? evl_wait_rows(loop, timeout_ns)
+                                         : evl_host_wait(loop, timeout_ns, limit_ns);
     loop->waiting = false;
     if (!atomic_exchange(&loop->sleeping, false))
         loop->metrics.wakeups++;
@@ -100,8 +100,8 @@ static int sleep_in_kernel(evl_loop *loop, evl_kernel_event *events, int64_t lim
     return n;
 }
 
-int evl_poll_nowait(evl_loop *loop, evl_kernel_event *events) {
-    int n = loop->backend->wait(loop->state, events, EVL_EVENT_MAX, 0);
+int evl_poll_nowait(evl_loop *loop) {
+    int n = evl_wait_rows(loop, 0);
     loop->now = evl_clock_read(&loop->clock);
     return n;
 }
@@ -121,12 +121,12 @@ bool evl_jump(evl_loop *loop, int64_t limit) {
     return true;
 }
 
-static int wait_for_events(evl_loop *loop, evl_kernel_event *events, int64_t timeout_ns) {
+static int wait_for_events(evl_loop *loop, int64_t timeout_ns) {
     if (loop->clock.mode == EVL_CLOCK_JUMP && timeout_ns != 0) {
-        int n = evl_poll_nowait(loop, events);
-        return n != 0 || evl_jump(loop, timeout_ns) ? n : sleep_in_kernel(loop, events, timeout_ns);
+        int n = evl_poll_nowait(loop);
+        return n != 0 || evl_jump(loop, timeout_ns) ? n : sleep_in_kernel(loop, timeout_ns);
     }
-    return timeout_ns == 0 ? evl_poll_nowait(loop, events) : sleep_in_kernel(loop, events, timeout_ns);
+    return timeout_ns == 0 ? evl_poll_nowait(loop) : sleep_in_kernel(loop, timeout_ns);
 }
 
 /* --- collecting ------------------------------------------------------------------------------- */
@@ -157,7 +157,7 @@ static inline int run_hooks(evl_loop *loop, int when) {
 
 /* A wait that failed, or that a signal ended, ends the pass, but for its hooks. Not if it was a signal that
  * the loop watches. */
-int evl_after_poll(evl_loop *loop, const evl_kernel_event *events, int n) {
+int evl_after_poll(evl_loop *loop, int n) {
     int error = n < 0 && !(n == EVL_EINTR && evl_is_asked(loop)) ? n : 0;
     n = n < 0 ? 0 : n;
     loop->since_poll = 0;
@@ -172,7 +172,7 @@ int evl_after_poll(evl_loop *loop, const evl_kernel_event *events, int n) {
     if (EVL_UNLIKELY(error != 0))
         return error;
     take_in(loop);
-    evl_io_events(loop, events, n);
+    evl_io_events(loop, loop->events, n);
     if (evl_may_be_due(loop))
         evl_timers_due(loop);
     if (EVL_UNLIKELY(!evl_list_empty(&loop->backoffs)))
@@ -206,12 +206,11 @@ int evl_before_poll(evl_loop *loop, bool may_wait) {
 
 /* Asks the kernel; waits only if nothing is ready. */
 static int poll_kernel(evl_loop *loop, int64_t timeout_ns) {
-    evl_kernel_event events[EVL_EVENT_MAX];
     int rc = evl_before_poll(loop, timeout_ns != 0);
     if (rc != 0)
         return rc;
-    int n = wait_for_events(loop, events, has_work(loop) ? 0 : timeout_ns);
-    return evl_after_poll(loop, events, n);
+    int n = wait_for_events(loop, has_work(loop) ? 0 : timeout_ns);
+    return evl_after_poll(loop, n);
 }
 
 static inline int collect(evl_loop *loop, int64_t timeout_ns) {

@@ -71,7 +71,10 @@ typedef struct evl_options {
                           it takes; negative: closing aborts */
     evl_fn *host_unlock; /* both or none, see below; NULL: the loop stays with its thread while it waits */
     evl_fn *host_lock;
-    void *host_arg; /* argument of host_unlock and host_lock */
+    void *host_arg;           /* argument of host_unlock and host_lock */
+    uint32_t events_per_pass; /* kernel events that a pass takes at most; 0: 256; at most 65,535. The rest
+                                 keep their place for the next pass */
+    uint32_t reserved;        /* 0 */
 } evl_options;
 
 /* A host with a lock of its own, such as an interpreter's, sets host_unlock and host_lock, and holds the lock

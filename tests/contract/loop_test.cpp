@@ -158,9 +158,36 @@ TEST(Loop, OptionsThatAreWrong) {
         EXPECT_EQ(evl_loop_new(&loop, &options), EVL_EINVAL);
     }
     options.clock = 0;
+    options.events_per_pass = 65'536;
+    EXPECT_EQ(evl_loop_new(&loop, &options), EVL_EINVAL);
+    options.events_per_pass = 0;
+    options.reserved = 1;
+    EXPECT_EQ(evl_loop_new(&loop, &options), EVL_EINVAL);
+    options.reserved = 0;
     options.struct_size = 0;
     EXPECT_EQ(evl_loop_new(&loop, &options), EVL_EINVAL);
     EXPECT_EQ(loop, nullptr);
+}
+
+TEST(Loop, IsNotMadeWithoutMemory) {
+    bool failed = true;
+    for (uint64_t nth = 1; failed; nth++) {
+        Memory memory;
+        evl_loop *loop = nullptr;
+        evl_options options{};
+        options.struct_size = sizeof options;
+        options.alloc = Memory::resize;
+        options.alloc_ctx = &memory;
+        options.events_per_pass = 1024;
+        options.host_unlock = options.host_lock = [](void *) {};
+        memory.fail(nth);
+        int32_t rc = evl_loop_new(&loop, &options);
+        failed = memory.failed();
+        memory.fail(0);
+        EXPECT_EQ(rc, failed ? EVL_ENOMEM : 0);
+        EXPECT_EQ(loop == nullptr, failed);
+        EXPECT_EQ(evl_loop_close(loop), 0);
+    }
 }
 
 TEST(Loop, TheNameIsCopied) {

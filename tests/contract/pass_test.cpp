@@ -1,6 +1,7 @@
 // pass_test.cpp - what a pass does and in which order; fairness; nothing runs inline.
 #include "world.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 using namespace support;
@@ -270,6 +271,36 @@ TEST(Pass, Contract_14_AtMost256EventsInAPassAndNoneIsLeftOut) {
     EXPECT_EQ(passes, (std::vector<int>{256, 256, 256})); // 600 served; the third pass begins a second round
     for (int i = 0; i < n; i++)
         EXPECT_GE(seen[static_cast<size_t>(i)], 1) << "starved: " << i;
+}
+
+// How many of 1,000 fds that stay ready are reported in each pass, until all have been.
+std::vector<int> ready_in_each_pass(uint32_t events_per_pass, bool dispatched) {
+    World w({.cap = 2048, .events_per_pass = events_per_pass});
+    constexpr int n = 1000;
+    std::vector<Pipe> pipes(n);
+    std::vector<int> passes;
+    std::vector<bool> seen(n);
+    int in_pass = 0;
+    for (size_t i = 0; i < n; i++) {
+        pipes[i].w.put();
+        w.io(pipes[i].r, EVL_READ, [&, i] { in_pass++, seen[i] = true; });
+    }
+    for (int served = 0; served < n; served += in_pass) {
+        in_pass = 0;
+        dispatched ? w.dispatch() : w.nowait();
+        passes.push_back(in_pass);
+        if (in_pass == 0)
+            break;
+    }
+    EXPECT_EQ(std::count(seen.begin(), seen.end(), false), 0);
+    return passes;
+}
+
+TEST(Pass, Contract_14_AsManyEventsInAPassAsTheOptionsSay) {
+    EXPECT_EQ(ready_in_each_pass(1024, false), (std::vector<int>{1000}));
+    EXPECT_EQ(ready_in_each_pass(500, false), (std::vector<int>{500, 500}));
+    EXPECT_EQ(ready_in_each_pass(1024, true), (std::vector<int>{1000}));
+    EXPECT_EQ(ready_in_each_pass(100, false), std::vector<int>(10, 100));
 }
 
 TEST(Pass, Contract_14_AtMost256TimersInAPassTheRestKeepsItsOrder) {

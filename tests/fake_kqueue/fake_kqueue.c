@@ -39,7 +39,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FD_LIMIT = 1 << 16, USERS = 32, KEYED = 64, ROWS = 256 };
+enum { FD_LIMIT = 1 << 16, USERS = 32, KEYED = 64, ROWS = 2048 };
 
 enum { READ, WRITE, EXCEPT, FILTERS };
 static const short filter_of[FILTERS] = {EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT};

@@ -39,6 +39,7 @@ World::World(Options o) : cap(o.cap) {
     options.alloc = Memory::resize;
     options.alloc_ctx = &memory;
     options.name = o.name;
+    options.events_per_pass = o.events_per_pass;
     options.host_unlock = o.host_unlock;
     options.host_lock = o.host_lock;
     options.host_arg = o.host_arg;

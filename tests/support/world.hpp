@@ -55,6 +55,7 @@ struct Options {
     uint32_t poll_interval = 0;
     const char *name = nullptr;
     int32_t cap = 1; // records fetched at a time
+    uint32_t events_per_pass = 0;
     evl_fn *host_unlock = nullptr;
     evl_fn *host_lock = nullptr;
     void *host_arg = nullptr;
