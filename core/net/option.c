@@ -11,9 +11,9 @@ int evl_socket_set(int fd, int level, int name, int value) {
     return evl_sys.setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : evl_err_from_errno(errno);
 }
 
-int evl_socket_get(int fd, int name, int *value) {
+int evl_socket_get(int fd, int level, int name, int *value) {
     socklen_t len = sizeof *value;
-    return evl_sys.getsockopt(fd, SOL_SOCKET, name, value, &len) == 0 ? 0 : evl_err_from_errno(errno);
+    return evl_sys.getsockopt(fd, level, name, value, &len) == 0 ? 0 : evl_err_from_errno(errno);
 }
 
 int evl_socket_family(int fd) {

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 
 int evl_socket_set(int fd, int level, int name, int value);
-int evl_socket_get(int fd, int name, int *value); /* of level SOL_SOCKET */
+int evl_socket_get(int fd, int level, int name, int *value);
 
 /* AF_INET, AF_UNIX and so on. */
 int evl_socket_family(int fd);

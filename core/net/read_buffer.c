@@ -96,12 +96,6 @@ int64_t evl_stream_peek(evl_stream *stream, const void **data) {
     return (int64_t)net->shared_len;
 }
 
-/* A consumer of records has made room: more may be reported. */
-static void continue_pushing(evl_stream_handle *s) {
-    if (evl_s_pushes(s) && evl_s_may_find(s))
-        evl_stream_readable(s);
-}
-
 /* The data of a callback counts as consumed already: only what peek returns next is moved. */
 static int consume_shared(evl_net *net, size_t len) {
     if (len > net->shared_len)
@@ -109,6 +103,13 @@ static int consume_shared(evl_net *net, size_t len) {
     net->shared_data += len;
     net->shared_len -= len;
     return 0;
+}
+
+size_t evl_shared_copy_out(evl_net *net, void *buf, size_t cap) {
+    size_t n = net->shared_len < cap ? net->shared_len : cap;
+    memcpy(buf, net->shared_data, n);
+    (void)consume_shared(net, n);
+    return n;
 }
 
 int32_t evl_stream_consume(evl_stream *stream, size_t len) {
@@ -121,7 +122,7 @@ int32_t evl_stream_consume(evl_stream *stream, size_t len) {
     if (len > evl_s_buffered(s))
         return EVL_EINVAL;
     evl_inbuf_consume(s, len);
-    continue_pushing(s);
+    evl_stream_continue_push(s);
     evl_touch(stream->loop);
     return 0;
 }
@@ -154,7 +155,7 @@ int32_t evl_stream_unread(evl_stream *stream, const void *data, size_t len) {
     if (s->reader)
         evl_op_try(s->reader);
     else if (in->seen < in->len)
-        continue_pushing(s);
+        evl_stream_continue_push(s);
     evl_touch(stream->loop);
     return 0;
 }

@@ -9,9 +9,9 @@
 /* Adds an fd of the caller to the server. After an error it has its blocking mode back. */
 static int adopt(evl_server_state *sv, int fd) {
     int listens = 0, type = 0;
-    int rc = evl_socket_get(fd, SO_ACCEPTCONN, &listens);
+    int rc = evl_socket_get(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens);
     if (rc == 0)
-        rc = evl_socket_get(fd, SO_TYPE, &type);
+        rc = evl_socket_get(fd, SOL_SOCKET, SO_TYPE, &type);
     if (rc != 0)
         return rc;
     if (!listens || type != SOCK_STREAM)

@@ -33,15 +33,16 @@ enum {
     EVL_S_UNBLOCK = 0x4000, /* O_NONBLOCK was set here and is cleared at the end */
     EVL_S_READ_FAILED = 0x8000,
     EVL_S_WRITE_FAILED = 0x10000,
-    EVL_S_DISCARD = 0x20000,    /* input is read and discarded */
-    EVL_S_EDGE = 0x40000,       /* edge-triggered; otherwise EVL_READ is watched only while a reader waits */
-    EVL_S_ABORT = 0x80000,      /* close with a reset */
-    EVL_S_CUSTOM = 0x100000,    /* bytes go through a transport of the program */
-    EVL_S_HELD = 0x200000,      /* the transport may hold bytes it has accepted: flush it */
-    EVL_S_FOREIGN = 0x400000,   /* a socket the program opened: it may have sent bytes before */
-    EVL_S_INHERITED = 0x800000, /* a forked child's: the parent has the open socket too */
-    EVL_S_TIMEOUTS = 0x1000000, /* has a timeout: evl_stream_more.timeouts */
-    EVL_S_TIMED_OUT = 0x2000000 /* push mode: a timeout is reported next */
+    EVL_S_DISCARD = 0x20000,     /* input is read and discarded */
+    EVL_S_EDGE = 0x40000,        /* edge-triggered; otherwise EVL_READ is watched only while a reader waits */
+    EVL_S_ABORT = 0x80000,       /* close with a reset */
+    EVL_S_CUSTOM = 0x100000,     /* bytes go through a transport of the program */
+    EVL_S_HELD = 0x200000,       /* the transport may hold bytes it has accepted: flush it */
+    EVL_S_FOREIGN = 0x400000,    /* a socket the program opened: it may have sent bytes before */
+    EVL_S_INHERITED = 0x800000,  /* a forked child's: the parent has the open socket too */
+    EVL_S_TIMEOUTS = 0x1000000,  /* has a timeout: evl_stream_more.timeouts */
+    EVL_S_TIMED_OUT = 0x2000000, /* push mode: a timeout is reported next */
+    EVL_S_LEAST = 0x4000000      /* push mode waits for evl_stream_more.least bytes */
 };
 
 /* Bytes that were read and not consumed. */
@@ -105,6 +106,7 @@ typedef struct evl_stream_more {
     int64_t linger;         /* linger time in ns; 0: the loop's; negative: none */
     uint32_t low;           /* the low mark; a stream without evl_stream_more has high / 4 */
     uint32_t hard;
+    uint32_t least; /* with EVL_S_LEAST */
     evl_stream_timeouts timeouts;
 } evl_stream_more;
 

@@ -66,15 +66,71 @@ static int set_keep_alive(int fd, int seconds) {
     return rc;
 }
 
+static bool is_buffer_size(int32_t option) {
+    return option == EVL_STREAM_OPT_SEND_BUFFER || option == EVL_STREAM_OPT_RECEIVE_BUFFER;
+}
+
+static int buffer_name(int32_t option) {
+    return option == EVL_STREAM_OPT_SEND_BUFFER ? SO_SNDBUF : SO_RCVBUF;
+}
+
+/* Whether the stream has the option: 0, EVL_EINVAL, EVL_ENOTSUP. */
+static int check_option(const evl_stream_handle *s, int32_t option) {
+    if (option < EVL_STREAM_OPT_NODELAY || option > EVL_STREAM_OPT_RECEIVE_BUFFER)
+        return EVL_EINVAL;
+    bool has = evl_s_has(s, EVL_S_TCP) || (is_buffer_size(option) && evl_s_has(s, EVL_S_SOCKET));
+    return has ? 0 : EVL_ENOTSUP;
+}
+
 int32_t evl_stream_set_option(evl_stream *stream, int32_t option, int32_t value) {
     int rc = evl_stream_enter(stream);
     if (rc != 0)
         return rc;
     const evl_stream_handle *s = evl_s_of(stream);
-    if (value < 0 || (option != EVL_STREAM_OPT_NODELAY && option != EVL_STREAM_OPT_KEEPALIVE))
+    if (value < 0 || (value == 0 && is_buffer_size(option)))
         return EVL_EINVAL;
-    if (!evl_s_has(s, EVL_S_TCP))
-        return EVL_ENOTSUP;
+    rc = check_option(s, option);
+    if (rc != 0)
+        return rc;
+    if (is_buffer_size(option))
+        return evl_socket_set(s->io.fd, SOL_SOCKET, buffer_name(option), value);
     return option == EVL_STREAM_OPT_NODELAY ? evl_socket_set(s->io.fd, IPPROTO_TCP, TCP_NODELAY, value != 0)
                                             : set_keep_alive(s->io.fd, value);
+}
+
+static int get_keep_alive(int fd, int *seconds) {
+    int rc = evl_socket_get(fd, SOL_SOCKET, SO_KEEPALIVE, seconds);
+    if (rc != 0 || *seconds == 0)
+        return rc;
+#if defined(TCP_KEEPIDLE)
+    rc = evl_socket_get(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
+#elif defined(TCP_KEEPALIVE)
+    rc = evl_socket_get(fd, IPPROTO_TCP, TCP_KEEPALIVE, seconds);
+#endif
+    return rc;
+}
+
+int32_t evl_stream_get_option(const evl_stream *stream, int32_t option) {
+    int rc = evl_enter_to_read(stream, EVL_KIND_STREAM);
+    if (rc != 0)
+        return rc;
+    const evl_stream_handle *s = evl_s_of(stream);
+    int value = 0;
+    rc = check_option(s, option);
+    if (rc != 0)
+        return rc;
+    if (is_buffer_size(option))
+        rc = evl_socket_get(s->io.fd, SOL_SOCKET, buffer_name(option), &value);
+    else if (option == EVL_STREAM_OPT_KEEPALIVE)
+        rc = get_keep_alive(s->io.fd, &value);
+    else {
+        rc = evl_socket_get(s->io.fd, IPPROTO_TCP, TCP_NODELAY, &value);
+        value = value != 0; /* some systems return another number */
+    }
+    return rc != 0 ? rc : value;
+}
+
+evl_fd evl_stream_fd(const evl_stream *stream) {
+    int rc = evl_enter_to_read(stream, EVL_KIND_STREAM);
+    return rc != 0 ? rc : evl_s_of(stream)->io.fd >= 0 ? evl_s_of(stream)->io.fd : EVL_EBADF;
 }

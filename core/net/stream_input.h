@@ -44,8 +44,13 @@ static inline bool evl_s_is_record(const evl_stream_handle *s) {
     return s->io.base.node.sink == EVL_SINK_RECORD;
 }
 
+/* How many bytes push mode waits for. */
+static inline size_t evl_s_least(const evl_stream_handle *s) {
+    return EVL_UNLIKELY(evl_s_has(s, EVL_S_LEAST)) ? s->more->least : 1;
+}
+
 static inline bool evl_s_has_room(const evl_stream_handle *s) {
-    return !evl_s_is_record(s) || evl_s_buffered(s) < EVL_READ_MAX;
+    return !evl_s_is_record(s) || evl_s_buffered(s) < EVL_READ_MAX || evl_s_buffered(s) < evl_s_least(s);
 }
 
 /* From a plain socket. The common case: the bytes fit, and the socket is empty then. */
@@ -75,9 +80,13 @@ evl_inbuf *evl_inbuf_new(evl_net *net, size_t cap); /* NULL: out of memory */
 char *evl_inbuf_reserve(evl_stream_handle *s, size_t want);
 void evl_inbuf_consume(evl_stream_handle *s, size_t len); /* frees the buffer when it is empty */
 size_t evl_inbuf_copy_out(evl_stream_handle *s, void *buf, size_t cap);
+size_t evl_shared_copy_out(evl_net *net, void *buf, size_t cap); /* of what the running callback is lent */
 
 /* stream_input.c */
 /* Reads once into the stream's own buffer, behind what it holds. */
 int64_t evl_stream_fetch_more(evl_stream_handle *s, size_t want);
+
+/* stream_push.c: after the program has taken bytes itself, or has made room. */
+void evl_stream_continue_push(evl_stream_handle *s);
 
 #endif

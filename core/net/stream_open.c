@@ -23,7 +23,7 @@ static int inspect_fd(int fd, uint32_t *flags, int *status) {
     *flags |= access == O_WRONLY ? EVL_S_NO_READ : access == O_RDONLY ? EVL_S_NO_WRITE : 0U;
     if (!S_ISSOCK(st.st_mode))
         return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ? EVL_EPERM : 0;
-    int rc = evl_socket_get(fd, SO_TYPE, &type);
+    int rc = evl_socket_get(fd, SOL_SOCKET, SO_TYPE, &type);
     if (rc != 0 || type != SOCK_STREAM)
         return rc != 0 ? rc : EVL_EPROTOTYPE;
     int family = evl_socket_family(fd);

@@ -44,6 +44,36 @@ static int64_t push_callback(evl_stream_handle *s) {
     return n;
 }
 
+/* Reads until so many bytes are there as push mode waits for, and more than were reported. Returns
+ * EVL_EAGAIN if there is nothing to report yet. */
+static int64_t gather(evl_stream_handle *s) {
+    size_t least = evl_s_least(s);
+    int64_t n = EVL_EAGAIN;
+    for (int i = 0; i < EVL_READS_MAX; i++) {
+        size_t have = evl_s_buffered(s);
+        if (have >= least && s->in->seen < have)
+            return (int64_t)have;
+        if (!evl_s_may_fetch(s))
+            return evl_stream_empty_result(s);
+        n = evl_stream_fetch_more(s, have < least ? least - have : EVL_READ_MAX);
+        if (n <= 0 && n != EVL_EAGAIN)
+            return n;
+    }
+    evl_ready(evl_s_loop(s), &s->io.base.node); /* goes on in the next pass */
+    return EVL_EAGAIN;
+}
+
+static int64_t push_least(evl_stream_handle *s) {
+    int64_t n = gather(s);
+    if (n <= 0)
+        return n;
+    if (!evl_s_is_record(s))
+        return share_own_buffer(s);
+    n -= (int64_t)s->in->seen;
+    s->in->seen = s->in->len;
+    return n;
+}
+
 static int64_t push_record(evl_stream_handle *s) {
     size_t reported = s->in ? s->in->seen : 0;
     int64_t n = evl_stream_empty_result(s);
@@ -63,7 +93,8 @@ static bool take_uncommon(evl_stream_handle *s, int64_t n, int64_t *result);
 /* The common case: a plain socket has data, and the stream has no buffer. */
 static inline bool is_plain_push(const evl_stream_handle *s) {
     const uint32_t yes = EVL_S_PUSH | EVL_S_CAN_READ | EVL_S_SOCKET | EVL_S_EDGE;
-    const uint32_t no = EVL_S_PAUSED | EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_CUSTOM | EVL_S_TIMED_OUT;
+    const uint32_t no =
+        EVL_S_PAUSED | EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_CUSTOM | EVL_S_TIMED_OUT | EVL_S_LEAST;
     return (s->flags & (yes | no)) == yes && !s->in;
 }
 
@@ -139,6 +170,8 @@ static EVL_COLD bool take_general(evl_stream_handle *s, int64_t *result) {
         return false;
     if (evl_s_has(s, EVL_S_TIMED_OUT))
         return take_timeout(s, result);
+    if (evl_s_has(s, EVL_S_LEAST))
+        return finish_take(s, push_least(s), result);
     return finish_take(s, evl_s_is_record(s) ? push_record(s) : push_callback(s), result);
 }
 
@@ -206,6 +239,28 @@ int32_t evl_stream_resume(evl_stream *stream) {
     if (evl_s_may_find(s))
         evl_stream_readable(s);
     evl_stream_update_state(s);
+    evl_touch(stream->loop);
+    return 0;
+}
+
+void evl_stream_continue_push(evl_stream_handle *s) {
+    if (evl_s_pushes(s) && evl_s_may_find(s))
+        evl_stream_readable(s);
+}
+
+int32_t evl_stream_set_read_mark(evl_stream *stream, uint32_t bytes) {
+    int rc = evl_stream_enter(stream);
+    if (rc != 0)
+        return rc;
+    evl_stream_handle *s = evl_s_of(stream);
+    if (bytes > 1) {
+        if (!evl_stream_more_of(s))
+            return EVL_ENOMEM;
+        s->more->least = bytes;
+        s->flags |= EVL_S_LEAST;
+    } else
+        s->flags &= ~(uint32_t)EVL_S_LEAST;
+    evl_stream_continue_push(s);
     evl_touch(stream->loop);
     return 0;
 }

@@ -291,19 +291,28 @@ int64_t evl_stream_pull(evl_stream_handle *s, void *buf, size_t cap) {
     return evl_s_may_fetch(s) ? evl_stream_fetch(s, buf, cap) : evl_stream_empty_result(s);
 }
 
+/* What the running callback is lent comes first, then the buffer, then the fd. */
+static int64_t take_now(evl_stream_handle *s, void *buf, size_t cap) {
+    evl_net *net = evl_s_net(s);
+    if (net->loop->borrower == &s->io.base && net->shared_len > 0)
+        return (int64_t)evl_shared_copy_out(net, buf, cap);
+    if (s->in)
+        return (int64_t)evl_inbuf_copy_out(s, buf, cap);
+    if (evl_s_has(s, EVL_S_EOF | EVL_S_READ_FAILED) || s->io.fd < 0)
+        return evl_stream_empty_result(s);
+    return evl_stream_fetch(s, buf, cap < EVL_READ_MAX ? cap : EVL_READ_MAX);
+}
+
 int64_t evl_stream_try_read(evl_stream *stream, void *buf, size_t cap) {
     int rc = evl_stream_enter(stream);
     if (rc != 0)
         return rc;
     evl_stream_handle *s = evl_s_of(stream);
-    rc = evl_stream_check_idle(s);
+    rc = evl_s_has(s, EVL_S_NO_READ) ? EVL_EBADF : s->reader || evl_s_has(s, EVL_S_DISCARD) ? EVL_EBUSY : 0;
     if (rc != 0 || !buf || cap == 0) /* 0 bytes would be the end of file */
         return rc != 0 ? rc : EVL_EINVAL;
-    if (s->in)
-        return (int64_t)evl_inbuf_copy_out(s, buf, cap);
-    if (evl_s_has(s, EVL_S_EOF | EVL_S_READ_FAILED) || s->io.fd < 0)
-        return evl_stream_empty_result(s);
-    int64_t n = evl_stream_fetch(s, buf, cap < EVL_READ_MAX ? cap : EVL_READ_MAX);
+    int64_t n = take_now(s, buf, cap);
+    evl_stream_continue_push(s);
     evl_touch(stream->loop);
     return n;
 }

@@ -109,10 +109,13 @@ EVL_API int32_t evl_stream_read_all(evl_stream *stream, evl_op *op, void *buf, s
 
 /* Reads without waiting: from the stream's buffer, else by one read of the fd. Returns the number of
  * bytes; 0 is end of file.
+ *
+ * Works in push mode too. In the callback it takes first what the callback is called with, then what has
+ * come since; outside of it what would have been pushed. What it takes is not pushed any more, but the end
+ * and errors are.
  * Errors:
  * - EVL_EAGAIN: there is nothing to read.
- * - EVL_EBUSY: a read is pending, or the stream is in push mode and not paused: use evl_stream_peek and
- *   evl_stream_consume there.
+ * - EVL_EBUSY: a read is pending, or evl_stream_shutdown was called.
  * - EVL_EBADF: the stream is not open for reading.
  * - EVL_EINVAL: buf is NULL, or cap is 0.
  * - and what the kernel reports.
@@ -172,6 +175,16 @@ EVL_API int32_t evl_stream_unread(evl_stream *stream, const void *data, size_t l
  * - EVL_EBADF: the stream is not open for reading.
  * @since 0.1 */
 EVL_API int32_t evl_stream_on_data(evl_stream *stream, evl_done_fn *fn, void *arg);
+
+/* Sets the low-water mark of push mode: fn is not called before so many bytes are there, as when a message's
+ * length is known. 0 and 1, as unless set: for every byte. The bytes that came lie in the stream's buffer and
+ * are pushed together, with what came beyond the mark; put back with evl_stream_unread they count again, and
+ * more must come as ever. The end, errors and timeouts do not wait for the mark: what came before them stays
+ * in the buffer for evl_stream_peek. May be called in the callback, and may be more than 64 KiB.
+ * Errors:
+ * - EVL_ENOMEM: out of memory.
+ * @since 0.1 */
+EVL_API int32_t evl_stream_set_read_mark(evl_stream *stream, uint32_t bytes);
 
 /* Pauses push mode: nothing is read, a callback that is queued is cancelled, and operations may read.
  * Pausing twice is no error. @since 0.1 */
@@ -428,18 +441,32 @@ EVL_API int32_t evl_stream_local(const evl_stream *stream, void *address, size_t
  * @since 0.1 */
 EVL_API int32_t evl_stream_peer(const evl_stream *stream, void *address, size_t cap);
 
-/* Options of evl_stream_set_option. */
+/* Returns the fd, which stays the stream's. The stream reads from it by itself: what was read already lies in
+ * the stream's buffer. Do not read, write or close it.
+ * Errors:
+ * - EVL_EBADF: another part of the program has closed it.
+ * @since 0.1 */
+EVL_API evl_fd evl_stream_fd(const evl_stream *stream);
+
+/* Options of evl_stream_set_option: the first two of a TCP socket, the others of any socket. */
 enum {
-    EVL_STREAM_OPT_NODELAY = 1,  /* send small writes at once; 1 for every TCP stream that evloop makes */
-    EVL_STREAM_OPT_KEEPALIVE = 2 /* seconds of silence before the peer is probed; 0: never */
+    EVL_STREAM_OPT_NODELAY = 1,     /* send small writes at once; 1 for every TCP stream that evloop makes */
+    EVL_STREAM_OPT_KEEPALIVE = 2,   /* seconds of silence before the peer is probed; 0: never */
+    EVL_STREAM_OPT_SEND_BUFFER = 3, /* bytes that the kernel holds for sending; it may round */
+    EVL_STREAM_OPT_RECEIVE_BUFFER = 4 /* bytes that the kernel holds for reading; it may round */
 };
 
-/* Sets an option of a TCP socket.
+/* Sets an option of a socket.
  * Errors:
- * - EVL_ENOTSUP: not TCP.
+ * - EVL_ENOTSUP: not a socket, or not TCP.
  * - EVL_EINVAL: there is no such option, or the value is out of range.
  * @since 0.1 */
 EVL_API int32_t evl_stream_set_option(evl_stream *stream, int32_t option, int32_t value);
+
+/* Returns the value of an option as the kernel has it: Linux reports twice the buffer sizes that were set.
+ * Errors: those of evl_stream_set_option.
+ * @since 0.1 */
+EVL_API int32_t evl_stream_get_option(const evl_stream *stream, int32_t option);
 
 #ifdef __cplusplus
 }
