@@ -127,7 +127,7 @@ TEST(CallLater, TheFunctionMayCloseAndDestroyTheLoop) {
             w.note("call");
             EXPECT_EQ(w.destroy(), 0);
         };
-        later(w, 1, ends_the_loop, [&] { drops++; });
+        later(w, 1, std::move(ends_the_loop), [&] { drops++; });
         if (queued_behind)
             later(w, 1, w.says("behind"), [&] { drops++; });
         w.run();
