@@ -1,8 +1,12 @@
-# A directory of tests is one line here: evloop_tests(<directory> [BACKENDS <name>...] [SINKS <name>...]).
+# A directory of tests is one line here: evloop_tests(<directory> [BACKENDS <name>...] [SINKS <name>...]
+# [EVERYDAY <form> <but>...]).
 #
 # Its *.cpp and *.c become one GoogleTest binary of the directory's name. Each of its suites is a test of ctest once
 # for every backend and sink named, "epoll.callbacks.Future", told to the tests in EVLOOP_BACKEND and
 # EVLOOP_TEST_SINK; without BACKENDS it runs once, as "unit.List".
+#
+# On the first backend all suites are everyday tests (everyday.cmake), on the others those that EVERYDAY names, by form,
+# with a regular expression for the suites to leave out there.
 
 # What the tests share, main() included. The tests are compiled without optimisation, for they are compiled more
 # often than they are run: with sanitizers that takes a quarter of the time. The library has the build type's.
@@ -16,7 +20,7 @@ target_precompile_headers(evloop_support PRIVATE
     "$<$<COMPILE_LANGUAGE:CXX>:${CMAKE_CURRENT_SOURCE_DIR}/support/precompiled.hpp>")
 
 function(evloop_tests directory)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "BACKENDS;SINKS")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "BACKENDS;SINKS;EVERYDAY")
     file(GLOB sources CONFIGURE_DEPENDS ${directory}/*.cpp)
     file(GLOB c_sources CONFIGURE_DEPENDS ${directory}/*.c)
     if(NOT sources)
@@ -27,16 +31,31 @@ function(evloop_tests directory)
     target_link_libraries(${directory} PRIVATE evloop_support)
     target_precompile_headers(${directory} REUSE_FROM evloop_support)
     set_source_files_properties(${c_sources} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+    evloop_everyday(TARGETS ${directory})
 
     if(NOT arg_BACKENDS)
-        evloop_register(${directory} ${directory})
+        evloop_register(${directory} ${directory} "^$")
     endif()
+    list(GET evloop_test_backends 0 first)
     foreach(backend IN LISTS arg_BACKENDS)
-        if(NOT arg_SINKS)
-            evloop_register(${directory} ${backend} EVLOOP_BACKEND=${backend})
+        set(forms ${backend})
+        if(arg_SINKS)
+            list(TRANSFORM arg_SINKS PREPEND ${backend}. OUTPUT_VARIABLE forms)
         endif()
-        foreach(sink IN LISTS arg_SINKS)
-            evloop_register(${directory} ${backend}.${sink} EVLOOP_BACKEND=${backend} EVLOOP_TEST_SINK=${sink})
+        foreach(form sink IN ZIP_LISTS forms arg_SINKS)
+            set(environment EVLOOP_BACKEND=${backend})
+            if(sink)
+                list(APPEND environment EVLOOP_TEST_SINK=${sink})
+            endif()
+            set(all_but ".") # none
+            list(FIND arg_EVERYDAY ${form} at)
+            if(backend STREQUAL first)
+                set(all_but "^$")
+            elseif(NOT at EQUAL -1)
+                math(EXPR at "${at} + 1")
+                list(GET arg_EVERYDAY ${at} all_but)
+            endif()
+            evloop_register(${directory} ${form} "${all_but}" ${environment})
         endforeach()
     endforeach()
 endfunction()
@@ -45,7 +64,7 @@ endfunction()
 # test takes three times as long as the tests. The time limit is above the one that a test gives itself
 # (support/sandbox.cpp), which can name the test that hangs. Where starting a process is dear, under a sanitizer above
 # all, EVLOOP_TEST_BINARIES makes each binary one test.
-function(evloop_register binary prefix)
+function(evloop_register binary prefix all_but)
     if(EVLOOP_TEST_BINARIES)
         add_test(NAME ${prefix}.${binary} COMMAND ${binary} --gtest_brief=1)
         set_tests_properties(${prefix}.${binary} PROPERTIES TIMEOUT 900 LABELS ${binary} ENVIRONMENT "${ARGN}")
@@ -54,13 +73,14 @@ function(evloop_register binary prefix)
     set(script "${CMAKE_CURRENT_BINARY_DIR}/${prefix}.${binary}.cmake")
     file(GENERATE OUTPUT "${script}" CONTENT
 "include([[${CMAKE_CURRENT_SOURCE_DIR}/suites.cmake]])
-evloop_suites([[$<TARGET_FILE:${binary}>]] ${prefix} ${binary} [[${ARGN}]] ${CMAKE_CROSSCOMPILING_EMULATOR})
+evloop_suites([[$<TARGET_FILE:${binary}>]] ${prefix} ${binary} [[${all_but}]] [[${ARGN}]] ${CMAKE_CROSSCOMPILING_EMULATOR})
 ")
     set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${script}")
 endfunction()
 
 evloop_tests(unit)
-evloop_tests(contract BACKENDS ${evloop_test_backends} SINKS callbacks records)
+evloop_tests(contract BACKENDS ${evloop_test_backends} SINKS callbacks records
+    EVERYDAY kqueue.callbacks "^(ForkStress|Steady)$" select.records "^(ForkStress|Steady)$")
 evloop_tests(faults BACKENDS ${evloop_test_backends})
 evloop_tests(model)
 # Optimised, for the reference models take most of the time that this binary runs.
