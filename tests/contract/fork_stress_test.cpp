@@ -23,7 +23,9 @@ int forks() {
     const char *given = std::getenv("EVLOOP_FORKS");
     const char *backend = std::getenv("EVLOOP_BACKEND");
     bool usual = !records() && (!backend || std::strcmp(backend, "epoll") == 0);
-    return slow() ? 150 : !usual ? 300 : given ? std::atoi(given) : 1000;
+    if (slow())
+        return usual ? 150 : 45;
+    return !usual ? 300 : given ? std::atoi(given) : 1000;
 }
 
 // Threads that repeat something until the test is over.

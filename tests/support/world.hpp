@@ -33,8 +33,8 @@ bool records();
 // Whether long loops should be shorter: under a sanitizer, or with EVLOOP_TEST_SLOW set (Valgrind).
 bool slow();
 
-// What happens: a function of the result, or of nothing. Not std::function, which is four times as many functions
-// to compile for each of the thousands of lambdas.
+// What happens: a function of the result, or of nothing. Not std::function, which is four times as many
+// functions to compile for each of the thousands of lambdas.
 class Action {
   public:
     template <class F>
