@@ -68,6 +68,7 @@
 #ifndef EVLOOP_H
 #define EVLOOP_H
 
+#include "evloop/async.h"
 #include "evloop/backend.h"
 #include "evloop/base.h"
 #include "evloop/call.h"

@@ -4,6 +4,7 @@
 #endif
 #include "loop.h"
 #include "access.h"
+#include "async.h"
 #include "deferred.h"
 #include "embed.h"
 #include "hook.h"
@@ -68,6 +69,7 @@ static void init_slabs(evl_loop *loop) {
     evl_handle_know(loop, EVL_KIND_SIGNAL, &evl_signal_type);
     evl_handle_know(loop, EVL_KIND_HOOK, &evl_hook_type);
     evl_handle_know(loop, EVL_KIND_WALL, &evl_wall_type);
+    evl_handle_know(loop, EVL_KIND_ASYNC, &evl_async_type);
     loop->calls.size = sizeof(evl_node);
     loop->extras.size = sizeof(evl_extra);
 }
@@ -86,6 +88,7 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
     for (int i = 0; i < 3; i++)
         evl_list_init(&loop->hooks[i]);
     evl_list_init(&loop->signals);
+    evl_list_init(&loop->asyncs);
     evl_list_init(&loop->backoffs);
     evl_node_set(&loop->stop_notice, EVL_KIND_STOP, NULL, NULL);
     evl_node_set(&loop->call_notice, EVL_KIND_CALLBACKS, NULL, NULL);

@@ -95,6 +95,7 @@ struct evl_loop {
     evl_node stop_notice; /* the records about the loop itself: EVL_KIND_STOP */
     evl_node call_notice; /* and EVL_KIND_CALLBACKS */
     evl_link signals;     /* evl_signal_sub.link */
+    evl_link asyncs;      /* evl_async_handle.peers */
     evl_link pending;     /* evl_operation.peers */
 
     /* Other threads. */
@@ -105,7 +106,7 @@ struct evl_loop {
         sleeping; /* in a wait, or outside where a host waits: a thread that changes something wakes */
     atomic_uint wake_asked;  /* evl_wake */
     atomic_uint stop_asked;  /* evl_stop */
-    atomic_uint signal_seen; /* a signal handler counted something */
+    atomic_uint signal_seen; /* a signal handler, or evl_async_send, counted something */
     atomic_int stop_result;
     atomic_uint posted; /* in all three `in` */
     pthread_mutex_t lock;

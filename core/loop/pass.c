@@ -1,6 +1,7 @@
 /* pass.c - one pass of the loop: ask the kernel, queue what is ready, run exactly that. */
 #include "pass.h"
 #include "access.h"
+#include "async.h"
 #include "backoff.h"
 #include "handle.h"
 #include "hook.h"
@@ -142,12 +143,18 @@ static EVL_COLD void run_at_collect(evl_loop *loop) {
     }
 }
 
+/* What handlers and other threads have counted, and not listed. */
+static EVL_COLD void take_counts(evl_loop *loop) {
+    evl_signals_due(loop);
+    evl_asyncs_due(loop);
+}
+
 /* What others have left. */
 static inline void take_in(evl_loop *loop) {
     if (EVL_UNLIKELY(atomic_load_explicit(&loop->posted, memory_order_relaxed) != 0))
         evl_posts_take(loop);
     if (EVL_UNLIKELY(atomic_load_explicit(&loop->signal_seen, memory_order_relaxed)))
-        evl_signals_due(loop);
+        take_counts(loop);
 }
 
 /* 0, or why this pass is over. */

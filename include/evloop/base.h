@@ -49,6 +49,7 @@ typedef struct evl_handle evl_handle;
 typedef struct evl_handle evl_io;
 typedef struct evl_handle evl_timer;
 typedef struct evl_handle evl_signal;
+typedef struct evl_handle evl_async;
 typedef struct evl_handle evl_hook;
 typedef struct evl_handle evl_stream;
 typedef struct evl_handle evl_server;
@@ -87,6 +88,7 @@ enum {
     EVL_KIND_UDP = 8,    /* a datagram socket in push mode; result is EVL_READ or an error */
     EVL_KIND_PROCESS = 9,    /* a child process; result is its exit status */
     EVL_KIND_PATH = 10,      /* a watched path; result is a mask of EVL_PATH_*, or an error */
+    EVL_KIND_ASYNC = 11,     /* an async handle; result is the number of sends */
     EVL_KIND_LINGERING = 15, /* only in evl_blocker: a closed stream that still sends, see stream.h */
 
     EVL_KIND_FUTURE = 16,    /* a future's done callback made without a function; result is its state */

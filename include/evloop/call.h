@@ -79,8 +79,8 @@ EVL_API int32_t evl_post(evl_loop *loop, evl_fn *fn, void *arg);
 EVL_API int32_t evl_post_owned(evl_loop *loop, evl_fn *fn, void *arg, evl_fn *drop);
 
 /* Makes a waiting loop return from its poll, so that evl_loop_run(EVL_RUN_ONCE), evl_loop_records or a
- * host's wait ends. Calls no function; several wakes may be reported as one. Safe in signal handlers.
- * Errors:
+ * host's wait ends. Calls no function (evl_async_send does); several wakes may be reported as one. Safe in
+ * signal handlers. Errors:
  * - EVL_EFORK: this process is a forked child that has not repaired the loop.
  * @thread any. @since 0.1 */
 EVL_API int32_t evl_wake(evl_loop *loop);

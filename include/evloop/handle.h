@@ -93,7 +93,7 @@ EVL_API const char *evl_name(const evl_handle *handle);
 EVL_API int32_t evl_set_drop(evl_handle *handle, evl_fn *drop);
 
 /* Sets whether an active handle keeps evl_loop_run from returning. On by default for all handles but
- * signal watchers and hooks. @since 0.1 */
+ * signal watchers, async handles and hooks. @since 0.1 */
 EVL_API int32_t evl_keep_alive(evl_handle *handle, int32_t on);
 
 /* Returns 1 while the handle can still produce an event (a started timer, a watcher with a mask), else 0.

@@ -121,7 +121,7 @@ enum {
  *
  * Alive is: a ready callback or record, a started timer, a watcher with a mask, a listening server, a
  * stream in push mode or with bytes to send, a child process, a pending operation, a queued post, a hold.
- * Signal watchers, hooks and futures are not; evl_keep_alive changes that for a handle.
+ * Signal watchers, async handles, hooks and futures are not; evl_keep_alive changes that for a handle.
  *
  * Returns EVL_RUN_*, or the argument of evl_stop. EVL_RUN_ONCE with nothing alive returns at once.
  *

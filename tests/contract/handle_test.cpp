@@ -34,6 +34,10 @@ const Kind kinds[] = {
      [](World &w, const Fd &, void *arg, evl_handle **out) {
          return evl_signal_new(w.loop, SIGUSR1, World::done(), arg, out);
      }},
+    {"async", EVL_KIND_ASYNC, 0,
+     [](World &w, const Fd &, void *arg, evl_handle **out) {
+         return evl_async_new(w.loop, World::done(), arg, out);
+     }},
     {"hook", EVL_KIND_HOOK, 0,
      [](World &w, const Fd &, void *arg, evl_handle **out) {
          return evl_hook_new(w.loop, EVL_HOOK_IDLE, [](void *) {}, arg, out);
@@ -293,6 +297,9 @@ TEST(Handle, WrongKindIsAnError) {
         if (kind.kind != EVL_KIND_SIGNAL) {
             EXPECT_EQ(evl_signal_number(handle), EVL_EINVAL);
         }
+        if (kind.kind != EVL_KIND_ASYNC) {
+            EXPECT_EQ(evl_async_send(handle), EVL_EINVAL);
+        }
         EXPECT_EQ(evl_active(handle), 1); // untouched
     });
 }
@@ -307,13 +314,14 @@ TEST(Handle, WalkGivesTheIdsOfAll) {
             ASSERT_EQ(kind.make(w, p.r, w.arg([] {}), &handle), 0);
             expected.insert(evl_id(handle));
         }
-    uint64_t ids[100] = {};
-    EXPECT_EQ(evl_loop_walk(w.loop, ids, 100), 100);
-    EXPECT_EQ(std::set<uint64_t>(ids, ids + 100), expected);
+    constexpr int32_t all = 20 * std::size(kinds);
+    uint64_t ids[all] = {};
+    EXPECT_EQ(evl_loop_walk(w.loop, ids, all), all);
+    EXPECT_EQ(std::set<uint64_t>(ids, ids + all), expected);
     ids[5] = 0;
-    EXPECT_EQ(evl_loop_walk(w.loop, ids, 5), 100); // how many there are; no more than 5 are written
+    EXPECT_EQ(evl_loop_walk(w.loop, ids, 5), all); // how many there are; no more than 5 are written
     EXPECT_EQ(ids[5], 0u);
-    for (int32_t i = 0, n = evl_loop_walk(w.loop, ids, 100); i < n; i++)
+    for (int32_t i = 0, n = evl_loop_walk(w.loop, ids, all); i < n; i++)
         EXPECT_EQ(evl_close(evl_lookup(w.loop, ids[i])), 0); // by which everything can be closed
     EXPECT_EQ(evl_loop_walk(w.loop, nullptr, 0), 0);
     EXPECT_EQ(evl_loop_walk(nullptr, ids, 1), EVL_EINVAL);

@@ -100,6 +100,7 @@ TEST(Out, IsNullWhenNoHandleWasMade) {
         {"evl_io_new", CALL(evl_handle, evl_io_new(LOOP, s.pair.a, EVL_READ, 0, done, nullptr, out)), closed},
         {"evl_timer_new", CALL(evl_handle, evl_timer_new(LOOP, done, nullptr, out)), closed},
         {"evl_wall_new", CALL(evl_handle, evl_wall_new(LOOP, done, nullptr, out)), closed},
+        {"evl_async_new", CALL(evl_handle, evl_async_new(LOOP, done, nullptr, out)), closed},
         {"evl_signal_new", CALL(evl_handle, evl_signal_new(LOOP, SIGUSR1, done, nullptr, out)), closed},
         {"evl_hook_new", CALL(evl_handle, evl_hook_new(LOOP, EVL_HOOK_IDLE, plain, nullptr, out)), closed},
         {"evl_path_new", CALL(evl_handle, evl_path_new(LOOP, "/tmp", done, nullptr, out)), closed},
