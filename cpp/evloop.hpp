@@ -11,8 +11,8 @@
 // timeout.hpp, shield.hpp, with.hpp, outcome.hpp, foreign.hpp; what they wait on: sync.hpp, queue.hpp,
 // future.hpp, executor.hpp; op.hpp to make more. THE WORLD: stream.hpp (open_connection), server.hpp
 // (listen), udp.hpp, address.hpp (lookup). OWNERS: loop.hpp, handles.hpp, operation.hpp. GENERATORS:
-// generator.hpp, async_generator.hpp. What process.hpp, path.hpp, stop.hpp and dump.hpp have is not needed
-// everywhere: include them by themselves.
+// generator.hpp, async_generator.hpp. What process.hpp, path.hpp, file.hpp, thread.hpp, channel.hpp,
+// local.hpp, stop.hpp and dump.hpp have is not needed everywhere: include them by themselves.
 #pragma once
 
 #include "evloop/address.hpp"

@@ -110,6 +110,19 @@ int32_t evl_future_fail(evl_future *future, int32_t error) {
     return rc;
 }
 
+int32_t evl_future_fail_owned(evl_future *future, int32_t error, void *what, evl_done_fn *end) {
+    int rc = check_pending(future);
+    if (rc == 0 && error >= 0)
+        rc = EVL_EINVAL;
+    if (rc != 0)
+        return rc;
+    future->is_pointer = true;
+    future->value.pointer = what;
+    future->end = end;
+    evl_future_finish(future, EVL_FUTURE_ERROR, error);
+    return 0;
+}
+
 /* --- looking at it ---------------------------------------------------------------------------- */
 
 int32_t evl_future_state(const evl_future *future) { return future ? future->state : EVL_EINVAL; }
@@ -145,6 +158,18 @@ int32_t evl_future_take(evl_future *future, void **value) {
     if (rc == 0)
         evl_future_owner_of(future)->taken = true;
     return rc;
+}
+
+int32_t evl_future_error(evl_future *future, evl_done_fn *end, void **what) {
+    int rc = !future || !what ? EVL_EINVAL : evl_future_is_done(future) ? 0 : EVL_EAGAIN;
+    if (rc != 0)
+        return rc;
+    evl_future *owner = evl_future_owner_of(future);
+    if (!owner->is_pointer || owner->state != EVL_FUTURE_ERROR || owner->end != end)
+        return EVL_EINVAL;
+    future->retrieved = true;
+    *what = owner->value.pointer;
+    return 0;
 }
 
 int32_t evl_future_set_name(evl_future *future, const char *name) {

@@ -41,7 +41,10 @@ struct evl_future {
     evl_future *cancelled_for;  /* being cancelled: for which one, itself if for none; else NULL */
     evl_combinator *combinator; /* NULL: made by evl_future_new, or done */
     evl_future *source;         /* of a borrowed pointer */
-    evl_fn *drop;
+    union {
+        evl_fn *drop;     /* of a value; NULL: nothing to call */
+        evl_done_fn *end; /* of an error's pointer */
+    };
     union {
         int64_t number;
         void *pointer;
@@ -50,8 +53,8 @@ struct evl_future {
     int32_t error;
     uint32_t gen;
     uint8_t state;
-    bool is_pointer;
-    bool retrieved; /* the error was, or need not be */
+    bool is_pointer; /* a value, or what goes with an error */
+    bool retrieved;  /* the error was, or need not be */
     bool taken;
     char name[EVL_NAME_SIZE];
 };
@@ -110,6 +113,11 @@ void evl_future_copy(evl_future *future, evl_future *from);
 void evl_watch_start(evl_watch *watch, evl_future *subject,
                      void (*done)(evl_watch *watch, evl_future *subject));
 void evl_watch_stop(evl_watch *watch);
+
+/* Whether user code sees to the error's end. */
+static inline bool evl_future_has_end(const evl_future *future) {
+    return future->state == EVL_FUTURE_ERROR && future->is_pointer && future->end;
+}
 
 /* Of the pointer. */
 static inline evl_future *evl_future_owner_of(evl_future *future) {

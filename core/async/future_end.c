@@ -26,13 +26,17 @@ static void release_slot(evl_loop *loop, evl_node *node) {
  * gone there is no later: then this is the last act of the call that released the last reference. */
 static void run_end(evl_loop *loop, evl_node *node) {
     const evl_future *future = EVL_OWNER(node, evl_future, op.node);
-    evl_fn *drop = node->fn.plain;
+    evl_fn *drop = evl_future_has_end(future) ? NULL : node->fn.plain;
+    evl_done_fn *end = evl_future_has_end(future) ? future->end : NULL;
     void *value = node->arg;
     int32_t error = future->error;
-    if (!drop)
+    bool retrieved = future->retrieved;
+    if (!drop && !end)
         evl_copy_name(loop->metrics.error_name, future->name);
     release_slot(loop, node);
-    if (drop)
+    if (end)
+        end(value, retrieved);
+    else if (drop)
         drop(value);
     else
         evl_unhandled(loop, error);
@@ -48,8 +52,12 @@ static void forget_end(evl_loop *loop, evl_node *node, evl_link *drops) {
 static void leave_end(evl_future *future) {
     evl_loop *loop = future->loop;
     evl_node *node = &future->op.node;
-    bool failed = future->state == EVL_FUTURE_ERROR && !future->retrieved && !evl_is_closed(loop);
-    node->fn.plain = future->taken ? NULL : future->drop;
+    bool failed = future->state == EVL_FUTURE_ERROR && !future->retrieved && !evl_is_closed(loop) &&
+                  !evl_future_has_end(future);
+    if (evl_future_has_end(future))
+        node->fn.done = future->end;
+    else
+        node->fn.plain = future->taken ? NULL : future->drop;
     node->arg = future->value.pointer;
     node->type = EVL_NODE_FUTURE_END;
     node->kind = EVL_KIND_FUTURE;
@@ -68,6 +76,10 @@ const evl_node_type evl_future_end_node = {.run = run_end, .forget = forget_end}
 /* It releases its references to those it watched, which may be the last ones. */
 static void free_one(evl_future *future) {
     evl_future_release_combinator(future);
+    if (future->source && future->state == EVL_FUTURE_ERROR && !future->retrieved) {
+        future->source->retrieved = false; /* its pointer says more */
+        future->retrieved = true;
+    }
     evl_future_unref(future->source);
     leave_end(future);
 }

@@ -57,7 +57,7 @@ void evl_future_finish(evl_future *future, int state, int64_t value) {
 
 void evl_future_copy(evl_future *future, evl_future *from) {
     from->retrieved = true;
-    if (from->state == EVL_FUTURE_VALUE && from->is_pointer) {
+    if (from->is_pointer) {
         future->is_pointer = true;
         future->value.pointer = from->value.pointer;
         future->source = evl_future_ref(evl_future_owner_of(from)); /* the pointer is borrowed from it */

@@ -8,6 +8,9 @@
 //     while (std::string *line = co_await all.next())
 //         use(*line);
 //
+// `co_yield evloop::elements_of(lines(other));` gives what another generator has, or a range: a
+// generator<T> of generator.hpp, too.
+//
 // It runs within the task that awaits its next value, and is cancelled with it: a cancellation that it lets
 // pass ends it, as a timeout(5s, all.next()) that is late does, and the next next() gives nullptr as at any
 // end. Destroying it ends it where it is.
@@ -25,6 +28,16 @@ namespace evloop::inline EVLOOP_CPP_ABI {
 
 template <class T>
 class async_generator;
+
+// What another generator or a range of T gives, one after the other: co_yield elements_of(lines(file));
+template <class Source>
+struct elements_of {
+    explicit elements_of(Source &&the_source) : source(std::forward<Source>(the_source)) {}
+    Source source; // the generator or range
+};
+// A reference is kept as one, a temporary is moved in.
+template <class Source>
+elements_of(Source &&) -> elements_of<Source>;
 
 namespace detail {
 
@@ -79,11 +92,60 @@ class async_generator_promise final : public promise_base {
         return {this, value};
     }
 
+    // Another generator, or a range: a coroutine that the generator calls gives what it has to who awaits the
+    // generator.
+    template <class Source>
+    evloop::task<> yield_value(elements_of<Source> of) {
+        return pass<Source>(*this, std::forward<Source>(of.source));
+    }
+
+    // Goes on where the last value came from, which may be such a coroutine.
+    void go_on() noexcept {
+        if (promise_base *inner = std::exchange(passes, nullptr)) {
+            inner->task = this->task;
+            this->task->leaf = inner;
+            this->task->next = inner->self;
+        }
+    }
+
     value *yielded = nullptr;
-    bool busy = false;      // the next value is awaited
-    bool abandoned = false; // and the generator object has gone meanwhile
+    promise_base *passes = nullptr; // gave the last value; NULL: this coroutine did
+    bool busy = false;              // the next value is awaited
+    bool abandoned = false;         // and the generator object has gone meanwhile
 
   private:
+    struct passing {
+        using hands_over_in_the_pump = void;
+        async_generator_promise &promise;
+        value *given;
+        bool await_ready() const noexcept { return false; }
+        template <class Inner>
+        void await_suspend(std::coroutine_handle<Inner> inner) const noexcept {
+            promise.yielded = given;
+            promise.passes = &inner.promise();
+            give_back(promise);
+        }
+        void await_resume() const noexcept {}
+    };
+
+    // A generator's values, and those of a range that was moved in, are theirs to move from who gets them.
+    template <class Source>
+    static evloop::task<> pass(async_generator_promise &self, Source source) {
+        if constexpr (requires { source.next(); }) {
+            while (auto *given = co_await source.next())
+                co_await passing{self, given};
+        } else {
+            for (auto &&element : source) {
+                if constexpr (std::is_reference_v<T> || !std::is_lvalue_reference_v<Source>) {
+                    co_await passing{self, std::addressof(element)};
+                } else {
+                    value copy(element);
+                    co_await passing{self, std::addressof(copy)};
+                }
+            }
+        }
+    }
+
 #if EVLOOP_EXCEPTIONS
     std::exception_ptr error_;
 #endif
@@ -147,6 +209,7 @@ class [[nodiscard]] async_generator {
             promise_->busy = true;
             promise_->yielded = nullptr;
             detail::call(caller.promise(), *promise_, &of_.frame_);
+            promise_->go_on();
         }
         value *await_resume() {
             if (!promise_)

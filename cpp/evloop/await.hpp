@@ -30,6 +30,12 @@ template <class T>
 using attempt = task<result<T>>;
 #endif
 
+// Where the running coroutine was called, or its task spawned: for what it spawns.
+inline std::source_location place_of_this() noexcept {
+    const task_state *task = current_task();
+    return task->leaf->caller ? task->leaf->caller->where : task->where;
+}
+
 template <class T>
 constexpr bool is_result = false;
 template <class T>

@@ -4,6 +4,7 @@
 #include "unhandled.hpp"
 
 #include <cstdint>
+#include <source_location>
 
 namespace evloop::inline EVLOOP_CPP_ABI {
 
@@ -18,7 +19,9 @@ namespace detail {
 // What a task may end with instead of a value.
 using error_type = std::exception_ptr;
 
-inline void report(evl_loop *loop, const error_type &error) noexcept { report_exception(loop, error); }
+inline void report(evl_loop *loop, const error_type &error, std::source_location where = {}) noexcept {
+    report_exception(loop, error, where);
+}
 
 [[noreturn]] inline void throw_code(std::int32_t code) {
     if (code == EVL_ECANCELED)
@@ -45,7 +48,9 @@ inline std::int32_t code_or_rethrow(const std::exception_ptr &exception) {
 
 namespace detail {
 using error_type = std::int32_t;
-inline void report(evl_loop *loop, error_type error) noexcept { (void)evl_loop_report(loop, error); }
+inline void report(evl_loop *loop, error_type error, std::source_location = {}) noexcept {
+    (void)evl_loop_report(loop, error);
+}
 } // namespace detail
 
 #endif

@@ -115,6 +115,57 @@ struct failure {
 // Makes a result that has no value: `return evloop::fail(EVL_EINVAL);`
 inline detail::failure fail(std::int32_t code) noexcept { return {code}; }
 
+template <class T>
+class result;
+
+namespace detail {
+
+// How what fails is passed on: as a result or an outcome of another type.
+template <class R, class Self>
+R passed_on(const Self &from) {
+    if constexpr (std::is_constructible_v<R, failure>)
+        return R(failure{from.code()});
+    else
+        return R(from.error());
+}
+
+// What a function makes of the value in a result or an outcome, or of nothing.
+template <class Self, class F>
+decltype(auto) applied(Self &&self, F &&fn) {
+    if constexpr (std::is_void_v<typename std::remove_cvref_t<Self>::value_type>)
+        return std::forward<F>(fn)();
+    else
+        return std::forward<F>(fn)(*std::forward<Self>(self));
+}
+
+template <class Self, class F>
+auto and_then(Self &&self, F &&fn) {
+    using R = decltype(applied(std::forward<Self>(self), std::forward<F>(fn)));
+    return self.has_value() ? applied(std::forward<Self>(self), std::forward<F>(fn)) : passed_on<R>(self);
+}
+
+template <template <class> class Result, class Self, class F>
+auto transform(Self &&self, F &&fn) {
+    using T = std::remove_cvref_t<decltype(applied(std::forward<Self>(self), std::forward<F>(fn)))>;
+    using R = Result<T>;
+    if (!self.has_value())
+        return passed_on<R>(self);
+    if constexpr (std::is_void_v<T>) {
+        applied(std::forward<Self>(self), std::forward<F>(fn));
+        return R(std::in_place);
+    } else {
+        return R(std::in_place, applied(std::forward<Self>(self), std::forward<F>(fn)));
+    }
+}
+
+template <class Self, class F>
+auto or_else(Self &&self, F &&fn) {
+    using R = std::remove_cvref_t<Self>;
+    return self.has_value() ? R(std::forward<Self>(self)) : R(std::forward<F>(fn)(self.error()));
+}
+
+} // namespace detail
+
 // A value, or the code of the error in its place.
 template <class T>
 class [[nodiscard]] result {
@@ -188,6 +239,30 @@ class [[nodiscard]] result {
         return has_value() ? std::move(value_) : static_cast<T>(std::forward<U>(other));
     }
 
+    // fn(value), which returns another result; or a result of that type with this error.
+    template <class F>
+    auto and_then(F &&fn) & {
+        return detail::and_then(*this, std::forward<F>(fn));
+    }
+    // A result of what fn(value) returns; or with this error.
+    template <class F>
+    auto transform(F &&fn) & {
+        return detail::transform<evloop::result>(*this, std::forward<F>(fn));
+    }
+    template <class F>
+    auto and_then(F &&fn) && {
+        return detail::and_then(std::move(*this), std::forward<F>(fn));
+    }
+    template <class F>
+    auto transform(F &&fn) && {
+        return detail::transform<evloop::result>(std::move(*this), std::forward<F>(fn));
+    }
+    // This value; or fn(error()), which returns a result of this type.
+    template <class F>
+    auto or_else(F &&fn) && {
+        return detail::or_else(std::move(*this), std::forward<F>(fn));
+    }
+
   private:
     union {
         T value_;
@@ -224,6 +299,22 @@ class [[nodiscard]] result<T &> {
         return has_value() ? *value_ : static_cast<std::remove_cv_t<T>>(std::forward<U>(other));
     }
 
+    // fn(value), which returns another result; or a result of that type with this error.
+    template <class F>
+    auto and_then(F &&fn) const {
+        return detail::and_then(*this, std::forward<F>(fn));
+    }
+    // A result of what fn(value) returns; or with this error.
+    template <class F>
+    auto transform(F &&fn) const {
+        return detail::transform<evloop::result>(*this, std::forward<F>(fn));
+    }
+    // This value; or fn(error()), which returns a result of this type.
+    template <class F>
+    auto or_else(F &&fn) const {
+        return detail::or_else(*this, std::forward<F>(fn));
+    }
+
   private:
     T *value_ = nullptr;
     std::int32_t code_ = 0;
@@ -236,6 +327,7 @@ class [[nodiscard]] result<void> {
     using value_type = void;
 
     result() noexcept = default;
+    explicit result(std::in_place_t) noexcept {}
     result(detail::failure error) noexcept : code_(error.code) {}
 
     bool has_value() const noexcept { return code_ >= 0; }
@@ -246,6 +338,22 @@ class [[nodiscard]] result<void> {
 #if EVLOOP_EXCEPTIONS
     void value() const { check(code_); }
 #endif
+
+    // fn(value), which returns another result; or a result of that type with this error.
+    template <class F>
+    auto and_then(F &&fn) const {
+        return detail::and_then(*this, std::forward<F>(fn));
+    }
+    // A result of what fn(value) returns; or with this error.
+    template <class F>
+    auto transform(F &&fn) const {
+        return detail::transform<evloop::result>(*this, std::forward<F>(fn));
+    }
+    // This value; or fn(error()), which returns a result of this type.
+    template <class F>
+    auto or_else(F &&fn) const {
+        return detail::or_else(*this, std::forward<F>(fn));
+    }
 
   private:
     std::int32_t code_ = 0;

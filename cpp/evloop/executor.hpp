@@ -67,7 +67,7 @@ class [[nodiscard("co_await it")]] closing_awaitable : public op_awaitable<closi
 class executor {
   public:
     // As evl_executor_new, which has the errors too.
-    executor(evl_loop *loop, std::uint32_t threads, std::uint32_t limit = EVL_UNBOUNDED,
+    executor(loop_ref loop, std::uint32_t threads, std::uint32_t limit = EVL_UNBOUNDED,
              const char *name = nullptr) {
         (void)check(evl_executor_new(loop, threads, limit, name, &pool_));
     }

@@ -3,6 +3,7 @@
 //     auto [page, size] = co_await evloop::gather(fetch(url), measure(url));
 //     std::vector<int> sizes = co_await evloop::gather(std::move(tasks));
 //     auto first = co_await evloop::when_any(fetch(a), fetch(b)); // first.index, first.value
+//     std::vector<int> lengths = co_await evloop::map(urls, measure, 8); // no more than 8 at a time
 //
 // Whatever can be awaited may be given, and handles of tasks as lvalues. Nothing is left behind: when one
 // fails the others are cancelled, and the error is thrown when they have ended; so it is with a cancellation
@@ -13,6 +14,8 @@
 #include "group.hpp"
 
 #include <cstddef>
+#include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <tuple>
@@ -39,17 +42,11 @@ value_of<T> take_from(slot<T> &from) {
         return from.take();
 }
 
-// Where the running coroutine was called, for what it spawns.
-inline std::source_location call_of_this() noexcept {
-    const promise_base *caller = current_task()->leaf->caller;
-    return caller ? caller->where : std::source_location{};
-}
-
 template <class... A>
 attempt<std::tuple<value_of<await_result_t<A>>...>> gather_these(A... what) {
     std::tuple<value_slot<A>...> values;
     task_group group;
-    const std::source_location here = call_of_this();
+    const std::source_location here = place_of_this();
     std::apply([&](auto &...value) { (group.spawn(fill<A>(value, static_cast<A &&>(what)), here), ...); },
                values);
     EVLOOP_CO_TRY(group.join());
@@ -64,23 +61,16 @@ attempt<std::tuple<value_of<await_result_t<A>>...>> gather_these(A... what) {
 template <class T>
 using vector_of = std::conditional_t<std::is_void_v<T>, void, std::vector<value_of<T>>>;
 
-// Container: a std::vector that is moved in, or a reference to one.
-template <class A, class Container>
-attempt<vector_of<await_result_t<A>>> gather_range(Container what) {
-    using T = await_result_t<A>;
-    std::unique_ptr<value_slot<A>[]> values(new value_slot<A>[what.size()]);
-    task_group group;
-    const std::source_location here = call_of_this();
-    for (std::size_t i = 0; i < what.size(); i++)
-        group.spawn(fill<A>(values[i], static_cast<A &&>(what[i])), here);
-    EVLOOP_CO_TRY(group.join());
-    for (std::size_t i = 0; i < what.size(); i++)
+// What was awaited has left, in order; EVL_ECANCELED when one has none: it was cancelled, and not by this.
+template <class T>
+attempt<vector_of<T>> values_of(std::unique_ptr<slot<std::remove_cvref_t<T>>[]> &values, std::size_t n) {
+    for (std::size_t i = 0; i < n; i++)
         if (!values[i].full)
             EVLOOP_CO_FAIL(EVL_ECANCELED);
     if constexpr (!std::is_void_v<T>) {
         std::vector<value_of<T>> all;
-        all.reserve(what.size());
-        for (std::size_t i = 0; i < what.size(); i++)
+        all.reserve(n);
+        for (std::size_t i = 0; i < n; i++)
             all.push_back(values[i].take());
         co_return all;
     } else {
@@ -89,6 +79,73 @@ attempt<vector_of<await_result_t<A>>> gather_range(Container what) {
 #endif
     }
 }
+
+// One of the tasks that share n awaits: each takes the next, until there is none. make(i) gives the i-th.
+template <class A, class Values, class Make>
+attempt<void> fill_some(Values &values, std::size_t &next, std::size_t n, Make &make) {
+    for (std::size_t i = next; i < n; i = next) {
+        next++;
+        EVLOOP_CO_TRY((fill<A>(values[i], make(i))));
+    }
+#if !EVLOOP_EXCEPTIONS
+    co_return result<void>();
+#endif
+}
+
+// All of n awaits, so many at a time.
+template <class A, class Make>
+attempt<vector_of<await_result_t<A>>> gather_made(std::size_t n, std::size_t limit, Make make) {
+    using T = await_result_t<A>;
+    if (limit == 0)
+        EVLOOP_CO_FAIL(EVL_EINVAL);
+    std::unique_ptr<value_slot<A>[]> values(new value_slot<A>[n]);
+    std::size_t next = 0;
+    task_group group;
+    const std::source_location here = place_of_this();
+    for (std::size_t i = 0; i < n && i < limit; i++)
+        group.spawn(fill_some<A>(values, next, n, make), here);
+    EVLOOP_CO_TRY(group.join());
+    co_return co_await values_of<T>(values, n);
+}
+
+// Container: a std::vector that is moved in, or a reference to one.
+template <class A, class Container>
+attempt<vector_of<await_result_t<A>>> gather_range(Container what) {
+    using T = await_result_t<A>;
+    std::unique_ptr<value_slot<A>[]> values(new value_slot<A>[what.size()]);
+    task_group group;
+    const std::source_location here = place_of_this();
+    for (std::size_t i = 0; i < what.size(); i++)
+        group.spawn(fill<A>(values[i], static_cast<A &&>(what[i])), here);
+    EVLOOP_CO_TRY(group.join());
+    co_return co_await values_of<T>(values, what.size());
+}
+
+// Hands out the awaits of a vector.
+template <class A, class Container>
+struct element_of {
+    Container what;
+    A &&operator()(std::size_t i) noexcept { return static_cast<A &&>(what[i]); }
+};
+
+// Calls a function with each element, in order.
+template <class Range, class F>
+struct call_with_each {
+    Range range;
+    F fn;
+    decltype(std::begin(std::declval<Range &>())) at{};
+    bool begun = false;
+    decltype(auto) operator()(std::size_t) {
+        if (!std::exchange(begun, true))
+            at = std::begin(range);
+        auto &&element = *at;
+        ++at;
+        if constexpr (std::is_lvalue_reference_v<Range>)
+            return std::invoke(fn, static_cast<decltype(element)>(element));
+        else
+            return std::invoke(fn, std::move(element));
+    }
+};
 
 inline constexpr std::size_t none_won = static_cast<std::size_t>(-1);
 
@@ -131,7 +188,7 @@ attempt<first_of<await_result_t<A>...>> race(A... what) {
     std::tuple<value_slot<A>...> values;
     std::size_t winner = none_won, index = 0;
     task_group group;
-    const std::source_location here = call_of_this();
+    const std::source_location here = place_of_this();
     std::apply(
         [&](auto &...value) {
             (group.spawn(compete<A>(group, winner, index++, value, static_cast<A &&>(what)), here), ...);
@@ -148,6 +205,34 @@ attempt<first_of<await_result_t<A>...>> race(A... what) {
         co_return fail(EVL_ECANCELED);
 #endif
     co_return first_of<await_result_t<A>...>{winner, *std::move(value)};
+}
+
+} // namespace detail
+
+// The first of a range to have a value: which, and the value.
+template <class T>
+struct first_in {
+    std::size_t index;         // of the one that was first, from 0
+    detail::value_of<T> value; // its value; std::monostate for void
+};
+
+namespace detail {
+
+template <class A, class Container>
+attempt<first_in<await_result_t<A>>> race_range(Container what) {
+    using T = await_result_t<A>;
+    std::unique_ptr<value_slot<A>[]> values(new value_slot<A>[what.size()]);
+    std::size_t winner = none_won;
+    if (what.size() == 0)
+        EVLOOP_CO_FAIL(EVL_EINVAL);
+    task_group group;
+    const std::source_location here = place_of_this();
+    for (std::size_t i = 0; i < what.size(); i++)
+        group.spawn(compete<A>(group, winner, i, values[i], static_cast<A &&>(what[i])), here);
+    EVLOOP_CO_TRY(group.join());
+    if (winner == none_won)
+        EVLOOP_CO_FAIL(EVL_ECANCELED);
+    co_return first_in<T>{winner, take_from(values[winner])};
 }
 
 } // namespace detail
@@ -171,12 +256,48 @@ auto gather(std::vector<spawned<T>> &handles) {
     return detail::gather_range<spawned<T> &, std::vector<spawned<T>> &>(handles);
 }
 
+// The same, with no more than `limit` of them at a time: the others have not begun. Errors: EVL_EINVAL for
+// limit 0.
+template <class A>
+auto gather(std::vector<A> &&what, std::size_t limit) {
+    using all = std::vector<A>;
+    const std::size_t n = what.size();
+    return detail::gather_made<A>(n, limit, detail::element_of<A, all>{std::move(what)});
+}
+
+// Calls fn(element) for each element of a range, with no more than `limit` awaits at a time, and gives a
+// std::vector of what they give, in order, or nothing. A range that is an lvalue must stay until then; of
+// any other the elements are moved into fn. Errors: EVL_EINVAL for limit 0. One that fails cancels the
+// others, and those that have not begun never do.
+//
+//     std::vector<int> sizes = co_await evloop::map(urls, measure, 8);
+template <class Range, class F>
+auto map(Range &&range, F &&fn, std::size_t limit) {
+    static_assert(detail::survives_await<F>, EVLOOP_NAME_IT);
+    using each = detail::call_with_each<Range, std::decay_t<F>>;
+    using A = decltype(std::declval<each &>()(0));
+    const auto n = static_cast<std::size_t>(std::distance(std::begin(range), std::end(range)));
+    return detail::gather_made<A>(n, limit, each{std::forward<Range>(range), std::forward<F>(fn)});
+}
+
 // Awaits all at once and gives the first value; the others are cancelled and have ended by then. The first to
 // fail before that ends it too, and its error is thrown.
 template <class... A>
     requires(awaitable<A> && ...)
 auto when_any(A &&...what) {
     return detail::race<A...>(std::forward<A>(what)...);
+}
+
+// The same for a range: a std::vector of tasks, or of handles as an lvalue. Gives first.index and
+// first.value. Errors: EVL_EINVAL for none.
+template <class A>
+auto when_any(std::vector<A> &&what) {
+    return detail::race_range<A, std::vector<A>>(std::move(what));
+}
+// The same of tasks that run already; those that are not first are cancelled.
+template <class T>
+auto when_any(std::vector<spawned<T>> &handles) {
+    return detail::race_range<spawned<T> &, std::vector<spawned<T>> &>(handles);
 }
 
 } // namespace evloop::inline EVLOOP_CPP_ABI

@@ -150,15 +150,15 @@ class task_group {
         if (group.size_ == 0)
             (void)evl_waitq_wake(&group.drained_, -1, 0);
         if (detail::error_type error = detail::error_of(task))
-            group.failed(std::move(error));
+            group.failed(std::move(error), task.where);
     }
 
-    void failed(detail::error_type error) noexcept {
+    void failed(detail::error_type error, std::source_location where) noexcept {
         if (independent_) {
-            detail::report(parent_.state()->loop, error);
+            detail::report(parent_.state()->loop, error, where);
             return;
         }
-        add_error(std::move(error));
+        add_error(std::move(error), where);
         if (aborting_ || parent_cancelled_)
             return;
         abort();
@@ -167,9 +167,9 @@ class task_group {
     }
 
     // The first is what the group ends with, and has a place of its own.
-    void add_error(detail::error_type error) noexcept {
+    void add_error(detail::error_type error, std::source_location where = {}) noexcept {
         if (first_error_)
-            detail::report(parent_.state()->loop, error);
+            detail::report(parent_.state()->loop, error, where);
         else
             first_error_ = error;
 #if EVLOOP_EXCEPTIONS

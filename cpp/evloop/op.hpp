@@ -17,7 +17,8 @@
 //
 // That is all for one without a value. op_awaitable<Self, T> has in addition T finish(std::int64_t result),
 // which makes the value of a result that is no error. Where it applies there are settle(result), which gives
-// another result before it is looked at, and a constant `keeps` (see wait_kind).
+// another result before it is looked at, exception(), which gives what is thrown for such an error, or none,
+// and a constant `keeps` (see wait_kind).
 //
 // An awaitable may have a name, and is then awaited where it is. Awaited again it begins anew, as sleep and
 // event.wait() do; what hands something over has nothing left, and fails with EVL_EALREADY: queue.put and
@@ -62,8 +63,11 @@ class [[nodiscard("co_await it")]] op_awaitable : public detail::awaiting {
         static_assert(detail::fits_frame<T>, EVLOOP_ALIGNED_TOO_STRICTLY);
         const std::int64_t result = settled();
 #if EVLOOP_EXCEPTIONS
-        if (result < 0) [[unlikely]]
+        if (result < 0) [[unlikely]] {
+            if (const std::exception_ptr error = exception_of_self())
+                std::rethrow_exception(error);
             detail::throw_code(static_cast<std::int32_t>(result));
+        }
 #endif
         if constexpr (!std::is_void_v<T>)
             return self().finish(result);
@@ -75,8 +79,13 @@ class [[nodiscard("co_await it")]] op_awaitable : public detail::awaiting {
     result<T> outcome() {
         static_assert(detail::fits_frame<T>, EVLOOP_ALIGNED_TOO_STRICTLY);
         const std::int64_t result = settled();
-        if (result < 0)
+        if (result < 0) {
+#if EVLOOP_EXCEPTIONS
+            if (const std::exception_ptr error = exception_of_self())
+                return fail(detail::code_or_rethrow(error));
+#endif
             return fail(static_cast<std::int32_t>(result));
+        }
         if constexpr (!std::is_void_v<T>) {
             return evloop::result<T>(std::in_place, self().finish(result));
         } else {
@@ -88,6 +97,16 @@ class [[nodiscard("co_await it")]] op_awaitable : public detail::awaiting {
 
   private:
     Self &self() noexcept { return static_cast<Self &>(*this); }
+
+#if EVLOOP_EXCEPTIONS
+    // Of what settle has made an error of; not of a wait that has ended by itself.
+    std::exception_ptr exception_of_self() noexcept {
+        if constexpr (requires { self().exception(); })
+            return task_->result < 0 ? nullptr : self().exception();
+        else
+            return nullptr;
+    }
+#endif
 
     std::int64_t settled() noexcept {
         if constexpr (requires { self().settle(task_->result); })

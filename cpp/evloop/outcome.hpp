@@ -40,6 +40,11 @@ class [[nodiscard]] outcome {
     bool has_value() const noexcept { return value_.full; }
     explicit operator bool() const noexcept { return has_value(); }
 
+    // What it threw as a C code: 0 for a value, EVL_ECANCELED for `cancelled`, that of a std::system_error,
+    // EVL_EUSER for any other exception.
+    std::int32_t code() const noexcept {
+        return has_value() ? 0 : is_cancelled() ? EVL_ECANCELED : code_of(error_);
+    }
     // What it threw, `cancelled` included; empty: it has a value.
     const std::exception_ptr &error() const noexcept { return error_; }
     bool is_cancelled() const noexcept {
@@ -68,6 +73,42 @@ class [[nodiscard]] outcome {
         requires(!std::is_void_v<T>)
     {
         return value_.get();
+    }
+    std::add_rvalue_reference_t<T> operator*() && noexcept
+        requires(!std::is_void_v<T>)
+    {
+        return std::move(value_.get());
+    }
+
+    // The value, or `other` in place of an exception.
+    template <class U>
+        requires(!std::is_void_v<T>)
+    T value_or(U &&other) && {
+        return has_value() ? value_.take() : static_cast<T>(std::forward<U>(other));
+    }
+
+    // fn(value), which returns another outcome; or an outcome of that type with this exception.
+    template <class F>
+    auto and_then(F &&fn) & {
+        return detail::and_then(*this, std::forward<F>(fn));
+    }
+    // An outcome of what fn(value) returns; or with this exception.
+    template <class F>
+    auto transform(F &&fn) & {
+        return detail::transform<evloop::outcome>(*this, std::forward<F>(fn));
+    }
+    template <class F>
+    auto and_then(F &&fn) && {
+        return detail::and_then(std::move(*this), std::forward<F>(fn));
+    }
+    template <class F>
+    auto transform(F &&fn) && {
+        return detail::transform<evloop::outcome>(std::move(*this), std::forward<F>(fn));
+    }
+    // This value; or fn(error()), which returns an outcome of this type.
+    template <class F>
+    auto or_else(F &&fn) && {
+        return detail::or_else(std::move(*this), std::forward<F>(fn));
     }
 
   private:

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <new>
 #include <source_location>
 #include <type_traits>
@@ -175,6 +176,58 @@ struct task_watcher {
 
 enum class task_end : unsigned char { none, value, error, cancelled };
 
+// A value of a task_local, see local.hpp.
+struct local_value {
+    std::uint32_t refs;
+    void (*end)(local_value *) noexcept; // destroys and frees it
+
+    void release() noexcept {
+        if (--refs == 0)
+            end(this);
+    }
+};
+
+// That a task has a value under a key. Lists of these are never changed, so that tasks share them.
+struct local_entry {
+    const void *key;
+    local_value *value;
+    local_entry *next;
+    std::uint32_t refs;
+};
+
+// A task's list, at first that of the task that spawned it.
+class task_locals {
+  public:
+    task_locals() noexcept = default;
+    task_locals(const task_locals &) = delete;
+    ~task_locals() { reset(nullptr); }
+
+    const local_entry *first() const noexcept { return first_; }
+    // Has what the other has.
+    void share(const task_locals &other) noexcept {
+        if (other.first_) [[unlikely]]
+            reset(retained(other.first_));
+    }
+    // Takes over a reference to another list.
+    void reset(local_entry *list) noexcept {
+        local_entry *old = std::exchange(first_, list);
+        while (old && --old->refs == 0) {
+            local_entry *next = old->next;
+            old->value->release();
+            object_end(old);
+            old = next;
+        }
+    }
+    static local_entry *retained(local_entry *list) noexcept {
+        if (list)
+            list->refs++;
+        return list;
+    }
+
+  private:
+    local_entry *first_ = nullptr;
+};
+
 // What depends on the type of a task's result.
 struct task_kind {
     // The outermost coroutine has returned: takes its result. Returns how it ended.
@@ -210,6 +263,7 @@ class task_state {
     task_watcher *watchers = nullptr;
     promise_base *left_behind = nullptr; // go after its frames, by caller
     const char *name = nullptr;
+    task_locals locals;
     std::uint64_t id = 0, parent = 0; // in its scope; 0: none
     std::source_location where;       // of the spawn
     error_type error = {};
@@ -489,6 +543,13 @@ class all_homes {
     static inline constinit task_home *first_ = nullptr;
 };
 
+struct task_home;
+
+// Outlives a scope, for task_poster: whether it is still there only its own thread may look.
+struct home_link {
+    task_home *home; // NULL: it has gone
+};
+
 // The tasks of a scope: those that have not ended, and those that ended with an error that has not been seen.
 struct task_home {
     evl_loop *loop;
@@ -497,10 +558,15 @@ struct task_home {
     std::uint64_t ids = 0;
     error_type error = {};                         // the first that has not been seen
     task_home *before = nullptr, *after = nullptr; // in all_homes
+    std::shared_ptr<home_link> link;               // made when it is asked for
 
     explicit task_home(evl_loop *the_loop) noexcept : loop(the_loop) { all_homes::add(*this); }
     task_home(const task_home &) = delete;
-    ~task_home() { all_homes::remove(*this); }
+    ~task_home() {
+        all_homes::remove(*this);
+        if (link)
+            link->home = nullptr;
+    }
 
     void add(task_state &task) noexcept {
         task.home = this;
@@ -527,7 +593,7 @@ struct task_home {
     void unhandled(task_state &task) noexcept {
         if (!error)
             error = task.error;
-        report(loop, task.error);
+        report(loop, task.error, task.where);
     }
 };
 

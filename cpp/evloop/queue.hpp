@@ -23,8 +23,7 @@ class queue : public detail::owned<evl_queue, evl_queue_free> {
   public:
     // maxsize 0: no limit. With the queue its items go; what was made and not awaited must not be awaited any
     // more. Errors: those of evl_queue_new.
-    template <std::convertible_to<evl_loop *> Loop>
-    explicit queue(const Loop &loop, std::uint32_t maxsize = 0, order order = order::fifo) {
+    explicit queue(loop_ref loop, std::uint32_t maxsize = 0, order order = order::fifo) {
         (void)check(evl_queue_new(loop, maxsize, static_cast<std::int32_t>(order), drop, &this->object_));
     }
     explicit queue(std::uint32_t maxsize = 0, order order = order::fifo)

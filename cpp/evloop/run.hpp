@@ -140,18 +140,27 @@ auto run_on(evl_loop *loop, task<T> main, bool interruptible, std::source_locati
 
 // Says on stderr what an error is.
 #if EVLOOP_EXCEPTIONS
-inline void print_error(const std::exception_ptr &error) noexcept {
+inline void print_error_at(const char *what, const std::source_location &where) noexcept {
+    if (where.line() == 0)
+        std::fprintf(stderr, "evloop: %s\n", what);
+    else
+        std::fprintf(stderr, "evloop: %s, in the task of %s:%u\n", what, where.file_name(),
+                     static_cast<unsigned>(where.line()));
+}
+inline void print_error(const std::exception_ptr &error, std::source_location where = {}) noexcept {
     try {
         std::rethrow_exception(error);
     } catch (const cancelled &) {
-        std::fputs("evloop: cancelled\n", stderr);
+        print_error_at("cancelled", where);
     } catch (const std::exception &exception) {
-        std::fprintf(stderr, "evloop: %s\n", exception.what());
+        print_error_at(exception.what(), where);
     } catch (...) {
-        std::fputs("evloop: an exception that is no std::exception\n", stderr);
+        print_error_at("an exception that is no std::exception", where);
     }
 }
-inline void print_unhandled(void *, std::int64_t code) noexcept { print_error(unhandled_exception(code)); }
+inline void print_unhandled(void *, std::int64_t code) noexcept {
+    print_error(unhandled_exception(code), unhandled_where());
+}
 #else
 inline void print_error(std::int64_t code) noexcept {
     std::fprintf(stderr, "evloop: %s\n", evl_strerror(code));
@@ -201,7 +210,7 @@ auto run_owned(task<T> main, const loop_options &options, bool interruptible, st
 // Whatever awaits is alive, with a real clock it waits for ever for an event that nothing sets; with a
 // virtual clock that is this error.
 template <class T>
-auto run(evl_loop *loop, task<T> main, std::source_location here = std::source_location::current()) {
+auto run(loop_ref loop, task<T> main, std::source_location here = std::source_location::current()) {
     return detail::run_on(loop, std::move(main), false, here);
 }
 
@@ -227,7 +236,7 @@ auto run(task<T> main, Hook hook, const loop_options &options = {},
 // The same as run for programs at a terminal: the first SIGINT cancels the main task, so that everything is
 // cleaned up and this throws `cancelled`, which main() must catch; the second ends the program at once.
 template <class T>
-auto run_interruptible(evl_loop *loop, task<T> main,
+auto run_interruptible(loop_ref loop, task<T> main,
                        std::source_location here = std::source_location::current()) {
     return detail::run_on(loop, std::move(main), true, here);
 }
@@ -238,6 +247,38 @@ auto run_interruptible(task<T> main, const loop_options &options = {},
     return detail::run_owned(std::move(main), options, true, here);
 }
 
+namespace detail {
+
+// Runs, and makes an exit status of how it ended.
+template <class Run>
+int status_of(Run run) noexcept {
+    constexpr int failed = 1, interrupted = 128 + SIGINT;
+#if EVLOOP_EXCEPTIONS
+    try {
+        return run();
+    } catch (const cancelled &) {
+        return interrupted;
+    } catch (...) {
+        print_error(std::current_exception());
+        return failed;
+    }
+#else
+    const auto end = run();
+    if (end.code() == EVL_ECANCELED)
+        return interrupted;
+    if (!end) {
+        print_error(end.code());
+        return failed;
+    }
+    if constexpr (std::is_void_v<typename decltype(run())::value_type>)
+        return 0;
+    else
+        return *end;
+#endif
+}
+
+} // namespace detail
+
 // For main(): run_interruptible, and an exit status. What a task<int> gives, 0 for a task<>; 130 when it was
 // cancelled, as by Ctrl-C, which is what shells expect, or the loop was stopped; 1 for any error, after a
 // line on stderr that says which.
@@ -245,29 +286,20 @@ template <class T>
     requires std::is_void_v<T> || std::convertible_to<T, int>
 int run_main(task<T> main, const loop_options &options = {},
              std::source_location here = std::source_location::current()) noexcept {
-    constexpr int failed = 1, interrupted = 128 + SIGINT;
-#if EVLOOP_EXCEPTIONS
-    try {
-        return detail::run_owned(std::move(main), options, true, here);
-    } catch (const cancelled &) {
-        return interrupted;
-    } catch (...) {
-        detail::print_error(std::current_exception());
-        return failed;
-    }
-#else
-    const auto end = detail::run_owned(std::move(main), options, true, here);
-    if (end.code() == EVL_ECANCELED)
-        return interrupted;
-    if (!end) {
-        detail::print_error(end.code());
-        return failed;
-    }
-    if constexpr (std::is_void_v<T>)
-        return 0;
-    else
-        return *end;
-#endif
+    return detail::status_of([&] { return detail::run_owned(std::move(main), options, true, here); });
+}
+
+// The same with an error hook, as run has it: for each error that is not awaited, in place of a line on
+// stderr. What the main task throws is printed all the same.
+template <class T, class Hook>
+    requires(std::is_void_v<T> || std::convertible_to<T, int>) && std::invocable<Hook &, detail::error_type>
+int run_main(task<T> main, Hook hook, const loop_options &options = {},
+             std::source_location here = std::source_location::current()) noexcept {
+    detail::error_hook<Hook> on_error{hook};
+    return detail::status_of([&] {
+        return detail::run_owned(std::move(main), options, true, here, detail::error_hook<Hook>::call,
+                                 &on_error);
+    });
 }
 
 } // namespace evloop::inline EVLOOP_CPP_ABI

@@ -20,6 +20,7 @@ namespace evloop::inline EVLOOP_CPP_ABI {
 template <class T>
 class spawned;
 class scope;
+class task_poster;
 
 namespace detail {
 struct dump_access;
@@ -34,7 +35,7 @@ enum class begin { queued, now };
 // errc::closed.
 class scope {
   public:
-    explicit scope(evl_loop *loop) noexcept : counted_(loop), home_{loop} {}
+    explicit scope(loop_ref loop) noexcept : counted_(loop), home_{loop} {}
     scope(const scope &) = delete;
     ~scope() {
         while (detail::task_state *task = home_.first) {
@@ -55,13 +56,14 @@ class scope {
 
     // How many of its tasks have not ended.
     std::size_t size() const noexcept { return home_.live; }
-    evl_loop *loop() const noexcept { return home_.loop; }
+    loop_ref loop() const noexcept { return home_.loop; }
 
     // The first exception of a task that was not awaited; empty: none. Each has been reported to the loop's
     // error hook. Without exceptions a code.
     auto take_error() noexcept { return std::exchange(home_.error, detail::error_type{}); }
 
   private:
+    friend class task_poster;
     friend struct detail::dump_access;
     friend void detail::wind_up(scope &) noexcept;
 
@@ -399,8 +401,11 @@ spawned<T> spawn_in(task_home *home, task<T> &what, begin when, std::source_loca
     }
     spawned<T> handle(block);
     home->add(*block);
-    if (task_state *parent = current_task(); parent && parent->home == home)
-        block->parent = parent->id;
+    if (task_state *parent = current_task()) {
+        if (parent->home == home)
+            block->parent = parent->id;
+        block->locals.share(parent->locals);
+    }
     if (when == begin::now)
         block->start_now();
     else

@@ -12,6 +12,8 @@
 #include "group.hpp"
 #include "stream.hpp"
 
+#include <memory>
+#include <source_location>
 #include <span>
 #include <string>
 #include <utility>
@@ -105,16 +107,29 @@ class server : public handle {
     // Awaited: runs handler(stream, args...), a task, for every connection, until the server has stopped and
     // the last of these tasks has ended (close_clients() ends their connections). Cancelled, or destroyed, it
     // takes them along: they may refer to what outlives this await. The handler may have captures; each task
-    // has a copy of it and of the arguments. What a task throws goes to the loop's error hook and is nothing
-    // to the others, as is want of memory for one. The server must stay where it is meanwhile. Errors: those
-    // of accept, which end all.
+    // has a copy of it and of the arguments. What a task throws goes to on_error, or to the loop's error
+    // hook, when it has ended, with the place of this await, and is nothing to the others; as is want of
+    // memory. The server must stay where it is meanwhile. Errors: those of accept, which end all.
     template <class Handler, class... Args>
     detail::attempt<void> serve(Handler handler, Args... args) {
-        const auto accepts = [&](task_group &group) { return accepting(group, handler, args...); };
+        const std::source_location here = detail::place_of_this();
+        const auto accepts = [&](task_group &group) { return accepting(group, here, handler, args...); };
         EVLOOP_CO_TRY(detail::group_body<decltype(accepts) &>(accepts, true));
 #if !EVLOOP_EXCEPTIONS
         co_return result<void>();
 #endif
+    }
+
+    // fn(unhandled_error) is called with what a task of serve throws, from the loop's thread when it has
+    // ended, in place of the loop's error hook; unhandled_where() in it is where serve was awaited. What
+    // fn throws goes to the loop's error hook. To be set before serve. Errors: std::bad_alloc.
+    template <class F>
+        requires std::is_invocable_v<std::decay_t<F> &, unhandled_error>
+    void on_error(F &&fn) {
+        on_error_ = std::make_shared<std::decay_t<F>>(std::forward<F>(fn));
+        call_hook_ = [](void *hook, const unhandled_error &error) {
+            (*static_cast<std::decay_t<F> *>(hook))(error);
+        };
     }
 
     // Closes the sockets; closes or aborts what was accepted. Awaited: until the last connection has gone.
@@ -137,14 +152,15 @@ class server : public handle {
 
   private:
     template <class Handler, class... Args>
-    detail::attempt<void> accepting(task_group &group, Handler &handler, Args &...args) {
+    detail::attempt<void> accepting(task_group &group, std::source_location here, Handler &handler,
+                                    Args &...args) {
         for (;;) {
             result<stream> next = co_await detail::settled(accept());
             if (next.code() == EVL_ECLOSED)
                 break;
             if (!next)
                 EVLOOP_CO_FAIL(next.code());
-            start_handler(group, handler, *std::move(next), args...);
+            start_handler(group, here, handler, *std::move(next), args...);
         }
 #if !EVLOOP_EXCEPTIONS
         co_return result<void>();
@@ -152,7 +168,8 @@ class server : public handle {
     }
 
     template <class Handler, class... Args>
-    static void start_handler(task_group &group, Handler &handler, stream &&connection, Args &...args) {
+    void start_handler(task_group &group, std::source_location here, Handler &handler, stream &&connection,
+                       Args &...args) {
         evl_loop *loop = this_loop();
         detail::guarded(loop, [&] {
             auto task = detail::task_of(handler, std::move(connection), args...);
@@ -162,8 +179,39 @@ class server : public handle {
                 return;
             }
 #endif
-            group.spawn(std::move(task));
+            if (on_error_)
+                group.spawn(handled(std::move(task), on_error_, call_hook_, here), here);
+            else
+                group.spawn(std::move(task), here);
         });
+    }
+
+    // The hook outlives the server where a task does.
+    template <class Task>
+    static detail::attempt<void> handled(Task task, std::shared_ptr<void> hook,
+                                         void (*call)(void *, const unhandled_error &),
+                                         std::source_location here) {
+        unhandled_error error{};
+#if EVLOOP_EXCEPTIONS
+        try {
+            co_await std::move(task);
+        } catch (const cancelled &) {
+            throw;
+        } catch (...) {
+            error = std::current_exception();
+        }
+        if (!error)
+            co_return;
+        const detail::reporting now(error, here);
+        call(hook.get(), error);
+#else
+        (void)here;
+        auto how = co_await detail::settled(std::move(task));
+        error = how.code();
+        if (error < 0 && error != EVL_ECANCELED)
+            call(hook.get(), error);
+        co_return result<void>();
+#endif
     }
 
     template <class Listen>
@@ -180,6 +228,9 @@ class server : public handle {
             return fail(rc);
         return server(made);
     }
+
+    std::shared_ptr<void> on_error_;
+    void (*call_hook_)(void *, const unhandled_error &) = nullptr;
 };
 
 #if EVLOOP_EXCEPTIONS

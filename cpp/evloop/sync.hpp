@@ -107,7 +107,7 @@ class object_wait_base {
 // A flag that tasks wait for.
 class event : public detail::owned<evl_event, evl_event_free> {
   public:
-    explicit event(evl_loop *loop) { (void)check(evl_event_new(loop, &object_)); }
+    explicit event(loop_ref loop) { (void)check(evl_event_new(loop, &object_)); }
     event() : event(this_loop()) {}
 
     class [[nodiscard]] waiting : public op_awaitable<waiting>,
@@ -165,7 +165,7 @@ class [[nodiscard]] scoped_wait : public op_awaitable<scoped_wait<Owner, C, Star
 // A mutex of tasks: one holder at a time, waiters in order.
 class lock : public detail::owned<evl_lock, evl_lock_free> {
   public:
-    explicit lock(evl_loop *loop) { (void)check(evl_lock_new(loop, &object_)); }
+    explicit lock(loop_ref loop) { (void)check(evl_lock_new(loop, &object_)); }
     lock() : lock(this_loop()) {}
 
     class [[nodiscard]] acquiring : public op_awaitable<acquiring>,
@@ -191,8 +191,7 @@ class lock : public detail::owned<evl_lock, evl_lock_free> {
 class semaphore : public detail::owned<evl_semaphore, evl_semaphore_free> {
   public:
     // limit 0: none.
-    template <std::convertible_to<evl_loop *> Loop>
-    explicit semaphore(const Loop &loop, std::uint32_t value = 1, std::uint32_t limit = 0) {
+    explicit semaphore(loop_ref loop, std::uint32_t value = 1, std::uint32_t limit = 0) {
         (void)check(evl_semaphore_new(loop, value, limit, &object_));
     }
     explicit semaphore(std::uint32_t value = 1, std::uint32_t limit = 0)
@@ -279,7 +278,7 @@ class condition : public detail::owned<evl_condition, evl_condition_free>,
 // Tasks that wait until as many as `parties` have come.
 class barrier : public detail::owned<evl_barrier, evl_barrier_free> {
   public:
-    barrier(evl_loop *loop, std::uint32_t parties) { (void)check(evl_barrier_new(loop, parties, &object_)); }
+    barrier(loop_ref loop, std::uint32_t parties) { (void)check(evl_barrier_new(loop, parties, &object_)); }
     explicit barrier(std::uint32_t parties) : barrier(this_loop(), parties) {}
 
     class [[nodiscard]] waiting : public op_awaitable<waiting, std::size_t>,
@@ -295,6 +294,192 @@ class barrier : public detail::owned<evl_barrier, evl_barrier_free> {
     void reset() noexcept { (void)evl_barrier_reset(object_); }
     void abort() noexcept { (void)evl_barrier_abort(object_); }
     bool broken() const noexcept { return evl_barrier_is_broken(object_) == 1; }
+};
+
+// A count that goes down to 0, once: tasks wait for that.
+class latch {
+  public:
+    latch(loop_ref loop, std::size_t count) : all_done_(loop), left_(count) {
+        if (count == 0)
+            all_done_.set();
+    }
+    explicit latch(std::size_t count) : latch(this_loop(), count) {}
+
+    // Takes n away. What would go below 0 stays there.
+    void count_down(std::size_t n = 1) noexcept {
+        left_ -= n < left_ ? n : left_;
+        if (left_ == 0)
+            all_done_.set();
+    }
+    // Until it is 0.
+    event::waiting wait() noexcept { return all_done_.wait(); }
+    // Takes one away, and waits for the others.
+    event::waiting arrive_and_wait() noexcept {
+        count_down();
+        return wait();
+    }
+    bool try_wait() const noexcept { return left_ == 0; }
+    // How many are left.
+    std::size_t count() const noexcept { return left_; }
+
+  private:
+    event all_done_;
+    std::size_t left_;
+};
+
+namespace detail {
+
+// The state of a shared_mutex. Who waits keeps it, for it may have been given what has not been delivered
+// yet.
+struct shared_mutex_state {
+    counted_loop loop;
+    evl_waitq writers, readers;
+    std::int64_t held = 0; // by so many readers; -1: by a writer
+    bool gone = false;
+
+    explicit shared_mutex_state(loop_ref on) noexcept : loop(on) {}
+
+    std::int32_t open() noexcept {
+        const std::int32_t rc = evl_waitq_init(&writers, loop.get(), release_one, this);
+        return rc < 0 ? rc : evl_waitq_init(&readers, loop.get(), release_one, this);
+    }
+    bool waits(const evl_waitq &line) const noexcept { return evl_waitq_count(&line) > 0; }
+    bool take(bool shared) noexcept {
+        if (shared ? held < 0 || waits(writers) : held != 0)
+            return false;
+        held = shared ? held + 1 : -1;
+        return true;
+    }
+    // After a writer the readers that wait have their turn, and after readers a writer.
+    void release() noexcept {
+        const bool written = held < 0;
+        held = written ? 0 : held - 1;
+        if (held > 0 || gone)
+            return;
+        if (written && waits(readers))
+            wake_readers();
+        else if (waits(writers))
+            wake_writer();
+        else
+            wake_readers();
+    }
+    void wake_readers() noexcept {
+        held = evl_waitq_count(&readers);
+        (void)evl_waitq_wake(&readers, static_cast<std::int32_t>(held), 0);
+    }
+    void wake_writer() noexcept {
+        held = -1;
+        (void)evl_waitq_wake(&writers, 1, 0);
+    }
+    // One that left without a turn: those behind it may go now.
+    void left() noexcept {
+        if (!gone && held > 0 && !waits(writers) && waits(readers)) {
+            const std::int32_t n = evl_waitq_count(&readers);
+            held += n;
+            (void)evl_waitq_wake(&readers, n, 0);
+        }
+    }
+    static void release_one(void *self, std::int64_t) noexcept {
+        static_cast<shared_mutex_state *>(self)->release();
+    }
+};
+
+} // namespace detail
+
+// A mutex of tasks that many readers hold at a time, or one writer. Neither starves the other: readers that
+// come while a writer waits stand behind it, and when it has had its turn, those that wait go before the next
+// writer. It must stay as long as a guard of it.
+class shared_mutex {
+    using state = detail::shared_mutex_state;
+
+    // T: nothing, or a guard.
+    template <bool Shared, class T>
+    class [[nodiscard]] acquiring_as : public op_awaitable<acquiring_as<Shared, T>, T> {
+      public:
+        static constexpr const char *name = Shared ? "shared mutex, shared" : "shared mutex";
+        explicit acquiring_as(shared_mutex &of) noexcept : of_(&of), state_(of.state_) {}
+        acquiring_as(acquiring_as &&) = default;
+        ~acquiring_as() {
+            if (state_ && waited_)
+                state_->left();
+        }
+        std::int32_t start(evl_loop *, evl_op *op) noexcept {
+            constexpr std::int32_t at_once = 2;
+            if (state_->gone)
+                return EVL_ECLOSED;
+            if (state_->take(Shared))
+                return at_once;
+            waited_ = true;
+            return evl_waitq_park(Shared ? &state_->readers : &state_->writers, op);
+        }
+        T finish(std::int64_t) noexcept {
+            if constexpr (!std::is_void_v<T>)
+                return T(*of_);
+        }
+
+      private:
+        shared_mutex *of_;
+        std::shared_ptr<state> state_;
+        bool waited_ = false;
+    };
+
+  public:
+    // Errors: EVL_EPERM without a loop.
+    explicit shared_mutex(loop_ref loop) : state_(std::make_shared<state>(loop)) {
+        (void)check(loop ? state_->open() : EVL_EPERM);
+    }
+    shared_mutex() : shared_mutex(this_loop()) {}
+    shared_mutex(const shared_mutex &) = delete;
+    ~shared_mutex() {
+        state_->gone = true;
+        (void)evl_waitq_wake(&state_->writers, -1, EVL_ECLOSED);
+        (void)evl_waitq_wake(&state_->readers, -1, EVL_ECLOSED);
+    }
+
+    // Gives back what was taken with others.
+    class [[nodiscard("what is taken is given back with the guard")]] shared_guard {
+      public:
+        explicit shared_guard(shared_mutex &of) noexcept : of_(&of) {}
+        shared_guard(shared_guard &&other) noexcept : of_(std::exchange(other.of_, nullptr)) {}
+        shared_guard &operator=(shared_guard other) noexcept {
+            std::swap(of_, other.of_);
+            return *this;
+        }
+        ~shared_guard() { release(); }
+        // Releases now instead of at the end.
+        void release() noexcept {
+            if (shared_mutex *of = std::exchange(of_, nullptr))
+                (void)of->release_shared();
+        }
+
+      private:
+        shared_mutex *of_;
+    };
+
+    // Awaited: holds it alone; with others that share it. Errors: EVL_ECLOSED when it is destroyed.
+    auto acquire() noexcept { return acquiring_as<false, void>(*this); }
+    auto acquire_shared() noexcept { return acquiring_as<true, void>(*this); }
+    // The same, and they give a guard.
+    auto scoped() noexcept { return acquiring_as<false, guard<shared_mutex>>(*this); }
+    auto scoped_shared() noexcept { return acquiring_as<true, shared_guard>(*this); }
+    bool try_acquire() noexcept { return state_->take(false); }
+    bool try_acquire_shared() noexcept { return state_->take(true); }
+    // 0, or EVL_EPERM when it is not held in that way.
+    std::int32_t release() noexcept {
+        if (state_->held >= 0)
+            return EVL_EPERM;
+        state_->release();
+        return 0;
+    }
+    std::int32_t release_shared() noexcept {
+        if (state_->held <= 0)
+            return EVL_EPERM;
+        state_->release();
+        return 0;
+    }
+
+  private:
+    std::shared_ptr<state> state_;
 };
 
 } // namespace evloop::inline EVLOOP_CPP_ABI

@@ -1,12 +1,14 @@
 // evloop/unhandled.hpp - an exception that no caller could take goes to the loop's error hook.
 //
-// The hook of C gets a code; unhandled_exception() inside it is the exception.
+// The hook of C gets a code; unhandled_exception() inside it is the exception, unhandled_where() the task's
+// place.
 #pragma once
 
 #include "error.hpp"
 
 #include <exception>
 #include <new>
+#include <source_location>
 #include <utility>
 
 namespace evloop::inline EVLOOP_CPP_ABI {
@@ -38,12 +40,33 @@ inline std::int32_t code_of(const std::exception_ptr &exception) noexcept {
 
 namespace detail {
 
-// Gives an exception to the loop's error hook, which may be another module's.
-inline void report_exception(evl_loop *loop, std::exception_ptr exception) noexcept {
-    void **reported = evl_modules_thread(exception_slot);
-    void *outer = std::exchange(*reported, &exception);
-    evl_loop_report(loop, code_of(exception));
-    *reported = outer;
+// What a hook is called with, for those who ask inside it.
+struct reported_error {
+    std::exception_ptr exception;
+    std::source_location where; // of the spawn of the task that it is of; line 0: of no task
+};
+
+// While a hook is called, which may be another module's.
+class reporting {
+  public:
+    reporting(std::exception_ptr exception, std::source_location where) noexcept
+        : error_{std::move(exception), where}, place_(evl_modules_thread(exception_slot)),
+          outer_(std::exchange(*place_, &error_)) {}
+    reporting(const reporting &) = delete;
+    ~reporting() { *place_ = outer_; }
+    const std::exception_ptr &exception() const noexcept { return error_.exception; }
+
+  private:
+    reported_error error_;
+    void **place_;
+    void *outer_;
+};
+
+// Gives an exception to the loop's error hook.
+inline void report_exception(evl_loop *loop, std::exception_ptr exception,
+                             std::source_location where = {}) noexcept {
+    const reporting now(std::move(exception), where);
+    evl_loop_report(loop, code_of(now.exception()));
 }
 
 // Runs what C calls: nothing is thrown through C.
@@ -62,12 +85,19 @@ void guarded(evl_loop *loop, F fn) noexcept {
 // std::system_error of their code.
 inline std::exception_ptr unhandled_exception(std::int64_t code) noexcept {
     if (const void *reported = *evl_modules_thread(detail::exception_slot))
-        return *static_cast<const std::exception_ptr *>(reported);
+        return static_cast<const detail::reported_error *>(reported)->exception;
     try {
         throw std::system_error(make_error_code(static_cast<std::int32_t>(code)));
     } catch (...) { // without memory for its text it is another
         return std::current_exception();
     }
+}
+
+// Inside an error hook: where the task was spawned whose exception it is, or where its server was served
+// from; line() is 0 when it is of no task.
+inline std::source_location unhandled_where() noexcept {
+    const void *reported = *evl_modules_thread(detail::exception_slot);
+    return reported ? static_cast<const detail::reported_error *>(reported)->where : std::source_location{};
 }
 
 #else

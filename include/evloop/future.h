@@ -70,6 +70,18 @@ EVL_API int32_t evl_future_resolve_owned(evl_future *future, void *value, evl_fn
  * @since 0.1 */
 EVL_API int32_t evl_future_fail(evl_future *future, int32_t error);
 
+/* As evl_future_fail, with a pointer that says more about the error, such as an exception of another
+ * language, and is read by evl_future_error. On an error of this call the pointer is still the caller's.
+ *
+ * end(what, retrieved) is called on the loop's thread after the last reference was released; end may be NULL.
+ * `retrieved` is 1, or 0 if the error was never retrieved: such an error is not reported to the error hook,
+ * which is left to end.
+ * Errors:
+ * - EVL_EALREADY: the future is not pending.
+ * - EVL_EINVAL: error is not negative.
+ * @since 0.1 */
+EVL_API int32_t evl_future_fail_owned(evl_future *future, int32_t error, void *what, evl_done_fn *end);
+
 /* Cancels a future. An operation in it is closed. A future that a combinator made passes the cancellation
  * on as the combinator's comment says. Returns 1 if the future was pending and is cancelled now, 0 if it
  * was done already.
@@ -121,6 +133,15 @@ EVL_API int32_t evl_future_pointer(evl_future *future, void **value);
 
 /* As evl_future_pointer, and the pointer is the caller's: drop does not run. @since 0.1 */
 EVL_API int32_t evl_future_take(evl_future *future, void **value);
+
+/* Stores the pointer of evl_future_fail_owned in *what, also of a future that follows or was made from the
+ * one that failed; it stays the future's and is valid while the caller has a reference. `end` is the one
+ * given to the call that failed the future, and says whose pointer it is. Returns 0, and marks the error as
+ * retrieved. Errors:
+ * - EVL_EAGAIN: the future is pending.
+ * - EVL_EINVAL: the future has no such pointer, or one with another end.
+ * @since 0.1 */
+EVL_API int32_t evl_future_error(evl_future *future, evl_done_fn *end, void **what);
 
 /* Adds a done callback: fn(arg, state) runs in a pass after the future is done, also when it is done
  * already. Callbacks run in the order in which they were added. fn NULL produces a record of

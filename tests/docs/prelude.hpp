@@ -1,13 +1,18 @@
 // What the examples in the C++ headers take as given.
 #include <evloop.hpp>
+#include <evloop/channel.hpp>
+#include <evloop/file.hpp>
+#include <evloop/local.hpp>
 #include <evloop/operation.hpp>
 #include <evloop/path.hpp>
 #include <evloop/process.hpp>
+#include <evloop/thread.hpp>
 #include <evloop/udp.hpp>
 
 #include <array>
 #include <cstdio>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -24,6 +29,7 @@ extern evloop::lock lock;
 extern evloop::stream s, stream;
 extern evl_fd fd;
 extern std::string url, path, page, a, b;
+extern std::vector<std::string> urls;
 extern std::vector<evloop::task<int>> tasks;
 extern std::vector<evloop::spawned<int>> jobs;
 

@@ -1,0 +1,270 @@
+// evloop/channel.hpp - a queue of T between threads. Each end is awaited on a loop, or tried on any thread.
+// Not part of evloop.hpp.
+//
+//     evloop::channel<std::string> texts(16);          // room for 16; copies are the same channel
+//     std::thread worker([texts] { texts.try_send("first"); });
+//     std::string text = co_await texts.receive();     // on any loop
+//     texts.close();                                   // what is left is received, then EVL_ESHUTDOWN
+//
+// For tasks of one loop queue.hpp is quicker. Who waits on a channel keeps its loop running.
+#pragma once
+
+#include "future.hpp"
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+namespace evloop::inline EVLOOP_CPP_ABI {
+namespace detail {
+
+// Waits at one end, in a coroutine's frame. What is linked belongs to the channel's mutex.
+struct channel_waiter {
+    evl_future *future = nullptr; // of the loop on which it waits
+    channel_waiter *next = nullptr, *before = nullptr;
+    bool linked = false;
+    bool woken = false; // and may take, or has to wake the next
+};
+
+class channel_line {
+  public:
+    bool empty() const noexcept { return !first_; }
+    void append(channel_waiter &waiter) noexcept {
+        waiter.next = nullptr;
+        waiter.before = last_;
+        (last_ ? last_->next : first_) = &waiter;
+        last_ = &waiter;
+        waiter.linked = true;
+    }
+    void remove(channel_waiter &waiter) noexcept {
+        (waiter.before ? waiter.before->next : first_) = waiter.next;
+        (waiter.next ? waiter.next->before : last_) = waiter.before;
+        waiter.linked = false;
+    }
+    // 0 also when none waits; EVL_ENOMEM: the first still waits. One whose loop has gone is passed over.
+    std::int32_t wake_first() noexcept {
+        while (first_) {
+            channel_waiter &waiter = *first_;
+            const std::int32_t rc = evl_future_post_value(waiter.future, 0);
+            if (rc == EVL_ENOMEM)
+                return rc;
+            remove(waiter);
+            waiter.woken = rc == 0;
+            if (rc == 0)
+                return 0;
+        }
+        return 0;
+    }
+    std::int32_t wake_all() noexcept {
+        std::int32_t rc = 0;
+        while (first_ && rc == 0)
+            rc = wake_first();
+        return rc;
+    }
+
+  private:
+    channel_waiter *first_ = nullptr, *last_ = nullptr;
+};
+
+template <class T>
+class channel_state {
+  public:
+    explicit channel_state(std::size_t limit) noexcept : limit_(limit) {}
+
+    // 0, EVL_EAGAIN: there is no room, and the waiter waits for some; EVL_ESHUTDOWN, EVL_ENOMEM. The value is
+    // moved from with 0 alone.
+    std::int32_t put(T &value, channel_waiter *waiter) {
+        const std::lock_guard lock(mutex_);
+        if (closed_)
+            return EVL_ESHUTDOWN;
+        if (limit_ != 0 && items_.size() >= limit_)
+            return wait(senders_, waiter);
+        const std::int32_t rc = receivers_.wake_first();
+        if (rc == 0)
+            items_.push_back(std::move(value));
+        return rc;
+    }
+    std::int32_t take(std::optional<T> &into, channel_waiter *waiter) {
+        const std::lock_guard lock(mutex_);
+        if (items_.empty())
+            return closed_ ? EVL_ESHUTDOWN : wait(receivers_, waiter);
+        const std::int32_t rc = senders_.wake_first();
+        if (rc == 0) {
+            into.emplace(std::move(items_.front()));
+            items_.pop_front();
+        }
+        return rc;
+    }
+    // It waits no more; a turn that it was given and has not used is the next one's.
+    void leave(channel_waiter &waiter, bool sends) noexcept {
+        const std::lock_guard lock(mutex_);
+        channel_line &line = sends ? senders_ : receivers_;
+        if (waiter.linked)
+            line.remove(waiter);
+        else if (waiter.woken &&
+                 (closed_ || (sends ? limit_ == 0 || items_.size() < limit_ : !items_.empty())))
+            (void)line.wake_first();
+    }
+    std::int32_t close(error_type error) noexcept {
+        const std::lock_guard lock(mutex_);
+        if (!closed_)
+            error_ = std::move(error);
+        closed_ = true;
+        const std::int32_t sent = senders_.wake_all(), received = receivers_.wake_all();
+        return sent < 0 ? sent : received;
+    }
+    // Set once, before it is closed.
+    error_type error() const noexcept {
+        const std::lock_guard lock(mutex_);
+        return error_;
+    }
+    bool closed() const noexcept {
+        const std::lock_guard lock(mutex_);
+        return closed_;
+    }
+    std::size_t size() const noexcept {
+        const std::lock_guard lock(mutex_);
+        return items_.size();
+    }
+
+  private:
+    static std::int32_t wait(channel_line &line, channel_waiter *waiter) noexcept {
+        if (waiter)
+            line.append(*waiter);
+        return EVL_EAGAIN;
+    }
+
+    mutable std::mutex mutex_;
+    std::deque<T> items_;
+    std::size_t limit_; // 0: none
+    bool closed_ = false;
+    error_type error_ = {}; // what it was closed with
+    channel_line senders_, receivers_;
+};
+
+// Waits at an end of a channel, at most once.
+template <class T>
+class channel_wait {
+  public:
+    channel_wait(channel_state<T> &of, bool sends) noexcept : of_(of), sends_(sends), held_(this_loop()) {
+        code_ = evl_future_new(this_loop(), &waiter_.future);
+    }
+    channel_wait(const channel_wait &) = delete;
+    ~channel_wait() {
+        if (!waiter_.future)
+            return;
+        of_.leave(waiter_, sends_);
+        evl_future_unref(waiter_.future);
+    }
+    std::int32_t code() const noexcept { return code_; }
+    channel_waiter *waiter() noexcept { return &waiter_; }
+    auto woken() noexcept { return wait_future(waiter_.future); }
+    // The turn has been used.
+    void used() noexcept { waiter_.woken = false; }
+
+  private:
+    channel_state<T> &of_;
+    bool sends_;
+    hold held_;
+    channel_waiter waiter_;
+    std::int32_t code_;
+};
+
+} // namespace detail
+
+// See the head of this file. The state is shared by all copies; its last one may go on any thread, and what
+// is left in it then goes, too.
+template <class T>
+class channel {
+    using state = detail::channel_state<T>;
+
+  public:
+    // limit 0: none. Errors: std::bad_alloc.
+    explicit channel(std::size_t limit = 0) : state_(std::make_shared<state>(limit)) {}
+
+    // Awaited, in a task of any loop: the next item. One that is cancelled has taken none. Errors:
+    // EVL_ESHUTDOWN when it was closed and nothing is left, or what it was closed with; EVL_ENOMEM.
+    detail::attempt<T> receive() const { return receiving(state_); }
+    // Awaited, in a task of any loop: puts an item in, which waits for room. One that is cancelled has not
+    // put it in. Errors: EVL_ESHUTDOWN when it was closed, EVL_ENOMEM.
+    detail::attempt<void> send(T value) const { return sending(state_, std::move(value)); }
+
+    // Without waiting. 0; EVL_EAGAIN when there is no room; EVL_ESHUTDOWN, EVL_ENOMEM. The value is moved
+    // from with 0 alone. @thread any
+    std::int32_t try_send(T &&value) const { return state_->put(value, nullptr); }
+    std::int32_t try_send(const T &value) const
+        requires std::copy_constructible<T>
+    {
+        T copy(value);
+        return state_->put(copy, nullptr);
+    }
+    // An item, or EVL_EAGAIN; EVL_ESHUTDOWN when none will come. @thread any
+    result<T> try_receive() const {
+        std::optional<T> item;
+        if (const std::int32_t rc = state_->take(item, nullptr); rc < 0)
+            return fail(rc);
+        return result<T>(std::in_place, *std::move(item));
+    }
+
+    // Nothing is put in from now on. What is in it is still received. 0, or EVL_ENOMEM: some that wait have
+    // not been woken, and it may be called again. @thread any
+    std::int32_t close() const noexcept { return state_->close({}); }
+#if EVLOOP_EXCEPTIONS
+    // The same, and who receives after the last item gets this exception. @thread any
+    std::int32_t close(std::exception_ptr error) const noexcept { return state_->close(std::move(error)); }
+#endif
+    bool closed() const noexcept { return state_->closed(); }
+    // How many items are in it; it may be another number by now. @thread any
+    std::size_t size() const noexcept { return state_->size(); }
+
+  private:
+    static detail::attempt<T> receiving(std::shared_ptr<state> from) {
+        std::optional<T> item;
+        std::int32_t rc = from->take(item, nullptr);
+        while (rc == EVL_EAGAIN) {
+            detail::channel_wait<T> wait(*from, false);
+            rc = wait.code() < 0 ? wait.code() : from->take(item, wait.waiter());
+            if (rc != EVL_EAGAIN)
+                break;
+            const auto how = co_await detail::settled(wait.woken());
+            rc = how.code();
+            if (rc < 0)
+                break;
+            rc = from->take(item, nullptr);
+            wait.used();
+        }
+#if EVLOOP_EXCEPTIONS
+        if (rc == EVL_ESHUTDOWN && from->error())
+            std::rethrow_exception(from->error());
+#endif
+        if (rc < 0)
+            EVLOOP_CO_FAIL(rc);
+        co_return *std::move(item);
+    }
+    static detail::attempt<void> sending(std::shared_ptr<state> to, T value) {
+        std::int32_t rc = to->put(value, nullptr);
+        while (rc == EVL_EAGAIN) {
+            detail::channel_wait<T> wait(*to, true);
+            rc = wait.code() < 0 ? wait.code() : to->put(value, wait.waiter());
+            if (rc != EVL_EAGAIN)
+                break;
+            const auto how = co_await detail::settled(wait.woken());
+            rc = how.code();
+            if (rc < 0)
+                break;
+            rc = to->put(value, nullptr);
+            wait.used();
+        }
+        if (rc < 0)
+            EVLOOP_CO_FAIL(rc);
+#if !EVLOOP_EXCEPTIONS
+        co_return result<void>();
+#endif
+    }
+
+    std::shared_ptr<state> state_;
+};
+
+} // namespace evloop::inline EVLOOP_CPP_ABI
