@@ -81,6 +81,7 @@ TEST(Async, WakesALoopThatWaits) {
 evl_async *to_wake;
 
 TEST(Async, IsSentFromASignalHandler) {
+    Sys sys;
     World w({.clock = EVL_CLOCK_REAL});
     to_wake = async(w, w.says("sent"));
     w.timer_in(1000 * sec, [] {});
@@ -93,11 +94,16 @@ TEST(Async, IsSentFromASignalHandler) {
         errno = saved;
     };
     ASSERT_EQ(sigaction(SIGUSR2, &action, &before), 0);
-    pthread_t self = pthread_self();
-    std::thread sender([&] { pthread_kill(self, SIGUSR2); }); // in the wait, or before it
+    std::thread sender([&] {
+        until([&] { return !sys.waits().empty() && sys.waits().back() != 0; });
+        raise(SIGUSR2);
+    });
     w.once();
     sender.join();
-    EXPECT_EQ(w.log(), "sent"); // the interrupted wait is no end of the pass
+    EXPECT_EQ(w.log(), "sent");
+    raise(SIGUSR2); // on the loop's thread
+    w.once();
+    EXPECT_EQ(w.log(), "sent sent");
     sigaction(SIGUSR2, &before, nullptr);
 }
 
