@@ -4,6 +4,7 @@
  * closed must still be taken, or the child stays a zombie. When the loop is freed too, the process id goes
  * into the table of unreaped.c, and the next loop of this process that spawns, or reaps a child, takes its
  * status. */
+#include "process.h"
 #include "../async/waitq.h"
 #include "../loop/access.h"
 #include "../loop/embed.h"
@@ -303,7 +304,8 @@ static int start_child(process *p, evl_spawn *spawn) {
 }
 
 /* Allocates what the call needs: the fd numbers of the child, and room for a path. */
-static int start_with_stdio(process *p, const evl_process_options *options, evl_spawn *spawn) {
+static int start_with_stdio(process *p, const evl_process_options *options, evl_process_setup *setup,
+                            evl_spawn *spawn) {
     evl_mem *mem = &p->base.loop->mem;
     size_t numbers = (size_t)spawn->count * sizeof(int32_t);
     size_t size = 2 * numbers + evl_spawn_prepare_search(spawn);
@@ -315,7 +317,12 @@ static int start_with_stdio(process *p, const evl_process_options *options, evl_
     spawn->path = space + 2 * numbers;
     int rc = evl_stdio_open(options, spawn->count, spawn->fds, own, p->fds);
     if (rc == 0)
+        rc = setup->open(setup, options, p->fds);
+    if (rc == 0) {
         rc = start_child(p, spawn);
+        if (rc != 0)
+            setup->undo(setup, options);
+    }
     for (int32_t i = 0; i < spawn->count; i++)
         if (own[i] >= 0)
             (void)evl_sys.close(own[i]);
@@ -323,8 +330,8 @@ static int start_with_stdio(process *p, const evl_process_options *options, evl_
     return rc;
 }
 
-int32_t evl_process_spawn(evl_loop *loop, const evl_process_options *given, evl_done_fn *fn, void *arg,
-                          evl_process **out) {
+int evl_process_start(evl_loop *loop, const evl_process_options *given, evl_process_setup *setup,
+                      evl_done_fn *fn, void *arg, evl_process **out) {
     if (out)
         *out = NULL;
     evl_process_options options;
@@ -347,7 +354,7 @@ int32_t evl_process_spawn(evl_loop *loop, const evl_process_options *given, evl_
                        .uid = options.uid,
                        .gid = options.gid,
                        .count = count};
-    rc = start_with_stdio(p, &options, &spawn);
+    rc = start_with_stdio(p, &options, setup, &spawn);
     if (rc != 0) {
         free_fds(p, false);
         evl_handle_release(&p->base);

@@ -3,10 +3,11 @@
  *     const char *args[] = {"sort", "-n", NULL};
  *     evl_stdio stdio[] = {{EVL_STDIO_PIPE_TO, 0}, {EVL_STDIO_PIPE_FROM, 0}, {EVL_STDIO_INHERIT, 0}};
  *     evl_process_options options = {.struct_size = sizeof options, .file = "sort", .args = args};
+ *     evl_stream *streams[3];
  *     options.stdio = stdio;
  *     options.stdio_count = 3;
+ *     options.streams = streams;                                    // streams[0] to it, streams[1] from it
  *     evl_process_spawn(loop, &options, exited, app, &process);     // exited(app, exit status)
- *     evl_stream_open(loop, evl_process_take_fd(process, 0), 0, &to_child);
  *
  * A child inherits only what was asked for: no descriptor but those of `stdio`, no signal handler, no
  * ignored or blocked signal. Its end is noticed by a descriptor where the system has one (pidfd,
@@ -17,6 +18,7 @@
 #define EVLOOP_PROCESS_H
 
 #include "op.h"
+#include "stream.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -64,6 +66,8 @@ typedef struct evl_process_options {
     int32_t group;           /* with EVL_PROCESS_GROUP */
     uint32_t uid;            /* with EVL_PROCESS_UID */
     uint32_t gid;            /* with EVL_PROCESS_GID */
+    evl_stream **streams;    /* room for stdio_count: gets a stream for each pipe and socket, NULL for the
+                                others;    NULL: none is opened, see evl_process_take_fd */
 } evl_process_options;
 
 /* Starts a child: fn(arg, status) runs once, when it has ended.
@@ -94,6 +98,47 @@ EVL_API int32_t evl_process_spawn(evl_loop *loop, const evl_process_options *opt
  * - EVL_EBUSY: the operation is active.
  * @since 0.1 */
 EVL_API int32_t evl_process_wait(evl_process *process, evl_op *op);
+
+/* Flags of evl_communication. */
+enum {
+    EVL_COMMUNICATE_KILL = 1 /* an operation that is cancelled, closed or times out kills the child, and its
+                                group if it leads one */
+};
+
+/* What evl_process_communicate writes and collects. Zero everything, set struct_size, then the wanted fields.
+ */
+typedef struct evl_communication {
+    uint32_t struct_size;
+    uint32_t flags;     /* EVL_COMMUNICATE_* */
+    const void *input;  /* written to the child's descriptor 0, which is closed behind it */
+    size_t input_size;  /* bytes; may be 0 */
+    void *output;       /* gets what comes from descriptor 1; NULL with output_cap 0: nothing is kept */
+    size_t output_cap;  /* bytes */
+    size_t output_size; /* set: bytes that came; what exceeds output_cap was discarded */
+    void *error;        /* the same of descriptor 2 */
+    size_t error_cap;
+    size_t error_size;
+} evl_communication;
+
+/* Writes input to a child, collects its output, and completes with its status (as evl_process_wait) when it
+ * has ended and the pipes are at their end.
+ *
+ * Descriptors 0, 1 and 2 take part as far as they are pipes or sockets (evl_stdio) and were not taken. They
+ * are closed behind it. `io` and the memory it names must stay valid until then. Of what comes the first
+ * bytes are kept and the rest is read and discarded, so that the child never waits. A child that does not
+ * read all of its input is no error. Processes that the child leaves behind and that hold its pipes are
+ * waited for: give it a deadline.
+ *
+ * Cancelled, closed or timed out it closes the pipes at once; what came until then is in io. The child goes
+ * on, unless EVL_COMMUNICATE_KILL is set. Completes with EVL_ECLOSED when the handle of the process is
+ * closed, and in a forked child with EVL_ECHILD.
+ * Errors, after which nothing has changed:
+ * - EVL_EBUSY: the operation is active.
+ * - EVL_EINVAL: io is NULL or too small, has unknown flags, or a NULL pointer with a size.
+ * - EVL_EEXIST: a descriptor is watched already: by another evl_process_communicate, or by the program.
+ * - EVL_ENOMEM: out of memory.
+ * @since 0.1 */
+EVL_API int32_t evl_process_communicate(evl_process *process, evl_op *op, evl_communication *io);
 
 /* Sends a signal to the child; never to another process that has its number by now. signo 0 only checks.
  * Errors:

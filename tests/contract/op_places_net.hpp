@@ -626,4 +626,15 @@ struct Process : Place {
     pid_t pid = 0;
 };
 
+// Without pipes: of the child's end it hears by an operation of its own, and so a pass later.
+struct Communicate : Process {
+    using Process::Process;
+    int32_t start(evl_op *op) override {
+        io.struct_size = sizeof io;
+        return evl_process_communicate(process, op, &io);
+    }
+    bool works_on_threads() const override { return true; }
+    evl_communication io{};
+};
+
 } // namespace places

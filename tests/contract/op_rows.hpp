@@ -57,6 +57,7 @@ inline constexpr Row rows[] = {
     {"evl_connect_any", make<ConnectAny>},
     {"evl_connect_unix", make<ConnectUnix>},
     {"evl_process_wait", make<Process>},
+    {"evl_process_communicate", make<Communicate>},
 };
 
 } // namespace places
