@@ -3,6 +3,8 @@
 #include "fds.hpp"
 #include "tasks.hpp"
 
+#include <evloop/channel.hpp>
+
 #include <csignal>
 #include <fcntl.h>
 #include <memory>
@@ -18,8 +20,11 @@ struct Things {
     explicit Things(World &world)
         : w(world), loop(world.loop), event(loop), lock(loop), semaphore(loop, 0), condition_lock(loop),
           condition(condition_lock), barrier(loop, 2), empty(loop), full(loop, 1), unfinished(loop),
-          future(loop), text(loop), done(loop), pool(loop, 1), scope(loop) {
+          future(loop), text(loop), done(loop), pool(loop, 1), latch(loop, 1), scope(loop) {
         lock.try_acquire();
+        shared.emplace(loop);
+        shared->try_acquire();
+        EXPECT_EQ(full_channel.try_send("first"), 0);
         full.try_put("first");
         unfinished.try_put("first");
         int fds[2];
@@ -47,6 +52,8 @@ struct Things {
         auto six = std::move(empty);
         auto seven = std::move(full);
         auto eight = std::move(unfinished);
+        auto nine = std::move(latch);
+        shared.reset();
     }
 
     evl_loop *loop;
@@ -61,6 +68,9 @@ struct Things {
     evloop::future<std::string> text;
     evloop::future<> done;
     evloop::executor pool;
+    std::optional<evloop::shared_mutex> shared; // held alone
+    evloop::latch latch;
+    evloop::channel<std::string> empty_channel{1}, full_channel{1};
     std::vector<char> much = std::vector<char>(65536);
     int in, out;
     bool gone = false; // the loop
@@ -172,6 +182,24 @@ const Await awaits[] = {
     {"future_of_text", [](Things &t) -> task<> { co_await t.text; }, [](Things &t) { t.text.resolve("x"); }},
     {"c_future", [](Things &t) -> task<> { co_await evloop::wait_future(t.future.c()); },
      [](Things &t) { t.future.fail(EVL_EPIPE); }},
+    {"future_taken", [](Things &t) -> task<> { co_await t.text.take(); },
+     [](Things &t) { t.text.resolve("x"); }},
+    {"shared_mutex", [](Things &t) -> task<> { co_await t.shared->acquire(); },
+     [](Things &t) { t.shared->release(); }, true, [](Things &t) { t.shared.emplace(t.loop); }},
+    {"scoped_shared_mutex", [](Things &t) -> task<> { auto guard = co_await t.shared->scoped(); },
+     [](Things &t) { t.shared->release(); }, true, [](Things &t) { t.shared.emplace(t.loop); }},
+    {"shared_mutex_shared", [](Things &t) -> task<> { co_await t.shared->acquire_shared(); },
+     [](Things &t) { t.shared->release(); }, false, [](Things &t) { t.shared.emplace(t.loop); }},
+    {"scoped_shared_mutex_shared",
+     [](Things &t) -> task<> { auto guard = co_await t.shared->scoped_shared(); },
+     [](Things &t) { t.shared->release(); }, false, [](Things &t) { t.shared.emplace(t.loop); }},
+    {"latch", [](Things &t) -> task<> { co_await t.latch.wait(); }, [](Things &t) { t.latch.count_down(); },
+     false, [](Things &t) { replace<&Things::latch>(t, 1u); }},
+    {"channel_receive", [](Things &t) -> task<> { co_await t.empty_channel.receive(); },
+     [](Things &t) { EXPECT_EQ(t.empty_channel.try_send("x"), 0); }, true},
+    {"channel_send",
+     [](Things &t) -> task<> { co_await t.full_channel.send("second, and too long to be stored in place"); },
+     [](Things &t) { (void)t.full_channel.try_receive(); }, true},
     {"executor",
      [](Things &) -> task<> { co_await evloop::run_in_executor([] { return std::string("x"); }); },
      [](Things &) {}},
@@ -217,6 +245,29 @@ const Await awaits[] = {
          co_await evloop::gather(std::move(all));
      },
      [](Things &t) { t.event.set(); }},
+    {"gather_with_a_limit",
+     [](Things &t) -> task<> {
+         std::vector<task<>> all;
+         all.push_back(waits_for(t));
+         all.push_back(waits_for(t));
+         co_await evloop::gather(std::move(all), 1);
+     },
+     [](Things &t) { t.event.set(); }},
+    {"map",
+     [](Things &t) -> task<> {
+         const std::vector<int> numbers(3, 1);
+         const auto wait = [&t](int) { return waits_for(t); };
+         co_await evloop::map(numbers, wait, 2);
+     },
+     [](Things &t) { t.event.set(); }},
+    {"when_any_of_a_range",
+     [](Things &t) -> task<> {
+         std::vector<task<>> all;
+         all.push_back(sleeps(1h));
+         all.push_back(waits_for(t));
+         co_await evloop::when_any(std::move(all));
+     },
+     [](Things &t) { t.event.set(); }},
     {"group_of_spawned",
      [](Things &t) -> task<> {
          evloop::task_group group;
@@ -239,6 +290,18 @@ const Await awaits[] = {
              co_await t.event.wait();
              co_yield 1;
          }(t);
+         co_await values.next();
+     },
+     [](Things &t) { t.event.set(); }},
+    {"elements_of",
+     [](Things &t) -> task<> {
+         auto inner = [](Things &t) -> evloop::async_generator<int> {
+             co_await t.event.wait();
+             co_yield 1;
+         };
+         auto values = [](auto inner, Things &t) -> evloop::async_generator<int> {
+             co_yield evloop::elements_of(inner(t));
+         }(inner, t);
          co_await values.next();
      },
      [](Things &t) { t.event.set(); }},
