@@ -20,6 +20,7 @@ if [ "${1:-all}" != demo ]; then
     wants clang-19 clang-19
     wants clang-format-19 clang-format-19
     wants curl curl
+    wants gdb gdb
     wants git git
     wants meson meson
     wants nc netcat-openbsd

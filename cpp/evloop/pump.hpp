@@ -200,7 +200,10 @@ class task_locals {
   public:
     task_locals() noexcept = default;
     task_locals(const task_locals &) = delete;
-    ~task_locals() { reset(nullptr); }
+    ~task_locals() {
+        if (first_) [[unlikely]]
+            reset(nullptr);
+    }
 
     const local_entry *first() const noexcept { return first_; }
     // Has what the other has.
@@ -209,7 +212,7 @@ class task_locals {
             reset(retained(other.first_));
     }
     // Takes over a reference to another list.
-    void reset(local_entry *list) noexcept {
+    [[gnu::noinline]] void reset(local_entry *list) noexcept {
         local_entry *old = std::exchange(first_, list);
         while (old && --old->refs == 0) {
             local_entry *next = old->next;
