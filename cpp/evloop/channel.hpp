@@ -71,7 +71,7 @@ class channel_line {
 template <class T>
 class channel_state {
   public:
-    explicit channel_state(std::size_t limit) noexcept : limit_(limit) {}
+    explicit channel_state(std::size_t limit) : limit_(limit) {}
 
     // 0, EVL_EAGAIN: there is no room, and the waiter waits for some; EVL_ESHUTDOWN, EVL_ENOMEM. The value is
     // moved from with 0 alone.
