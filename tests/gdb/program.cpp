@@ -1,4 +1,5 @@
-// program.cpp - what gdb is shown: a task that calls another coroutine, which waits, and one that stops it all.
+// program.cpp - what gdb is shown: a task that calls another coroutine, which waits, and one that stops it
+// all.
 #include <evloop.hpp>
 
 #include <csignal>
