@@ -286,6 +286,7 @@ int evl_own(evl_loop *loop) {
         return no_owner == evl_self() ? EVL_ERUNNING : EVL_ETHREAD;
     atomic_store_explicit(&loop->home, evl_self(), memory_order_relaxed);
     atomic_store(&loop->sleeping, false);
+    loop->leaving = false;
     loop->now = evl_clock_read(&loop->clock); /* a first pass that does not poll must not see an old time */
     return 0;
 }

@@ -50,6 +50,7 @@ struct evl_loop {
     bool woken;               /* the last poll was ended by a wake */
     bool waiting;     /* in the kernel, with everything in order: what a child of a fork may go on from */
     bool was_stopped; /* the last run was ended by evl_stop */
+    bool leaving;     /* evl_stop_now: nothing more of this pass runs */
     bool reached;     /* the future of evl_loop_run_until is done */
 
     /* Access. */

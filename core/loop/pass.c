@@ -164,7 +164,7 @@ static inline int run_hooks(evl_loop *loop, int when) {
 
 /* A wait that failed, or that a signal ended, ends the pass, but for its hooks. Not if it was a signal that
  * the loop watches. */
-int evl_after_poll(evl_loop *loop, int n) {
+static inline int finish_poll(evl_loop *loop, int n) {
     int error = n < 0 && !(n == EVL_EINTR && evl_is_asked(loop)) ? n : 0;
     n = n < 0 ? 0 : n;
     loop->since_poll = 0;
@@ -174,10 +174,13 @@ int evl_after_poll(evl_loop *loop, int n) {
     loop->woken = atomic_load_explicit(&loop->wake_asked, memory_order_relaxed) &&
                   atomic_exchange(&loop->wake_asked, false);
     int rc = run_hooks(loop, EVL_HOOK_AFTER_POLL);
+    return EVL_UNLIKELY(rc != 0) ? rc : error;
+}
+
+int evl_after_poll(evl_loop *loop, int n) {
+    int rc = finish_poll(loop, n);
     if (EVL_UNLIKELY(rc != 0))
         return rc;
-    if (EVL_UNLIKELY(error != 0))
-        return error;
     take_in(loop);
     evl_io_events(loop, loop->events, n);
     if (evl_may_be_due(loop))
@@ -220,18 +223,48 @@ static int poll_kernel(evl_loop *loop, int64_t timeout_ns) {
     return evl_after_poll(loop, n);
 }
 
-static inline int collect(evl_loop *loop, int64_t timeout_ns) {
+static inline void begin_pass(evl_loop *loop) {
     loop->metrics.passes++;
     loop->woken = false;
     loop->sync_in_row = 0;
-    bool busy = evl_is_ready(loop);
-    if (!busy || loop->since_poll >= loop->poll_interval)
-        return poll_kernel(loop, busy ? 0 : timeout_ns);
+}
+
+static inline int collect_queued(evl_loop *loop) {
     take_in(loop);
     if (EVL_UNLIKELY(evl_may_be_due(loop)))
         evl_timers_due(loop);
     if (EVL_UNLIKELY(!evl_list_empty(&loop->at_collect)))
         run_at_collect(loop);
+    return 0;
+}
+
+static inline int collect(evl_loop *loop, int64_t timeout_ns) {
+    begin_pass(loop);
+    bool busy = evl_is_ready(loop);
+    if (!busy || loop->since_poll >= loop->poll_interval)
+        return poll_kernel(loop, busy ? 0 : timeout_ns);
+    return collect_queued(loop);
+}
+
+/* Queues what the kernel reports behind what is ready, and takes that alone to be run. */
+static int collect_events(evl_loop *loop) {
+    evl_link mark, *ready = &loop->sinks[EVL_SINK_CALL];
+    int n, rc = evl_before_poll(loop, false);
+    if (rc != 0)
+        return rc;
+    n = evl_poll_nowait(loop);
+    rc = finish_poll(loop, n);
+    if (rc != 0)
+        return rc;
+    evl_list_append(ready, &mark);
+    evl_io_events(loop, loop->events, n);
+    run_at_collect(loop);
+    while (mark.next != ready) {
+        evl_link *link = mark.next;
+        evl_list_remove(link);
+        evl_list_append(&loop->running, link);
+    }
+    evl_list_remove(&mark);
     return 0;
 }
 
@@ -272,13 +305,26 @@ static inline uint32_t run_snapshot(evl_loop *loop, void (*run)(evl_loop *, evl_
     return count;
 }
 
-static inline void run_ready(evl_loop *loop) {
-    evl_notices_done(loop);
+/* In front of what has become ready since. */
+static void put_back(evl_loop *loop) {
     evl_list_splice(&loop->running, &loop->sinks[EVL_SINK_CALL]);
+    evl_list_splice(&loop->sinks[EVL_SINK_CALL], &loop->running);
+}
+
+static inline void run_taken(evl_loop *loop) {
     uint32_t count =
         EVL_UNLIKELY(loop->slow_ns >= 0) ? run_snapshot(loop, evl_run_timed) : run_snapshot(loop, run_node);
     loop->since_poll += count;
     loop->metrics.callbacks += count;
+}
+
+/* A hook may have asked for the end (evl_stop_now). */
+static inline void run_ready(evl_loop *loop) {
+    if (EVL_UNLIKELY(loop->leaving))
+        return;
+    evl_notices_done(loop);
+    evl_list_splice(&loop->running, &loop->sinks[EVL_SINK_CALL]);
+    run_taken(loop);
 }
 
 void evl_run_ready(evl_loop *loop) { run_ready(loop); }
@@ -288,6 +334,21 @@ static int run_pass(evl_loop *loop, int64_t timeout_ns) {
     if (rc == 0)
         run_ready(loop);
     return rc == EVL_EINTR ? 0 : rc;
+}
+
+/* EVL_RUN_EVENTS, EVL_RUN_QUEUED */
+static EVL_COLD int run_part(evl_loop *loop, int32_t mode) {
+    begin_pass(loop);
+    int rc = mode == EVL_RUN_EVENTS ? collect_events(loop) : collect_queued(loop);
+    if (rc != 0)
+        return rc != EVL_EINTR ? rc : 0;
+    if (mode == EVL_RUN_QUEUED)
+        run_ready(loop);
+    else if (loop->leaving)
+        put_back(loop);
+    else
+        run_taken(loop);
+    return 0;
 }
 
 static int32_t stop(evl_loop *loop) {
@@ -320,11 +381,11 @@ int32_t evl_run_passes(evl_loop *loop, int32_t mode) {
     loop->was_stopped = false;
     if (mode == EVL_RUN_DEFAULT && !evl_is_alive(loop) && !evl_is_asked(loop))
         return result;
-    bool may_wait = mode == EVL_RUN_FOREVER || (mode != EVL_RUN_NOWAIT && evl_is_alive(loop));
+    bool may_wait = mode == EVL_RUN_FOREVER || (mode < EVL_RUN_NOWAIT && evl_is_alive(loop));
     do {
         if (may_wait && mode != EVL_RUN_FOREVER && evl_time_is_up(loop))
             return EVL_EDEADLK;
-        int rc = run_pass(loop, may_wait ? -1 : 0);
+        int rc = mode <= EVL_RUN_FOREVER ? run_pass(loop, may_wait ? -1 : 0) : run_part(loop, mode);
         if (rc != 0)
             return rc;
         if (evl_is_forked(loop))
@@ -335,7 +396,7 @@ int32_t evl_run_passes(evl_loop *loop, int32_t mode) {
 }
 
 int32_t evl_loop_run(evl_loop *loop, int32_t mode) {
-    if (!loop || mode < EVL_RUN_DEFAULT || mode > EVL_RUN_FOREVER)
+    if (!loop || mode < EVL_RUN_DEFAULT || mode > EVL_RUN_QUEUED)
         return EVL_EINVAL;
     int rc = evl_own(loop);
     if (rc != 0)
@@ -343,6 +404,15 @@ int32_t evl_loop_run(evl_loop *loop, int32_t mode) {
     int32_t result = evl_run_passes(loop, mode);
     evl_disown(loop);
     return result;
+}
+
+int32_t evl_stop_now(evl_loop *loop, int32_t result) {
+    int rc = evl_enter(loop);
+    if (rc != 0)
+        return rc;
+    put_back(loop);
+    loop->leaving = true;
+    return evl_stop(loop, result);
 }
 
 int32_t evl_stop(evl_loop *loop, int32_t result) {

@@ -250,13 +250,18 @@ static inline int call_user(evl_loop *loop, evl_fn *fn, void *arg) {
     return evl_still(loop);
 }
 
+/* What is left is the first of the next run, or waits for evl_loop_fork in a child. */
+static void go_on_later(evl_loop *loop, evl_node *node) {
+    evl_list_prepend(&loop->sinks[node->sink], &node->link);
+}
+
 static void run_batch(void *arg, int64_t unused) {
     evl_post_batch *batch = arg;
     evl_loop *loop = batch->loop;
     (void)unused;
     uint32_t first = batch->pos;
     int rc = 0;
-    while (rc == 0 && batch->pos < batch->len) {
+    while (rc == 0 && !loop->leaving && batch->pos < batch->len) {
         evl_post_item item = batch->items[batch->pos++];
         rc = call_user(loop, item.fn, item.arg);
         if (item.drop)
@@ -269,7 +274,7 @@ static void run_batch(void *arg, int64_t unused) {
     if (batch->pos == batch->len)
         finish_batch(loop, EVL_POST_CALL, batch);
     else
-        evl_ready(loop, &batch->node); /* a child: it waits for evl_loop_fork */
+        go_on_later(loop, &batch->node);
 }
 
 /* The drops of records that were handed out are user code and wait for a run. The batch stays until then. */
@@ -278,7 +283,7 @@ static void drop_batch(void *arg, int64_t unused) {
     evl_loop *loop = batch->loop;
     (void)unused;
     int rc = 0;
-    while (rc == 0 && batch->dropped < batch->pos) {
+    while (rc == 0 && !loop->leaving && batch->dropped < batch->pos) {
         evl_post_item item = batch->items[batch->dropped++];
         if (item.drop)
             rc = call_user(loop, item.drop, item.arg);
@@ -286,7 +291,7 @@ static void drop_batch(void *arg, int64_t unused) {
     if (rc == EVL_ECLOSED)
         return;
     if (batch->dropped < batch->pos)
-        evl_ready(loop, &batch->drops); /* a child */
+        go_on_later(loop, &batch->drops);
     else if (batch->pos == batch->len)
         finish_batch(loop, EVL_POST_RECORD, batch);
 }

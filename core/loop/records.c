@@ -68,33 +68,52 @@ static int64_t patience_clock(const evl_loop *loop) {
     return loop->clock.mode == EVL_CLOCK_JUMP ? loop->clock.virtual_ : evl_monotonic();
 }
 
-static int32_t pull(evl_loop *loop, evl_record *out, int32_t cap, int64_t timeout_ns) {
+/* EVL_FETCH_* or an error. */
+static int32_t pull(evl_loop *loop, evl_record *out, int32_t cap, int64_t timeout_ns, int32_t *count) {
     int64_t limit = timeout_ns > 0 ? evl_saturated_add(patience_clock(loop), timeout_ns) : 0;
     for (;;) {
-        if (timeout_ns < 0 && evl_is_alive(loop) && evl_time_is_up(loop))
+        bool alive = evl_is_alive(loop);
+        if (timeout_ns < 0 && alive && evl_time_is_up(loop))
             return EVL_EDEADLK;
         int64_t left = timeout_ns > 0 ? limit - patience_clock(loop) : timeout_ns;
-        bool may_wait = evl_is_alive(loop) && (timeout_ns < 0 || left > 0);
+        bool may_wait = alive && (timeout_ns < 0 || left > 0);
         int rc = evl_collect(loop, may_wait ? left : 0);
         if (rc != 0)
-            return rc == EVL_EINTR ? 0 : rc;
+            return rc == EVL_EINTR ? EVL_FETCH_SIGNAL : rc;
         queue_notices(loop);
-        int32_t count = hand_out(loop, out, cap);
-        if (count != 0 || loop->woken || !may_wait || evl_is_closed(loop))
-            return count;
+        *count = hand_out(loop, out, cap);
+        if (*count != 0)
+            return EVL_FETCH_RECORDS;
+        if (loop->woken)
+            return EVL_FETCH_WAKE;
+        if (!may_wait || evl_is_closed(loop))
+            return alive ? EVL_FETCH_TIMEOUT : EVL_FETCH_IDLE;
     }
 }
 
-int32_t evl_loop_records(evl_loop *loop, evl_record *out, int32_t cap, int64_t timeout_ns) {
+static int32_t fetch(evl_loop *loop, evl_record *out, int32_t cap, int64_t timeout_ns, int32_t *count) {
+    *count = 0;
     if (!loop || !out || cap < 1)
         return EVL_EINVAL;
     int rc = evl_own(loop);
     if (rc != 0)
         return rc;
     loop->pulling = true;
-    int32_t count = pull(loop, out, cap, timeout_ns);
+    rc = pull(loop, out, cap, timeout_ns, count);
     evl_disown(loop);
-    return count;
+    return rc;
+}
+
+int32_t evl_loop_records(evl_loop *loop, evl_record *out, int32_t cap, int64_t timeout_ns) {
+    int32_t count, rc = fetch(loop, out, cap, timeout_ns, &count);
+    return rc < 0 ? rc : count;
+}
+
+int32_t evl_loop_fetch(evl_loop *loop, evl_record_batch *batch, int64_t timeout_ns) {
+    if (!batch || batch->reserved != 0)
+        return EVL_EINVAL;
+    batch->reason = fetch(loop, batch->records, batch->cap, timeout_ns, &batch->count);
+    return batch->reason;
 }
 
 int32_t evl_record_size(void) { return (int32_t)sizeof(evl_record); }

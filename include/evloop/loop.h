@@ -107,13 +107,16 @@ enum {
     EVL_RUN_DEFAULT = 0, /* until nothing is alive, or evl_stop */
     EVL_RUN_ONCE = 1,    /* one pass, which waits for something to happen if nothing is ready */
     EVL_RUN_NOWAIT = 2,  /* one pass that does not wait */
-    EVL_RUN_FOREVER = 3  /* until evl_stop, even while nothing is alive */
+    EVL_RUN_FOREVER = 3, /* until evl_stop, even while nothing is alive */
+    EVL_RUN_EVENTS = 4,  /* polls without waiting and runs what the kernel reported, and nothing else: timers,
+                            calls and posts keep their place */
+    EVL_RUN_QUEUED = 5   /* one pass that does not poll: posts, signals, due timers and what is ready */
 };
 
 /* What evl_loop_run returns when nothing stopped it and nothing failed. */
 enum {
     EVL_RUN_DONE = 0,   /* nothing is alive */
-    EVL_RUN_ALIVE = 1,  /* the pass of ONCE or NOWAIT is over and something is alive */
+    EVL_RUN_ALIVE = 1,  /* the pass of a mode that makes one is over, and something is alive */
     EVL_RUN_RECORDS = 2 /* records are ready for evl_loop_records; every mode returns then */
 };
 
@@ -144,6 +147,13 @@ EVL_API int32_t evl_loop_run(evl_loop *loop, int32_t mode);
  * for an error of the run. Of two calls before the run returns the last one's result counts.
  * @thread any. @since 0.1 */
 EVL_API int32_t evl_stop(evl_loop *loop, int32_t result);
+
+/* As evl_stop, and nothing more of this pass runs: what was ready keeps its place and is the first that the
+ * next run calls. For bindings whose callback has thrown. Outside of a run it is evl_stop.
+ * Errors:
+ * - EVL_ETHREAD: another thread runs the loop.
+ * @since 0.1 */
+EVL_API int32_t evl_stop_now(evl_loop *loop, int32_t result);
 
 /* Closes a loop on which nothing is left, and releases the caller's reference. Posts return EVL_ECLOSED
  * from then on. NULL is allowed and returns 0. Works in a forked child.

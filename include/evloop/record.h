@@ -36,8 +36,35 @@ typedef struct evl_record {
  * even if its handle has been closed since.
  *
  * Returns the number of records. 0 means that the time is up, that evl_wake or a signal ended the wait, or
- * that nothing is alive (evl_loop_alive). Errors: those of evl_loop_run. @since 0.1 */
+ * that nothing is alive (evl_loop_alive); evl_loop_fetch tells them apart. It runs no callback, and so may be
+ * called, too, while records of an earlier call are being worked on, however deep. Errors: those of
+ * evl_loop_run. @since 0.1 */
 EVL_API int32_t evl_loop_records(evl_loop *loop, evl_record *out, int32_t cap, int64_t timeout_ns);
+
+/* Why evl_loop_fetch has returned. */
+enum {
+    EVL_FETCH_RECORDS = 0, /* there are records: count is not 0 */
+    EVL_FETCH_TIMEOUT = 1, /* the time is up */
+    EVL_FETCH_WAKE = 2,    /* evl_wake */
+    EVL_FETCH_SIGNAL = 3,  /* a signal without a watcher has ended the wait */
+    EVL_FETCH_IDLE = 4     /* nothing is alive (evl_loop_alive), so there is nothing to wait for */
+};
+
+/* Room for records, and what was fetched into it. */
+typedef struct evl_record_batch {
+    evl_record *records; /* the caller's array */
+    int32_t cap;         /* how many it has room for */
+    int32_t count;       /* set by evl_loop_fetch */
+    int32_t reason;      /* set by evl_loop_fetch: EVL_FETCH_*, or the error */
+    int32_t reserved;    /* 0 */
+} evl_record_batch;
+
+/* As evl_loop_records, with the count in memory and the reason apart: for a host whose call may be abandoned
+ * on its way back, as by an exception of a signal handler, and which has to find the records then.
+ *
+ * Returns what is stored in batch->reason, too. Errors: those of evl_loop_records, after which count is 0.
+ * @since 0.1 */
+EVL_API int32_t evl_loop_fetch(evl_loop *loop, evl_record_batch *batch, int64_t timeout_ns);
 
 /* Returns sizeof(evl_record) of the library, for bindings to check. @thread any. @since 0.1 */
 EVL_API int32_t evl_record_size(void);

@@ -275,7 +275,7 @@ TEST(Loop, RunAnswersHowItEnded) {
     w.call([&] { EXPECT_EQ(evl_stop(w.loop, 42), 0); });
     EXPECT_EQ(w.run(), 42);
     EXPECT_EQ(evl_loop_run(nullptr, EVL_RUN_DEFAULT), EVL_EINVAL);
-    EXPECT_EQ(evl_loop_run(w.loop, 4), EVL_EINVAL);
+    EXPECT_EQ(evl_loop_run(w.loop, EVL_RUN_QUEUED + 1), EVL_EINVAL);
     EXPECT_EQ(evl_loop_run(w.loop, -1), EVL_EINVAL);
 }
 
