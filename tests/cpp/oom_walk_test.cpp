@@ -5,8 +5,11 @@
 #include "fds.hpp"
 #include "tasks.hpp"
 
+#include <evloop/channel.hpp>
+#include <evloop/local.hpp>
 #include <evloop/path.hpp>
 #include <evloop/process.hpp>
+#include <evloop/thread.hpp>
 
 #include <array>
 #include <cstdio>
@@ -493,6 +496,151 @@ task<> paths(Play &p) {
 
 // --- the walk ---------------------------------------------------------------------------------------
 
+// --- many, and between threads ---------------------------------------------------------------------
+
+evloop::async_generator<std::string> passed_on(Play &p) {
+    Piece piece(p);
+    auto inner = [](Play &p) -> evloop::async_generator<std::string> {
+        Piece piece(p);
+        co_yield words(0);
+        co_await evloop::yield();
+        co_yield words(1);
+    };
+    co_yield evloop::elements_of(inner(p));
+}
+
+task<> many(Play &p) {
+    Piece piece(p);
+    std::vector<task<std::string>> jobs, racers;
+    for (int i = 0; i < 4; i++) {
+        jobs.push_back(text(p, i % 3, 1ms));
+        racers.push_back(text(p, i % 3, i == 2 ? 1ms : 24h));
+    }
+    const auto list = co_await evloop::gather(std::move(jobs), 2);
+    p.note(list.size() == 4 && list[3] == words(0) ? "listed" : "wrong");
+    const auto first = co_await evloop::when_any(std::move(racers));
+    p.note(first.index == 2 && first.value == words(2) ? "first" : "wrong");
+    const std::array<int, 3> numbers = {0, 1, 2};
+    const auto make = [&p](int i) { return text(p, i, 1ms); };
+    const auto mapped = co_await evloop::map(numbers, make, 2);
+    p.note(mapped.size() == 3 && mapped[1] == words(1) ? "mapped" : "wrong");
+    auto values = passed_on(p);
+    std::size_t count = 0;
+    while (std::string *value = co_await values.next())
+        count += *value == words(static_cast<int>(count));
+    p.note(count == 2 ? "passed" : "wrong");
+}
+
+task<> shared(Play &p) {
+    Piece piece(p);
+    evloop::shared_mutex mutex;
+    evloop::latch latch(2);
+    int holders = 0;
+    const auto holds = [](Play &p, evloop::shared_mutex &mutex, evloop::latch &latch,
+                          int &holders) -> task<> {
+        Piece piece(p);
+        {
+            const auto read = co_await mutex.scoped_shared();
+            holders++;
+            co_await evloop::yield();
+        }
+        {
+            const auto write = co_await mutex.scoped();
+            holders++;
+            co_await evloop::yield();
+        }
+        latch.count_down();
+    };
+    evloop::task_group group;
+    for (int i = 0; i < 2; i++)
+        group.spawn(holds(p, mutex, latch, holders));
+    co_await group.join();
+    co_await latch.wait();
+    p.note(holders == 4 && mutex.try_acquire() ? "shared" : "wrong");
+}
+
+evloop::task_local<std::string> tag;
+
+task<> locals(Play &p) {
+    Piece piece(p);
+    tag.set(words(0));
+    auto job = evloop::spawn([](Play &p) -> task<bool> {
+        Piece piece(p);
+        const bool had = tag.get() == words(0);
+        const evloop::task_local<std::string>::scoped as(tag, words(1));
+        co_await evloop::yield();
+        co_return had &&tag.get() == words(1);
+    }(p));
+    const bool right = co_await job;
+    p.note(right && tag.get() == words(0) ? "tagged" : "wrong");
+}
+
+// Closed whatever happens, for who waits on a channel keeps the loop from jumping to its next timer.
+task<> channels(Play &p) {
+    Piece piece(p);
+    const evloop::channel<std::string> channel(1);
+    auto sends = evloop::spawn([](Play &p, evloop::channel<std::string> channel) -> task<> {
+        struct Closes {
+            const evloop::channel<std::string> &channel;
+            ~Closes() {
+                while (channel.close() == EVL_ENOMEM) {
+                }
+            }
+        } at_end{channel};
+        Piece piece(p);
+        for (int i = 0; i < 3; i++)
+            co_await channel.send(words(i));
+    }(p, channel));
+    int got = 0;
+    for (;;) {
+        const auto item = co_await as_result(channel.receive());
+        if (item.code() == EVL_ESHUTDOWN)
+            break;
+        if (!item)
+            throw std::system_error(item.error());
+        got += *item == words(got);
+    }
+    co_await sends;
+    p.note(got == 3 ? "received" : "wrong");
+}
+
+task<> failures(Play &p) {
+    Piece piece(p);
+    evloop::future<std::string> reply;
+    struct Odd {};
+    if (const std::int32_t rc = reply.fail(std::make_exception_ptr(Odd())); rc != 0) {
+        p.told = rc == EVL_ENOMEM;
+        co_return;
+    }
+    bool seen = false;
+    try {
+        (void)co_await reply;
+    } catch (const Odd &) {
+        seen = true;
+    }
+    evloop::future<std::string> given;
+    if (given.resolve(words(1).c_str()) != 0)
+        throw std::bad_alloc();
+    const std::string taken = co_await given.take();
+    p.note(seen && taken == words(1) ? "thrown" : "wrong");
+}
+
+// On this thread, where the walk counts.
+task<> posted(Play &p) {
+    Piece piece(p);
+    const evloop::task_poster tasks;
+    std::future<std::string> future = tasks.spawn(text(p, 1, 1ms));
+    const auto is_ready = [&] { return future.wait_for(0s) == std::future_status::ready; };
+    for (int i = 0; i < 100 && !is_ready(); i++)
+        co_await evloop::sleep(1ms);
+    if (!is_ready()) {
+        p.note("lost");
+        co_return;
+    }
+    const std::string got = future.get();
+    p.note(got == words(1) ? "posted" : "wrong");
+}
+
 struct Scenario {
     const char *name;
     task<> (*play)(Play &);
@@ -516,6 +664,12 @@ const Scenario scenarios[] = {
     {"datagrams", datagrams},
     {"children", children},
     {"paths", paths},
+    {"many", many},
+    {"shared", shared},
+    {"locals", locals},
+    {"channels", channels},
+    {"failures", failures},
+    {"posted", posted},
 };
 
 const char *playing = "";
