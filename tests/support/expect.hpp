@@ -48,6 +48,17 @@ constexpr bool a_number = std::is_integral_v<T> && !std::is_same_v<T, bool> && s
 template <class T>
 constexpr bool a_text = std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view>;
 
+// As ==, which converts integers of different signs, and without a warning of it, as in GoogleTest.
+template <class A, class B>
+bool same(const A &a, const B &b) {
+    if constexpr (std::is_integral_v<A> && std::is_integral_v<B>) {
+        using Both = std::common_type_t<A, B>;
+        return static_cast<Both>(a) == static_cast<Both>(b);
+    } else {
+        return a == b;
+    }
+}
+
 template <class A, class B>
 bool equal(const char *a_text_, const char *b_text_, const A &a, const B &b) {
     using X = std::decay_t<A>;
@@ -60,7 +71,7 @@ bool equal(const char *a_text_, const char *b_text_, const A &a, const B &b) {
                          (a_text<Y> && std::is_convertible_v<const A &, std::string_view>)) {
         return equal_texts(a_text_, b_text_, a, b);
     } else {
-        if (a == b)
+        if (same(a, b))
             return true;
         differ(a_text_, b_text_, testing::PrintToString(a), testing::PrintToString(b));
         return false;
