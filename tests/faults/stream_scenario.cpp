@@ -1,5 +1,6 @@
 // stream_scenario.cpp - what the walks play with streams.
 #include "step.hpp"
+#include "world.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
