@@ -27,20 +27,22 @@ namespace evloop::inline EVLOOP_CPP_ABI {
 
 // What is known of a file: evloop::file::stat.
 struct file_info {
-    std::uint64_t size;         // in bytes
-    std::uint32_t mode;         // type and permissions, as st_mode: S_ISDIR(info.mode)
-    std::uint32_t links;        // how many names it has
-    std::uint32_t user, group;  // who owns it
-    std::uint64_t device, node; // together they say whether two are the same
-    std::int64_t modified_ns;   // since 1970
-    std::int64_t accessed_ns;   // since 1970
-    std::int64_t changed_ns;    // since 1970
+    std::uint64_t size;       // in bytes
+    std::uint32_t mode;       // type and permissions, as st_mode: S_ISDIR(info.mode)
+    std::uint32_t links;      // how many names it has
+    std::uint32_t user;       // who owns it
+    std::uint32_t group;      // whose group owns it
+    std::uint64_t device;     // where it is
+    std::uint64_t node;       // which one it is there: two with the same of both are one file
+    std::int64_t modified_ns; // since 1970
+    std::int64_t accessed_ns; // since 1970
+    std::int64_t changed_ns;  // since 1970
 };
 
 // An entry of a directory: its name, and its type where the file system says so (DT_REG, DT_DIR, DT_UNKNOWN).
 struct directory_entry {
-    std::string name;
-    std::uint8_t type;
+    std::string name;  // without the directory's
+    std::uint8_t type; // DT_REG, DT_DIR, DT_UNKNOWN
 };
 
 namespace detail {

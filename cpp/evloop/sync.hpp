@@ -439,6 +439,7 @@ class shared_mutex {
     // Gives back what was taken with others.
     class [[nodiscard("what is taken is given back with the guard")]] shared_guard {
       public:
+        // What has been taken of it is given back when the guard ends.
         explicit shared_guard(shared_mutex &of) noexcept : of_(&of) {}
         shared_guard(shared_guard &&other) noexcept : of_(std::exchange(other.of_, nullptr)) {}
         shared_guard &operator=(shared_guard other) noexcept {

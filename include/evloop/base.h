@@ -27,12 +27,16 @@
 extern "C" {
 #endif
 
-/* Durations, to multiply: 5 * EVL_SECOND. Each is an int64_t. */
-#define EVL_US     INT64_C(1000)          /* a microsecond in nanoseconds */
-#define EVL_MS     INT64_C(1000000)       /* a millisecond */
-#define EVL_SECOND INT64_C(1000000000)    /* a second */
-#define EVL_MINUTE INT64_C(60000000000)   /* a minute */
-#define EVL_HOUR   INT64_C(3600000000000) /* an hour */
+/* A microsecond in nanoseconds. It and those below are to multiply: 5 * EVL_SECOND. Each is an int64_t. */
+#define EVL_US INT64_C(1000)
+/* A millisecond in nanoseconds. */
+#define EVL_MS INT64_C(1000000)
+/* A second in nanoseconds. */
+#define EVL_SECOND INT64_C(1000000000)
+/* A minute in nanoseconds. */
+#define EVL_MINUTE INT64_C(60000000000)
+/* An hour in nanoseconds. */
+#define EVL_HOUR INT64_C(3600000000000)
 
 /* A file descriptor. */
 typedef int32_t evl_fd;

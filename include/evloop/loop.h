@@ -70,8 +70,8 @@ typedef struct evl_options {
     int64_t linger_ns; /* how long closed streams may linger (stream.h); 0: 10 seconds; EVL_NEVER: as long as
                           it takes; negative: closing aborts */
     evl_fn *host_unlock; /* both or none, see below; NULL: the loop stays with its thread while it waits */
-    evl_fn *host_lock;
-    void *host_arg;           /* argument of host_unlock and host_lock */
+    evl_fn *host_lock;   /* called when the wait is over */
+    void *host_arg;      /* argument of host_unlock and host_lock */
     uint32_t events_per_pass; /* kernel events that a pass takes at most; 0: 256; at most 65,535. The rest
                                  keep their place for the next pass */
     uint32_t reserved;        /* 0 */

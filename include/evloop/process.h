@@ -116,8 +116,8 @@ typedef struct evl_communication {
     size_t output_cap;  /* bytes */
     size_t output_size; /* set: bytes that came; what exceeds output_cap was discarded */
     void *error;        /* the same of descriptor 2 */
-    size_t error_cap;
-    size_t error_size;
+    size_t error_cap;   /* bytes */
+    size_t error_size;  /* set: bytes that came */
 } evl_communication;
 
 /* Writes input to a child, collects its output, and completes with its status (as evl_process_wait) when it
