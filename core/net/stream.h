@@ -97,6 +97,7 @@ typedef struct evl_stream_more {
     void *self;
     uint8_t want_read, want_write; /* events that its last read, its last write waits for */
     bool broken;                   /* it returned an impossible value: only its close is called from now on */
+    bool flush_waits;              /* its last flush returned EVL_EAGAIN */
     uint8_t again_for;             /* EVL_READ, EVL_WRITE: the sides to call again, while `again` is linked */
     uint8_t turns;                 /* how often they were called again without progress or an event */
     evl_link again;                /* in evl_net.crossing */

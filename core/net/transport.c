@@ -14,6 +14,13 @@
 
 static const evl_transport *custom(const evl_stream_handle *s) { return s->more ? s->more->transport : NULL; }
 
+void *evl_stream_transport(const evl_stream *stream, const evl_transport *transport) {
+    if (!transport || evl_enter_to_read(stream, EVL_KIND_STREAM) != 0)
+        return NULL;
+    const evl_stream_handle *s = evl_s_of(stream);
+    return custom(s) == transport ? s->more->self : NULL;
+}
+
 static bool has_flush(const evl_transport *t) {
     return t->struct_size >= offsetof(evl_transport, flush) + sizeof t->flush && t->flush;
 }
@@ -139,10 +146,14 @@ int evl_transport_flush(evl_stream_handle *s) {
     if (!evl_s_has(s, EVL_S_HELD))
         return 0;
     int64_t rc = more->broken ? EVL_EIO : call_flush(s);
+    bool has_waited = more->flush_waits;
+    more->flush_waits = rc == EVL_EAGAIN;
     if (rc == 0)
         s->flags &= ~(uint32_t)EVL_S_HELD;
     else
         more->want_write = rc == EVL_EAGAIN ? wanted_by(s) : EVL_WRITE;
+    if (rc == 0 && has_waited) /* one that ends a handshake may have taken input off the fd */
+        after_write(s, 0);
     return (int)rc;
 }
 

@@ -23,9 +23,9 @@ extern "C" {
  * may be called although only one waited.
  *
  * The two sides may share a state, and what one does may let the other go on: a read takes the end of a
- * handshake off the fd, a write takes input. So behind a call of one side the other is called again, in the
- * next pass and without an event, if it waits for EVL_READ. A side that still cannot go on returns
- * EVL_EAGAIN.
+ * handshake off the fd, a write or a flush takes input. So behind a call of one side the other is called
+ * again, in the next pass and without an event, if it waits for EVL_READ. A side that still cannot go on
+ * returns EVL_EAGAIN.
  *
  * Errors are negative EVL_E* codes of the transport's choice (EVL_EPROTO, EVL_EUSER, ...). An error of
  * try_read ends reading, one of the others ends writing; evl_stream_info.error and the stream's operations
@@ -104,6 +104,10 @@ typedef struct evl_transport {
  * @since 0.1 */
 EVL_API int32_t evl_stream_open_on(evl_loop *loop, evl_fd fd, const evl_transport *transport, void *self,
                                    evl_stream **out);
+
+/* Returns the `self` of a stream that was opened on this transport; NULL for any other stream, and once the
+ * stream was closed. @since 0.1 */
+EVL_API void *evl_stream_transport(const evl_stream *stream, const evl_transport *transport);
 
 #ifdef __cplusplus
 }

@@ -103,6 +103,41 @@ TEST(StreamHandshake, AReadLetsTheWriteGoOn) {
             }
 }
 
+// The handshake is the flush's, and what comes behind it the read's.
+TEST(StreamHandshake, AFlushLetsTheReadGoOn) {
+    for (bool pushed : {false, true}) {
+        World w;
+        Handshake t(w);
+        t.on_flush = [&]() -> int32_t { return t.shake_hands() ? 0 : EVL_EAGAIN; };
+        auto plain = t.on_read;
+        t.on_read = [&](void *buf, size_t cap) -> int64_t {
+            return t.greeted ? plain(buf, cap) : int64_t{EVL_EAGAIN};
+        };
+        evl_stream *s = t.open();
+        EXPECT_EQ(evl_stream_transport(s, &t.table), &t);
+        Own other(w);
+        EXPECT_EQ(evl_stream_transport(s, &other.table), nullptr);
+        other.open();
+        Read r(w);
+        std::string text;
+        std::function<void()> take = [&] { text += peek(s); };
+        if (pushed) {
+            EXPECT_EQ(
+                evl_stream_on_data(
+                    s, [](void *arg, int64_t) { (*static_cast<std::function<void()> *>(arg))(); }, &take),
+                0);
+        } else {
+            EXPECT_EQ(r.some(s), 0);
+        }
+        passes(w);
+        put(t.peer, "Hello");
+        passes(w, 10);
+        EXPECT_EQ(pushed ? text : r.text(), "ello");
+        EXPECT_EQ(evl_stream_abort(s), 0);
+        t.leave();
+    }
+}
+
 TEST(StreamHandshake, AClosedOneGoesOn) {
     World w;
     Handshake t(w);
