@@ -1,8 +1,8 @@
-# What is installed: the component evloop_runtime is libevloop.so.N, evloop_dev is everything else.
+# What is installed: the component evloop_runtime is libevloop.so.N and the add-ons', evloop_dev is everything else.
 include_guard(GLOBAL)
 
 set(evloop_targets)
-foreach(target IN ITEMS evloop_shared evloop_static)
+foreach(target IN ITEMS evloop_shared evloop_static evloop_tls_shared evloop_tls_static)
     if(TARGET ${target})
         list(APPEND evloop_targets ${target})
     endif()
@@ -38,9 +38,17 @@ else()
     string(REGEX REPLACE "[^/]+" ".." up "${CMAKE_INSTALL_LIBDIR}")
     set(PC_PREFIX "\${pcfiledir}/../${up}")
 endif()
-configure_file(libevloop.pc.in libevloop.pc @ONLY)
-install(FILES "${PROJECT_BINARY_DIR}/libevloop.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig"
-    COMPONENT evloop_dev)
+set(pc_files libevloop.pc)
+if(TARGET evloop::tls)
+    list(APPEND pc_files addons/tls/libevloop-tls.pc)
+    install(DIRECTORY addons/tls/include/evloop DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT evloop_dev)
+endif()
+foreach(file IN LISTS pc_files)
+    cmake_path(GET file FILENAME name)
+    configure_file(${file}.in ${name} @ONLY)
+    install(FILES "${PROJECT_BINARY_DIR}/${name}" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig"
+        COMPONENT evloop_dev)
+endforeach()
 
 # --- find_package -----------------------------------------------------------------------------------------------
 
@@ -52,8 +60,10 @@ endif()
 set(SHARED_SUFFIX ${CMAKE_SHARED_LIBRARY_SUFFIX})
 if(APPLE)
     set(SHARED_SONAME "@rpath/libevloop.${evloop_abi}.dylib")
+    set(TLS_SONAME "@rpath/libevloop-tls.${evloop_abi}.dylib")
 else()
     set(SHARED_SONAME "libevloop.so.${evloop_abi}")
+    set(TLS_SONAME "libevloop-tls.so.${evloop_abi}")
 endif()
 set(SIZEOF_VOID_P ${CMAKE_SIZEOF_VOID_P})
 set(config_dir "${CMAKE_INSTALL_LIBDIR}/cmake/evloop")

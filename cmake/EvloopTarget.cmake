@@ -70,10 +70,10 @@ function(evloop_add_library target type)
     endif()
 endfunction()
 
-function(evloop_export_only_the_map target)
+function(evloop_export_only target map)
     if(EVLOOP_HAVE_VERSION_SCRIPT)
-        target_link_options(${target} PRIVATE "LINKER:--version-script,${PROJECT_SOURCE_DIR}/core/evloop.map")
-        set_target_properties(${target} PROPERTIES LINK_DEPENDS "${PROJECT_SOURCE_DIR}/core/evloop.map")
+        target_link_options(${target} PRIVATE "LINKER:--version-script,${map}")
+        set_target_properties(${target} PROPERTIES LINK_DEPENDS "${map}")
     endif()
     # A function that nobody defines is found here, not by the first user. Sanitizers leave theirs open.
     if(EVLOOP_HAVE_Z_DEFS AND NOT EVLOOP_SANITIZE)

@@ -1,20 +1,17 @@
-/* tls_echo.c - the echo server over TLS, by OpenSSL.
- *     tls_echo [--memory] [PORT]      without a port, or with 0, the kernel chooses; the port is printed
- * either way
+/* tls_echo.c - the echo server over TLS.
+ *     tls_echo CERTIFICATE [PORT]     a file with a certificate and its key; without a port, or with 0, the
+ *                                     kernel chooses, and the port is printed either way
  *
- * Try it:  openssl s_client -quiet -connect localhost:PORT
+ * Try it:  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost \
+ *              -addext subjectAltName=DNS:localhost -keyout own.pem -out cert.pem && cat cert.pem >>own.pem
+ *          tls_echo own.pem 7777
+ *          openssl s_client -quiet -connect localhost:7777 -CAfile cert.pem
  *
- * What makes a stream one of TLS is a transport, tls_echo/tls_transport.c; with it everything else is as in
- * stream_echo.c. --memory takes the one in which OpenSSL never sees the socket. */
-#define _POSIX_C_SOURCE 200809L
-#include "tls_echo/tls_transport.h"
-
-#include <evloop.h>
+ * Only taking the connections differs from stream_echo.c. */
+#include <evloop/tls.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 enum { HIGH_MARK = 65536 }; /* bytes queued above which a client is not read */
 
@@ -24,8 +21,7 @@ typedef struct client {
 } client;
 
 static evl_loop *loop;
-static SSL_CTX *context;
-static enum tls_way way = TLS_OVER_FD;
+static evl_tls_context *context;
 static unsigned long accepted;
 
 static void check(int32_t rc, const char *what) {
@@ -58,22 +54,7 @@ static void on_data(void *arg, int64_t n) {
     }
 }
 
-/* The server has accepted a stream of the socket itself; what is wanted is one of TLS over it. */
-static int32_t encrypt(evl_stream **stream) {
-    evl_fd fd = evl_stream_detach(*stream, NULL, 0, NULL);
-    if (fd < 0) {
-        evl_stream_abort(*stream);
-        return fd;
-    }
-    int32_t rc = tls_open(loop, fd, context, TLS_SERVER, way, stream);
-    if (rc < 0)
-        (void)close(fd);
-    return rc;
-}
-
 static void client_new(evl_stream *stream) {
-    if (encrypt(&stream) < 0)
-        return;
     client *c = calloc(1, sizeof *c);
     if (c != NULL && evl_set_arg(stream, c) == 0 && evl_set_drop(stream, free) == 0) {
         accepted++;
@@ -91,7 +72,7 @@ static void on_connection(void *arg, int64_t rc) {
     evl_server *server = *(evl_server **)arg;
     evl_stream *stream;
     check((int32_t)rc, "the server");
-    while (evl_server_accept(server, &stream) == 0)
+    while (evl_tls_accept(server, context, NULL, &stream) == 0)
         client_new(stream);
 }
 
@@ -104,20 +85,17 @@ int main(int argc, char **argv) {
     evl_server *server;
     evl_signal *handle;
     char address[EVL_ADDRESS_SIZE];
-    if (argc > 1 && strcmp(argv[1], "--memory") == 0) {
-        way = TLS_OVER_MEMORY;
-        argc--, argv++;
+    if (argc < 2) {
+        fprintf(stderr, "usage: tls_echo CERTIFICATE [PORT]\n");
+        return 2;
     }
-    signal(SIGPIPE, SIG_IGN); /* OpenSSL's own writes */
-    context = tls_self_signed();
-    if (context == NULL) {
-        fprintf(stderr, "tls_echo: no certificate\n");
-        return 1;
-    }
+    evl_tls_context_options options = {
+        .struct_size = sizeof options, .flags = EVL_TLS_SERVER, .certificate = argv[1], .alpn = "echo"};
+    check(evl_tls_context_new(&options, &context), argv[1]);
     check(evl_loop_new(&loop, NULL), "evl_loop_new");
     check(evl_signal_new(loop, SIGINT, on_signal, NULL, &handle), "evl_signal_new");
     check(evl_signal_new(loop, SIGTERM, on_signal, NULL, &handle), "evl_signal_new");
-    check(evl_server_listen(loop, "localhost", argc > 1 ? argv[1] : NULL, NULL, &server),
+    check(evl_server_listen(loop, "localhost", argc > 2 ? argv[2] : NULL, NULL, &server),
           "evl_server_listen");
     check(evl_server_on_connection(server, on_connection, &server), "evl_server_on_connection");
     int32_t length = evl_server_local(server, 0, address, sizeof address);
@@ -126,7 +104,7 @@ int main(int argc, char **argv) {
 
     check(evl_loop_run(loop, EVL_RUN_DEFAULT), "evl_loop_run");
     check(evl_loop_destroy(loop), "evl_loop_destroy"); /* the connections that are left are dropped here */
-    SSL_CTX_free(context);
+    evl_tls_context_unref(context);
     printf("stopped after %lu connections\n", accepted);
     return 0;
 }

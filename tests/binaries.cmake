@@ -96,13 +96,17 @@ target_include_directories(cpp PRIVATE "${PROJECT_SOURCE_DIR}/cpp")
 set_source_files_properties(cpp/world_no_exceptions.cpp PROPERTIES
     COMPILE_OPTIONS "-fno-exceptions;-fno-rtti" SKIP_PRECOMPILE_HEADERS ON)
 
-# The example's transport.
+# Transports of the tests' own, by OpenSSL: one that keeps what the socket does not take, and one that holds it itself.
 evloop_wants(have_libssl tls_transport libssl)
 if(have_libssl)
     evloop_tests(tls_transport BACKENDS ${evloop_test_backends})
-    set(tls_source "${PROJECT_SOURCE_DIR}/examples/tls_echo/tls_transport.c")
-    target_sources(tls_transport PRIVATE "${tls_source}")
-    set_source_files_properties("${tls_source}" PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
-    target_include_directories(tls_transport PRIVATE "${PROJECT_SOURCE_DIR}/examples/tls_echo")
     target_link_libraries(tls_transport PRIVATE OpenSSL::SSL)
+endif()
+
+# libevloop-tls, over the library as the tests need it.
+evloop_wants(have_libssl tls libssl)
+if(have_libssl AND TARGET evloop::tls)
+    evloop_add_tls(evloop_tls_test STATIC evloop_test)
+    evloop_tests(tls BACKENDS ${evloop_test_backends})
+    target_link_libraries(tls PRIVATE evloop_tls_test OpenSSL::SSL)
 endif()

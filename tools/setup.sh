@@ -22,8 +22,10 @@ if [ "${1:-all}" != demo ]; then
     wants curl curl
     wants gdb gdb
     wants git git
+    wants gnutls-cli gnutls-bin
     wants meson meson
     wants nc netcat-openbsd
+    wants openssl openssl
     wants pkg-config pkg-config
     wants python3 python3
     wants socat socat

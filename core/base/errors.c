@@ -116,6 +116,15 @@ static const row rows[] = {
     {EVL_EAI_SERVICE, 0, "EVL_EAI_SERVICE", "service not known for this kind of socket"},
     {EVL_EAI_SOCKTYPE, 0, "EVL_EAI_SOCKTYPE", "kind of socket has no look-ups"},
     {EVL_EAI_UNKNOWN, 0, "EVL_EAI_UNKNOWN", "unknown failure in name resolution"},
+    {EVL_ETLS_PROTOCOL, 0, "EVL_ETLS_PROTOCOL", "TLS protocol error"},
+    {EVL_ETLS_VERSION, 0, "EVL_ETLS_VERSION", "no TLS version or cipher in common"},
+    {EVL_ETLS_TRUNCATED, 0, "EVL_ETLS_TRUNCATED", "connection ended without TLS close"},
+    {EVL_ETLS_UNTRUSTED, 0, "EVL_ETLS_UNTRUSTED", "certificate is not trusted"},
+    {EVL_ETLS_EXPIRED, 0, "EVL_ETLS_EXPIRED", "certificate has expired or is not valid yet"},
+    {EVL_ETLS_NAME, 0, "EVL_ETLS_NAME", "certificate is for another name"},
+    {EVL_ETLS_REVOKED, 0, "EVL_ETLS_REVOKED", "certificate was revoked"},
+    {EVL_ETLS_CERTIFICATE, 0, "EVL_ETLS_CERTIFICATE", "own certificate is missing, unusable or refused"},
+    {EVL_ETLS_ALPN, 0, "EVL_ETLS_ALPN", "no application protocol in common"},
 };
 
 #define ROWS (sizeof rows / sizeof rows[0])

@@ -122,7 +122,17 @@ enum {
     EVL_EAI_OVERFLOW = -1107,   /* a buffer is too small for the name */
     EVL_EAI_SERVICE = -1108,    /* the service does not exist for this kind of socket */
     EVL_EAI_SOCKTYPE = -1109,   /* a kind of socket that the system does not know */
-    EVL_EAI_UNKNOWN = -1110     /* any other failure */
+    EVL_EAI_UNKNOWN = -1110,    /* any other failure */
+
+    EVL_ETLS_PROTOCOL = -1200,    /* TLS (tls.h, an add-on): the peer does not speak it as it should */
+    EVL_ETLS_VERSION = -1201,     /* no version or cipher is common to both sides */
+    EVL_ETLS_TRUNCATED = -1202,   /* the connection ended without TLS' own end: bytes may be missing */
+    EVL_ETLS_UNTRUSTED = -1203,   /* the peer's certificate leads to no root that is trusted */
+    EVL_ETLS_EXPIRED = -1204,     /* it has expired, or is not valid yet */
+    EVL_ETLS_NAME = -1205,        /* it is for another name */
+    EVL_ETLS_REVOKED = -1206,     /* it was revoked */
+    EVL_ETLS_CERTIFICATE = -1207, /* the own certificate: missing, unusable, or refused by the peer */
+    EVL_ETLS_ALPN = -1208         /* no application protocol is common to both sides */
 };
 
 /* Describes a code in a few words of English, in static memory. Returns "success" for 0 and above,

@@ -45,7 +45,8 @@ def source_cpp(code):
 
 
 def compiles(command, text, what):
-    done = subprocess.run([*command, *WARNINGS, "-fsyntax-only", f"-I{ROOT / 'include'}", f"-I{HERE}", "-"],
+    done = subprocess.run([*command, *WARNINGS, "-fsyntax-only", f"-I{ROOT / 'include'}", f"-I{ROOT / 'addons/tls/include'}",
+                           f"-I{HERE}", "-"],
                           input=text, text=True, capture_output=True)
     if done.returncode != 0:
         sys.exit(f"{what}: an example does not compile\n{done.stderr}")
@@ -53,7 +54,7 @@ def compiles(command, text, what):
 
 def main(compiler, compiler_cpp):
     count = 0
-    for header in sorted((ROOT / "include").rglob("*.h")):
+    for header in [*sorted((ROOT / "include").rglob("*.h")), *sorted((ROOT / "addons").rglob("include/*/*.h"))]:
         for code in examples(header):
             count += 1
             compiles([compiler, "-x", "c", "-std=gnu11"], source(code), f"{header.name}\n{code}")

@@ -1,5 +1,6 @@
 /* What the examples in the headers take as given. */
 #include <evloop.h>
+#include <evloop/tls.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@ extern evl_signal *sig;
 extern evl_hook *hook;
 extern evl_async *async;
 extern evl_future *future;
+extern evl_tls_context *context;
 extern evl_lock *lock;
 extern evl_queue *queue;
 extern evl_addresses *list;

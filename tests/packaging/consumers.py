@@ -15,8 +15,9 @@ work = fresh(scratch / "consumers" / mode)
 def cmake(mode, *options):
     run("cmake", "-S", HERE, "-B", work, "-G", "Ninja", f"-DCMAKE_C_COMPILER={CC}", f"-DMODE={mode}", *options)
     run("cmake", "--build", work)
-    if (work / "consumer_cpp").exists():
-        run(work / "consumer_cpp")
+    for program in work / "consumer_cpp", work / "consumer_tls":
+        if program.exists():
+            run(program)
     return work / "consumer"
 
 
@@ -24,9 +25,17 @@ def installed_by(builder):
     return f"-DCMAKE_PREFIX_PATH={prefix(scratch, builder)}"
 
 
-def pkg_config(builder, *options):
+def find_package(mode, builder):
+    """The add-ons are found where they were installed."""
+    program = cmake(mode, installed_by(builder))
+    if (prefix(scratch, builder) / "lib" / "libevloop-tls.so").exists() != (work / "consumer_tls").exists():
+        sys.exit("the component tls is not what is installed")
+    return program
+
+
+def pkg_config(builder, *options, package="libevloop"):
     env = {"PKG_CONFIG_PATH": str(prefix(scratch, builder) / "lib" / "pkgconfig")}
-    return env, run("pkg-config", "--cflags", "--libs", *options, "libevloop", env=env).split()
+    return env, run("pkg-config", "--cflags", "--libs", *options, package, env=env).split()
 
 
 def by_pkg_config():
@@ -35,6 +44,11 @@ def by_pkg_config():
         sys.exit("what only the static library needs is in Libs")
     run(CC, HERE / "consumer.c", "-o", work / "consumer", *flags,
         f"-Wl,-rpath,{prefix(scratch, 'meson')}/lib")
+    if (prefix(scratch, "meson") / "lib" / "libevloop-tls.so").exists():
+        _, flags = pkg_config("meson", package="libevloop-tls")
+        run(CC, HERE / "consumer_tls.c", "-o", work / "consumer_tls", *flags, "-Wl,-rpath-link",
+            f"{prefix(scratch, 'meson')}/lib", f"-Wl,-rpath,{prefix(scratch, 'meson')}/lib")
+        run(work / "consumer_tls")
     return work / "consumer"
 
 
@@ -79,9 +93,9 @@ WRAP = "[wrap-file]\ndirectory = evloop\n\n[provide]\ndependency_names = libevlo
 source = f"-DEVLOOP_SOURCE={ROOT}"
 modes = {
     # mode: (how it is built, whether it then needs libevloop.so)
-    "find_package": (lambda: cmake("find_package", installed_by("cmake")), True),
-    "find_package_static": (lambda: cmake("find_package_static", installed_by("cmake")), False),
-    "find_package_of_meson": (lambda: cmake("find_package", installed_by("meson")), True),
+    "find_package": (lambda: find_package("find_package", "cmake"), True),
+    "find_package_static": (lambda: find_package("find_package_static", "cmake"), False),
+    "find_package_of_meson": (lambda: find_package("find_package", "meson"), True),
     "add_subdirectory": (lambda: cmake("add_subdirectory", source), True),
     "fetch_content": (lambda: cmake("fetch_content", source), False),
     "export": (by_export, True),
