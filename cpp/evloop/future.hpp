@@ -187,7 +187,7 @@ class future {
     std::int32_t fail(std::int32_t code) noexcept { return evl_future_fail(future_, code); }
 #if EVLOOP_EXCEPTIONS
     // Completes it with an exception, which is thrown to all who await it, and goes to the loop's error hook
-    // when nobody does. In C its code is that of code_of(). As resolve.
+    // when nothing does. In C its code is that of code_of(). As resolve.
     std::int32_t fail(std::exception_ptr error) noexcept {
         using detail::future_failure;
         if (!future_ || !error)
