@@ -27,9 +27,11 @@ class kept_promise {
   public:
     kept_promise() = default;
     kept_promise(const kept_promise &) = delete;
-    ~kept_promise() { fail(EVL_ECLOSED); }
+    ~kept_promise() { fail(started_ ? EVL_ECANCELED : EVL_ECLOSED); }
 
     std::future<T> future() { return promise_.get_future(); }
+    // Its task is in a scope: if that never gives it, it was cancelled or destroyed.
+    void started() noexcept { started_ = true; }
     template <class... Value>
     void give(Value &&...value) {
         promise_.set_value(std::forward<Value>(value)...);
@@ -54,6 +56,7 @@ class kept_promise {
     }
 
     std::promise<T> promise_;
+    bool started_ = false;
     bool over_ = false;
 };
 
@@ -87,8 +90,9 @@ class task_poster {
 
     // Starts a task on the loop, in a later pass, and gives what is to be its value or what it throws. As
     // spawn of a function: the task has copies of it and of the arguments. Errors are in the future:
-    // EVL_ECLOSED when the loop or the scope has gone, or goes before the task has ended; EVL_ECANCELED when
-    // it was cancelled, as by the end of run; those of evl_post. A future whose loop is not running waits
+    // EVL_ECLOSED when
+    // the loop or the scope had gone before it was started; EVL_ECANCELED when it was cancelled, as by the
+    // end of run, or destroyed; those of spawn and of evl_post. A future whose loop is not running waits
     // until it does. To wait for it on the loop's own thread is to wait for ever. @thread any
     template <class F, class... Args>
         requires detail::callable_with<std::decay_t<F>, Args...>
@@ -104,8 +108,14 @@ class task_poster {
             return future;
         }
         auto start = [link = link_, promise, whole = detail::fulfil<T>(promise, std::move(what))]() mutable {
-            if (link->home)
+            if (!link->home)
+                return;
+            try {
                 detail::spawn_in(link->home, whole, begin::queued, std::source_location::current()).detach();
+                promise->started();
+            } catch (...) {
+                promise->fail(std::current_exception());
+            }
         };
         const std::int32_t rc =
             detail::once<decltype(start)>::start(loop_.get(), std::move(start), evl_post_owned);

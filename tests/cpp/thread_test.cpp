@@ -78,7 +78,7 @@ TEST(TaskPoster, TheScopeGoesFirst) {
     w.nowait();
     std::future<void> posted = tasks.spawn(sleeps(1h));
     scope.reset();
-    EXPECT_EQ(end_of(std::move(begun)), closed);
+    EXPECT_EQ(end_of(std::move(begun)), canceled);
     w.nowait();
     EXPECT_EQ(end_of(std::move(posted)), closed);
     EXPECT_EQ(end_of([&] {
