@@ -164,6 +164,8 @@ TEST(StreamTimeout, InputOfTheSamePassIsNoSilence) {
     pump(w, [&] { return read.done() && !pushes.results.empty(); });
     EXPECT_EQ(pushes.results, Results{7});
     EXPECT_EQ(read.result, 7);
+    for (evl_stream *s : {a.s, b.s})
+        EXPECT_EQ(info(s).timed_out, 0U);
 }
 
 TEST(StreamTimeout, PausedNothingCountsAndResumingBeginsAnew) {
@@ -283,6 +285,36 @@ TEST(StreamTimeout, WithoutAWaiterTheReaderIsTold) {
         if (push) {
             EXPECT_TRUE(pushes->results.empty()) << "nothing is queued";
         }
+    }
+}
+
+// Set before there is anything to send: the period begins with the queue, of bytes or of a file.
+TEST(StreamTimeout, AQueueThatFormsLater) {
+    for (bool file : {false, true}) {
+        World w;
+        Link link(w);
+        Pushes pushes(w, link.s);
+        Fd much = regular_file();
+        Wait sent(w);
+        EXPECT_EQ(::ftruncate(much, 4 << 20), 0);
+        EXPECT_EQ(evl_stream_set_write_timeout(link.s, 10 * ms), 0);
+        pass_time(w, sec);
+        EXPECT_TRUE(pushes.results.empty());
+        if (file) {
+            EXPECT_EQ(evl_stream_sendfile(link.s, sent.op, much, 0, 0), 0);
+        } else {
+            EXPECT_EQ(write(link.s, std::string(4 << 20, 'x')), 4 << 20);
+        }
+        passes(w); // until the kernel is full
+        pass_time(w, 10 * ms - 1);
+        EXPECT_TRUE(pushes.results.empty() && !sent.done());
+        pass_time(w, 1);
+        if (file) {
+            EXPECT_EQ(sent.result, EVL_ETIMEDOUT);
+        } else {
+            EXPECT_EQ(pushes.results, Results{EVL_ETIMEDOUT});
+        }
+        EXPECT_EQ(evl_stream_abort(link.s), 0);
     }
 }
 
