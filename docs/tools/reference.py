@@ -18,7 +18,7 @@ def build(directory, html=False):
     """Doxygen's warnings, each naming the header that it is about."""
     out = pathlib.Path(directory).resolve()
     copies = out / "headers"
-    for folder, pattern in ("include", "*.h"), ("addons/tls/include", "*.h"), ("cpp", "*.hpp"):
+    for folder, pattern in ("include", "*.h"), ("addons/tls/include", "*.h*"), ("cpp", "*.hpp"):
         for header in sorted((ROOT / folder).rglob(pattern)):
             copy = copies / folder / header.relative_to(ROOT / folder)
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -59,7 +59,7 @@ def main(compiler, compiler_cpp):
             count += 1
             compiles([compiler, "-x", "c", "-std=gnu11"], source(code), f"{header.name}\n{code}")
     together = ['#include "prelude.hpp"']  # each in a namespace of its own, for the headers take long
-    for header in sorted((ROOT / "cpp").rglob("*.hpp")):
+    for header in [*sorted((ROOT / "cpp").rglob("*.hpp")), *sorted((ROOT / "addons").rglob("include/*/*.hpp"))]:
         for code in examples_cpp(header):
             count += 1
             together += [f"namespace example_{count} {{", f"// {header.name}", source_cpp(code), "}"]

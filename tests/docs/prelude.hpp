@@ -7,6 +7,7 @@
 #include <evloop/path.hpp>
 #include <evloop/process.hpp>
 #include <evloop/thread.hpp>
+#include <evloop/tls.hpp>
 #include <evloop/udp.hpp>
 
 #include <array>

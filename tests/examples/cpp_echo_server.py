@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The echo server by coroutines does what the one on watchers does."""
 import echo_server
-from support.programs import Program, equal, main
+from support.programs import Program, connect, equal, main, receive_exactly
 
 
 def by_coroutines(name, *args, **kwargs):
@@ -13,9 +13,13 @@ echo_server.Program = by_coroutines
 
 def a_port_that_is_taken(backend):
     server = by_coroutines("echo_server", backend=backend)
-    second = by_coroutines("echo_server", str(server.port()), backend=backend)
+    port = server.port()
+    second = by_coroutines("echo_server", str(port), backend=backend)
     status, _, errors = second.end()
     equal((status, errors), (1, "echo_server: address in use\n"), "the second server")
+    with connect(port) as client:  # who is answered knows that the server has come to wait for signals
+        client.sendall(b"there?")
+        equal(receive_exactly(client, 6), b"there?", "an echo")
     equal(server.stop()[0], 0, "the first server")
 
 

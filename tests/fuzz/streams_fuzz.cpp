@@ -244,8 +244,11 @@ struct World {
         }
         HOLDS(there >= n);
         l.in.check(data, static_cast<size_t>(n));
-        if (l.w->pick.one_in(10))
+        if (l.w->pick.one_in(10)) {
+            HOLDS(evl_stream_consume(l.s, static_cast<size_t>(n)) ==
+                  0); // else a read by hand gets them again
             l.w->act(l);
+        }
     }
     static void on_wait(void *arg, int64_t) {
         auto &l = *static_cast<Link *>(arg);
