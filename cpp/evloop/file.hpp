@@ -18,9 +18,11 @@
 #include <cstdint>
 #include <dirent.h>
 #include <fcntl.h>
+#include <optional>
 #include <string>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 namespace evloop::inline EVLOOP_CPP_ABI {
@@ -109,15 +111,23 @@ class shared_fd {
 };
 using fd_ref = std::shared_ptr<shared_fd>;
 
-// From where the file stands (-1), or at a place in it. Reads until the buffer is full or the file ends.
-inline std::int32_t read_fully(int fd, std::string &into, std::int64_t at, bool once) noexcept {
+// A place in a file; none: where it stands.
+using file_place = std::optional<std::uint64_t>;
+
+// pread and pwrite take an off_t.
+inline bool is_place(file_place at) noexcept { return !at || std::in_range<off_t>(*at); }
+inline off_t offset_of(file_place at, std::size_t done) noexcept { return static_cast<off_t>(*at + done); }
+
+// Reads until the buffer is full or the file ends.
+inline std::int32_t read_fully(int fd, std::string &into, file_place at, bool once) noexcept {
+    if (!is_place(at))
+        return EVL_EINVAL;
     std::size_t have = 0;
     while (have < into.size()) {
         char *to = into.data() + have;
         const std::size_t room = into.size() - have;
-        const ssize_t n = uninterrupted([&] {
-            return at < 0 ? ::read(fd, to, room) : ::pread(fd, to, room, at + static_cast<off_t>(have));
-        });
+        const ssize_t n = uninterrupted(
+            [&] { return at ? ::pread(fd, to, room, offset_of(at, have)) : ::read(fd, to, room); });
         if (n < 0)
             return error_of_errno();
         have += static_cast<std::size_t>(n);
@@ -128,14 +138,14 @@ inline std::int32_t read_fully(int fd, std::string &into, std::int64_t at, bool 
     return 0;
 }
 
-inline std::int32_t write_fully(int fd, const std::string &from, std::int64_t at) noexcept {
+inline std::int32_t write_fully(int fd, const std::string &from, file_place at) noexcept {
+    if (!is_place(at))
+        return EVL_EINVAL;
     for (std::size_t done = 0; done < from.size();) {
         const char *bytes = from.data() + done;
         const std::size_t left = from.size() - done;
-        const ssize_t n = uninterrupted([&] {
-            return at < 0 ? ::write(fd, bytes, left)
-                          : ::pwrite(fd, bytes, left, at + static_cast<off_t>(done));
-        });
+        const ssize_t n = uninterrupted(
+            [&] { return at ? ::pwrite(fd, bytes, left, offset_of(at, done)) : ::write(fd, bytes, left); });
         if (n < 0)
             return error_of_errno();
         done += static_cast<std::size_t>(n);
@@ -193,15 +203,17 @@ class file {
     }
 
     // Awaited: the next bytes, up to so many; "" at the end of the file.
-    detail::attempt<std::string> read(std::size_t most) const { return reading(most, -1, true); }
-    // Awaited: so many from that place on; fewer only where the file ends.
+    detail::attempt<std::string> read(std::size_t most) const { return reading(most, {}, true); }
+    // Awaited: so many from that place on; fewer only where the file ends. Errors: EVL_EINVAL
+    // for a place beyond what an off_t holds.
     detail::attempt<std::string> read_at(std::uint64_t place, std::size_t count) const {
-        return reading(count, static_cast<std::int64_t>(place), false);
+        return reading(count, place, false);
     }
-    // Awaited: writes all, where the file stands (with O_APPEND at its end), or from that place on.
-    detail::attempt<void> write_all(std::string bytes) const { return writing(std::move(bytes), -1); }
+    // Awaited: writes all, where the file stands (with O_APPEND at its end), or from that place on. Errors:
+    // EVL_EINVAL for a place beyond what an off_t holds.
+    detail::attempt<void> write_all(std::string bytes) const { return writing(std::move(bytes), {}); }
     detail::attempt<void> write_at(std::uint64_t place, std::string bytes) const {
-        return writing(std::move(bytes), static_cast<std::int64_t>(place));
+        return writing(std::move(bytes), place);
     }
     // Awaited: what was written is on the disk.
     detail::attempt<void> fsync() const {
@@ -276,7 +288,7 @@ class file {
             std::string piece;
             do {
                 piece.resize(piece_size);
-                all.code = detail::read_fully(fd.get(), piece, -1, false);
+                all.code = detail::read_fully(fd.get(), piece, {}, false);
                 if (all.code < 0)
                     return all;
                 all.value += piece;
@@ -301,7 +313,7 @@ class file {
         co_return file(*std::move(fd));
 #endif
     }
-    detail::attempt<std::string> reading(std::size_t count, std::int64_t at, bool once) const {
+    detail::attempt<std::string> reading(std::size_t count, detail::file_place at, bool once) const {
         using answer = detail::file_answer<std::string>;
         return detail::on_file_thread<std::string>(nullptr, [fd = fd_, count, at, once]() -> answer {
             answer all;
@@ -310,7 +322,7 @@ class file {
             return all;
         });
     }
-    detail::attempt<void> writing(std::string bytes, std::int64_t at) const {
+    detail::attempt<void> writing(std::string bytes, detail::file_place at) const {
         using answer = detail::file_answer<void>;
         return detail::on_file_thread<void>(nullptr, [fd = fd_, bytes = std::move(bytes), at]() -> answer {
             return {detail::write_fully(fd ? fd->get() : -1, bytes, at)};

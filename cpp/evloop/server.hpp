@@ -111,13 +111,10 @@ class server : public handle {
     // hook, when it has ended, with the place of this await, and is nothing to the others; as is want of
     // memory. The server must stay where it is meanwhile. Errors: those of accept, which end all.
     template <class Handler, class... Args>
-    detail::attempt<void> serve(Handler handler, Args... args) {
-        const std::source_location here = detail::place_of_this();
-        const auto accepts = [&](task_group &group) { return accepting(group, here, handler, args...); };
-        EVLOOP_CO_TRY(detail::group_body<decltype(accepts) &>(accepts, true));
-#if !EVLOOP_EXCEPTIONS
-        co_return result<void>();
-#endif
+    auto serve(Handler &&handler, Args &&...args) {
+        static_assert(detail::survives_await<Handler>, EVLOOP_NAME_IT);
+        return serving<std::decay_t<Handler>, std::decay_t<Args>...>(std::forward<Handler>(handler),
+                                                                     std::forward<Args>(args)...);
     }
 
     // fn(unhandled_error) is called with what a task of serve throws, from the loop's thread when it has
@@ -151,6 +148,16 @@ class server : public handle {
     }
 
   private:
+    template <class Handler, class... Args>
+    detail::attempt<void> serving(Handler handler, Args... args) {
+        const std::source_location here = detail::place_of_this();
+        const auto accepts = [&](task_group &group) { return accepting(group, here, handler, args...); };
+        EVLOOP_CO_TRY(detail::group_body<decltype(accepts) &>(accepts, true));
+#if !EVLOOP_EXCEPTIONS
+        co_return result<void>();
+#endif
+    }
+
     template <class Handler, class... Args>
     detail::attempt<void> accepting(task_group &group, std::source_location here, Handler &handler,
                                     Args &...args) {

@@ -104,6 +104,29 @@ TEST(File, ErrorsAreThoseOfTheSystem) {
     }(dir));
 }
 
+// And nothing is read or written elsewhere.
+TEST(File, APlaceThatNoFileHasIsRefused) {
+    World w;
+    Directory dir;
+    run(w, [](Directory &dir) -> task<> {
+        const std::string path = dir.at("a");
+        file f = co_await file::open(path, O_RDWR | O_CREAT);
+        co_await f.write_at(0, "0123456789");
+        for (const std::uint64_t place : {std::uint64_t(1) << 63, ~std::uint64_t(0)}) {
+            const auto written = co_await evloop::as_result(f.write_at(place, "wrong"));
+            EXPECT_EQ(written.code(), EVL_EINVAL);
+            const auto nothing = co_await evloop::as_result(f.write_at(place, ""));
+            EXPECT_EQ(nothing.code(), EVL_EINVAL);
+            const auto read = co_await evloop::as_result(f.read_at(place, 4));
+            EXPECT_EQ(read.code(), EVL_EINVAL);
+        }
+        const std::string beyond = co_await f.read_at((std::uint64_t(1) << 63) - 9, 4);
+        EXPECT_EQ(beyond, "");
+        const std::string all = co_await f.read(100);
+        EXPECT_EQ(all, "0123456789");
+    }(dir));
+}
+
 TEST(File, DirectoriesAndLinks) {
     World w;
     Directory dir;

@@ -323,6 +323,26 @@ TEST(Server, ServesByALambdaWithCapturesAndWithArguments) {
     }());
 }
 
+TEST(Server, ServesByALambdaThatIsMovedIn) {
+    evloop::run([]() -> task<> {
+        evloop::server server = evloop::listen("127.0.0.1", 0);
+        const std::string prefix = "a prefix that is too long to be stored in place: ";
+        auto handler = [prefix](stream s) -> task<> {
+            const std::string line = co_await s.read_line();
+            s.write(prefix + line);
+            co_await s.flush();
+        };
+        auto clients = evloop::spawn([](evloop::server &server) -> task<std::string> {
+            std::string answer = co_await ask(server.local(), "line\n");
+            server.stop();
+            co_return answer;
+        }(server));
+        co_await server.serve(evloop::moved(handler));
+        const std::string answer = co_await clients;
+        EXPECT_EQ(answer, prefix + "line\n");
+    }());
+}
+
 TEST(Server, TheTasksOfItsConnectionsEndWithTheAwait) {
     int live = 0, reported = 0;
     evloop::run(
