@@ -18,7 +18,8 @@
 // That is all for one without a value. op_awaitable<Self, T> has in addition T finish(std::int64_t result),
 // which makes the value of a result that is no error. Where it applies there are settle(result), which gives
 // another result before it is looked at, exception(), which gives what is thrown for such an error, or none,
-// and a constant `keeps` (see wait_kind).
+// and a constant `keeps` (see wait_kind). A wait that ends with an error calls gave_up(), and one whose task
+// is destroyed leave(op) instead.
 //
 // An awaitable may have a name, and is then awaited where it is. Awaited again it begins anew, as sleep and
 // event.wait() do; what hands something over has nothing left, and fails with EVL_EALREADY: queue.put and
@@ -109,6 +110,9 @@ class [[nodiscard("co_await it")]] op_awaitable : public detail::awaiting {
 #endif
 
     std::int64_t settled() noexcept {
+        if constexpr (requires { self().gave_up(); })
+            if (task_->result < 0)
+                self().gave_up();
         if constexpr (requires { self().settle(task_->result); })
             return task_->result < 0 ? task_->result : self().settle(task_->result);
         else

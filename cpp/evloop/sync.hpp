@@ -398,29 +398,30 @@ class shared_mutex {
       public:
         static constexpr const char *name = Shared ? "shared mutex, shared" : "shared mutex";
         explicit acquiring_as(shared_mutex &of) noexcept : of_(&of), state_(of.state_) {}
-        acquiring_as(acquiring_as &&) = default;
-        ~acquiring_as() {
-            if (state_ && waited_)
-                state_->left();
-        }
         std::int32_t start(evl_loop *, evl_op *op) noexcept {
             constexpr std::int32_t at_once = 2;
             if (state_->gone)
                 return EVL_ECLOSED;
             if (state_->take(Shared))
                 return at_once;
-            waited_ = true;
             return evl_waitq_park(Shared ? &state_->readers : &state_->writers, op);
         }
+        // It may have gone since the turn was given.
+        std::int64_t settle(std::int64_t) noexcept { return state_->gone ? EVL_ECLOSED : 0; }
         T finish(std::int64_t) noexcept {
             if constexpr (!std::is_void_v<T>)
                 return T(*of_);
+        }
+        // Others wait behind it no longer, however long it is kept.
+        void gave_up() noexcept { state_->left(); }
+        void leave(evl_op *op) noexcept {
+            (void)evl_op_close(op);
+            state_->left();
         }
 
       private:
         shared_mutex *of_;
         std::shared_ptr<state> state_;
-        bool waited_ = false;
     };
 
   public:

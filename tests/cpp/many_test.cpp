@@ -298,6 +298,64 @@ TEST(SharedMutex, DestroyedEndsThoseWhoWait) {
     }
 }
 
+// Destroyed after a turn was given and before it is delivered: that is no turn of it.
+TEST(SharedMutex, DestroyedWithATurnOnItsWay) {
+    World w;
+    run(w, [](World &w) -> task<> {
+        for (const bool shared : {false, true}) {
+            for (const bool scoped : {false, true}) {
+                auto mutex = std::make_unique<evloop::shared_mutex>(w.loop);
+                EXPECT_TRUE(mutex->try_acquire());
+                auto job = evloop::spawn([](evloop::shared_mutex &mutex, bool shared, bool scoped) -> task<> {
+                    if (!scoped && shared)
+                        co_await mutex.acquire_shared();
+                    else if (!scoped)
+                        co_await mutex.acquire();
+                    else if (shared)
+                        const auto guard = co_await mutex.scoped_shared();
+                    else
+                        const auto guard = co_await mutex.scoped();
+                }(*mutex, shared, scoped));
+                co_await evloop::yield();
+                EXPECT_EQ(mutex->release(), 0);
+                mutex.reset();
+                const auto end = co_await evloop::as_result(job);
+                EXPECT_EQ(end.code(), EVL_ECLOSED) << shared << scoped;
+            }
+        }
+    }(w));
+}
+
+// However a wait ends, readers go on at once, also while the awaitable is kept; and it may wait again.
+TEST(SharedMutex, AnAwaitableThatIsKeptHoldsUpNoReaders) {
+    for (int how = 0; how < 2; how++) {
+        SCOPED_TRACE(how);
+        World w;
+        run(w, [](World &w, int how) -> task<> {
+            evloop::shared_mutex mutex(w.loop);
+            EXPECT_TRUE(mutex.try_acquire_shared());
+            auto acquire = mutex.acquire();
+            const auto waits = [](decltype(acquire) &acquire) -> task<> { co_await acquire; };
+            auto writer = evloop::spawn(waits(acquire));
+            co_await evloop::yield();
+            auto reader = evloop::spawn(reads(w, mutex, "r"));
+            co_await evloop::yield();
+            EXPECT_EQ(w.log(), "");
+            if (how == 0)
+                writer.cancel();
+            else
+                writer = {}; // destroyed
+            co_await evloop::yield();
+            co_await evloop::yield();
+            EXPECT_EQ(w.log(), "r");
+            co_await reader;
+            EXPECT_EQ(mutex.release_shared(), 0);
+            co_await acquire;
+            EXPECT_EQ(mutex.release(), 0);
+        }(w, how));
+    }
+}
+
 // --- elements_of ---------------------------------------------------------------------------------
 
 evloop::async_generator<int> counts(World &w, int from, int to) {
