@@ -38,14 +38,13 @@ class followed {
       public:
         explicit reference(T &object) noexcept { follow(&object); }
         reference(const reference &other) noexcept { follow(other.object_); }
-        reference &operator=(const reference &) = delete;
-        ~reference() {
-            if (!object_)
-                return;
-            *back_ = next_;
-            if (next_)
-                next_->back_ = back_;
+        reference &operator=(const reference &other) noexcept {
+            T *const object = other.object_;
+            unlink();
+            follow(object);
+            return *this;
         }
+        ~reference() { unlink(); }
         T *get() const noexcept { return object_; }
 
       private:
@@ -58,6 +57,13 @@ class followed {
             next_ = std::exchange(*back_, this);
             if (next_)
                 next_->back_ = &next_;
+        }
+        void unlink() noexcept {
+            if (!object_)
+                return;
+            *back_ = next_;
+            if (next_)
+                next_->back_ = back_;
         }
 
         T *object_ = nullptr;
@@ -163,7 +169,7 @@ class [[nodiscard]] scoped_wait : public op_awaitable<scoped_wait<Owner, C, Star
 } // namespace detail
 
 // A mutex of tasks: one holder at a time, waiters in order.
-class lock : public detail::owned<evl_lock, evl_lock_free> {
+class lock : public detail::owned<evl_lock, evl_lock_free>, public detail::followed<lock> {
   public:
     explicit lock(loop_ref loop) { (void)check(evl_lock_new(loop, &object_)); }
     lock() : lock(this_loop()) {}
@@ -217,17 +223,18 @@ class semaphore : public detail::owned<evl_semaphore, evl_semaphore_free> {
     }
 };
 
-// Waits for a change of what a lock protects. It may be moved or destroyed while it is waited on.
+// Waits for a change of what a lock protects. It and the lock may be moved or destroyed while it is waited
+// on.
 class condition : public detail::owned<evl_condition, evl_condition_free>,
                   public detail::followed<condition> {
   public:
-    // The lock stays, and where it is, as long as the condition.
-    explicit condition(evloop::lock &lock) : lock_(&lock) {
+    explicit condition(evloop::lock &lock) : lock_(lock) {
         (void)check(evl_condition_new(lock.c(), &object_));
     }
 
     // Releases the lock, waits to be notified, and has the lock again when it ends, also when it is
-    // cancelled or the condition is destroyed. Errors: EVL_EPERM when the lock is not held, EVL_ECLOSED.
+    // cancelled or the condition is destroyed. Errors: EVL_EPERM when the lock is not held; EVL_ECLOSED when
+    // the condition has been destroyed, or the lock, which it then does not have.
     detail::attempt<void> wait() { return wait_on(reference(*this)); }
     // Until ready() holds.
     template <class Ready>
@@ -236,8 +243,10 @@ class condition : public detail::owned<evl_condition, evl_condition_free>,
         return wait_until(reference(*this), std::move(ready));
     }
     // Returns how many, or EVL_EPERM when the lock is not held.
-    std::int32_t notify(std::int32_t n = 1) noexcept { return evl_condition_notify(object_, n); }
-    std::int32_t notify_all() noexcept { return evl_condition_notify(object_, -1); }
+    std::int32_t notify(std::int32_t n = 1) noexcept {
+        return lock_.get() ? evl_condition_notify(object_, n) : EVL_EPERM;
+    }
+    std::int32_t notify_all() noexcept { return notify(-1); }
 
   private:
     class [[nodiscard]] waiting : public op_awaitable<waiting>,
@@ -248,15 +257,17 @@ class condition : public detail::owned<evl_condition, evl_condition_free>,
         using object_wait_base::start;
     };
 
-    // It may be moved or destroyed while they wait.
+    // The condition and its lock may be moved or destroyed while they wait.
     static detail::attempt<void> wait_on(reference condition) {
-        evloop::lock *const lock = condition.get() ? condition.get()->lock_ : nullptr;
-        std::int32_t rc = EVL_ECLOSED;
-        if (lock)
-            rc = (co_await detail::settled(waiting(condition.get()->object_))).code();
+        if (!condition.get() || !condition.get()->lock_.get())
+            EVLOOP_CO_FAIL(EVL_ECLOSED);
+        const evloop::lock::reference lock = condition.get()->lock_;
+        std::int32_t rc = (co_await detail::settled(waiting(condition.get()->object_))).code();
         for (std::int32_t locked = EVL_ECANCELED;
-             lock && rc < 0 && rc != EVL_EPERM && locked == EVL_ECANCELED;)
-            locked = (co_await detail::settled(lock->acquire())).code();
+             lock.get() && rc < 0 && rc != EVL_EPERM && locked == EVL_ECANCELED;)
+            locked = (co_await detail::settled(lock.get()->acquire())).code();
+        if (rc >= 0 && !lock.get()) // destroyed since the lock was given
+            rc = EVL_ECLOSED;
         if (rc < 0)
             EVLOOP_CO_FAIL(rc);
 #if !EVLOOP_EXCEPTIONS
@@ -272,7 +283,7 @@ class condition : public detail::owned<evl_condition, evl_condition_free>,
 #endif
     }
 
-    evloop::lock *lock_;
+    evloop::lock::reference lock_;
 };
 
 // Tasks that wait until as many as `parties` have come.

@@ -435,4 +435,81 @@ TEST(Sync, AConditionIsDestroyedOrMovedWhileItIsWaitedOn) {
     }());
 }
 
+// The lock goes with its condition, as members of one object do, at each point of a wait.
+TEST(Sync, ALockIsDestroyedWhileItsConditionIsWaitedOn) {
+    struct Both {
+        evloop::lock lock;
+        evloop::condition condition{lock};
+    };
+    enum { WAITING, NOTIFIED, GIVEN, CANCELLED, WAITING_FOR_THE_LOCK, POINTS };
+    for (int point = 0; point < POINTS; point++) {
+        SCOPED_TRACE(point);
+        World w;
+        run(w, [](int point) -> task<> {
+            auto both = std::make_unique<Both>();
+            auto job = evloop::spawn([](Both &both) -> task<> {
+                co_await both.lock.acquire();
+                co_await both.condition.wait();
+            }(*both));
+            co_await evloop::yield();
+            EXPECT_FALSE(both->lock.held());
+            if (point != WAITING && point != CANCELLED) {
+                EXPECT_TRUE(both->lock.try_acquire());
+            }
+            if (point == NOTIFIED || point == GIVEN) {
+                EXPECT_EQ(both->condition.notify(), 1);
+            }
+            if (point == GIVEN) {
+                EXPECT_EQ(both->lock.release(), 0);
+            }
+            if (point == CANCELLED || point == WAITING_FOR_THE_LOCK)
+                job.cancel();
+            if (point == WAITING_FOR_THE_LOCK) {
+                co_await evloop::yield();
+                co_await evloop::yield();
+                EXPECT_FALSE(job.done());
+            }
+            both.reset();
+            const auto end = co_await evloop::as_outcome(job);
+            EXPECT_EQ(end.code(), point < CANCELLED ? EVL_ECLOSED : EVL_ECANCELED);
+        }(point));
+    }
+}
+
+TEST(Sync, AConditionFollowsItsLock) {
+    World w;
+    run(w, []() -> task<> {
+        auto first = std::make_unique<evloop::lock>();
+        evloop::condition condition(*first);
+        auto second = std::make_unique<evloop::lock>(std::move(*first));
+        first.reset();
+        const auto waits = [](evloop::lock &lock, evloop::condition &condition) -> task<> {
+            co_await lock.acquire();
+            co_await condition.wait();
+        };
+        EXPECT_EQ(condition.notify(), EVL_EPERM);
+        EXPECT_TRUE(second->try_acquire());
+        EXPECT_EQ(condition.notify(), 0);
+        EXPECT_EQ(second->release(), 0);
+        auto job = evloop::spawn(waits(*second, condition));
+        co_await evloop::yield();
+        evloop::lock third = std::move(*second);
+        second.reset();
+        job.cancel();
+        const auto end = co_await evloop::as_outcome(job);
+        EXPECT_EQ(end.code(), EVL_ECANCELED);
+        EXPECT_TRUE(third.held()); // of the one that was cancelled, which has it again
+    }());
+    World other;
+    run(other, []() -> task<> {
+        auto lock = std::make_unique<evloop::lock>();
+        evloop::condition one(*lock), two(*lock);
+        two = std::move(one);
+        lock.reset();
+        const auto end = co_await evloop::as_result(two.wait());
+        EXPECT_EQ(end.code(), EVL_ECLOSED);
+        EXPECT_EQ(two.notify_all(), EVL_EPERM);
+    }());
+}
+
 } // namespace
