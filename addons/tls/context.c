@@ -82,7 +82,22 @@ static int32_t set_protocols(SSL_CTX *ssl, const evl_tls_context_options *o) {
     return !o->ciphers || SSL_CTX_set_cipher_list(ssl, o->ciphers) ? 0 : EVL_EINVAL;
 }
 
+/* OpenSSL's would ask on the terminal. */
+static int no_passphrase(char *buf, int cap, int writing, void *arg) {
+    (void)buf, (void)cap, (void)writing, (void)arg;
+    return 0;
+}
+
+/* OpenSSL asks when the server wants a certificate, and none was loaded. */
+static int no_certificate(SSL *ssl, X509 **certificate, EVP_PKEY **key) {
+    (void)certificate, (void)key;
+    ((tls *)SSL_get_app_data(ssl))->asked = true;
+    return 0;
+}
+
 static int32_t load_own(SSL_CTX *ssl, const evl_tls_context_options *o) {
+    SSL_CTX_set_client_cert_cb(ssl, no_certificate);
+    SSL_CTX_set_default_passwd_cb(ssl, no_passphrase);
     if (!o->certificate)
         return 0;
     if (SSL_CTX_use_certificate_chain_file(ssl, o->certificate) == 1 &&

@@ -20,11 +20,13 @@ static int32_t of_certificate(long result) {
     }
 }
 
-/* What the peer says in an alert. */
-static int32_t of_alert(int alert) {
+/* What the peer says in an alert. A server of TLS 1.2 that misses a certificate only says that it has failed.
+ */
+static int32_t of_alert(const tls *t, int alert) {
     switch (alert) {
-    case SSL_AD_PROTOCOL_VERSION:
     case SSL_AD_HANDSHAKE_FAILURE:
+        return t->asked ? EVL_ETLS_CERTIFICATE : EVL_ETLS_VERSION;
+    case SSL_AD_PROTOCOL_VERSION:
     case SSL_AD_INSUFFICIENT_SECURITY:
     case SSL_AD_INAPPROPRIATE_FALLBACK:
         return EVL_ETLS_VERSION;
@@ -46,7 +48,7 @@ static int32_t of_alert(int alert) {
 
 static int32_t of_reason(const tls *t, int reason) {
     if (reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256)
-        return of_alert(reason - SSL_AD_REASON_OFFSET);
+        return of_alert(t, reason - SSL_AD_REASON_OFFSET);
     switch (reason) {
     case SSL_R_CERTIFICATE_VERIFY_FAILED:
         return of_certificate(SSL_get_verify_result(t->ssl));

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 enum { TLS_SESSIONS_MAX = 64 };
 
@@ -41,12 +42,14 @@ typedef struct tls {
     SSL *ssl;
     evl_tls_context *context;
     int fd;
+    pid_t process;       /* whose connection it is: a child of a fork shares it */
     uint32_t want;       /* of the call that returned EVL_EAGAIN last */
     int32_t io_error;    /* what the kernel said, when OpenSSL only says that it failed */
     int32_t read_error;  /* 0, or what every read returns from now on */
     int32_t write_error; /* likewise */
     bool starting;       /* in tls_start: nothing is read yet */
     bool ready;          /* the handshake is over */
+    bool asked;          /* the server wants a certificate, and there is none */
     bool ended;          /* the kernel has reported the end of what the peer sends */
     char *key;           /* of its session; NULL: it is not kept */
     char *alpn;          /* what was chosen, once asked for */
@@ -80,6 +83,7 @@ int32_t tls_make(int fd, evl_tls_context *context, const char *server_name, cons
 void tls_free(tls *t);
 int32_t tls_start(evl_loop *loop, tls *t, evl_stream **out);
 tls *tls_of(const evl_stream *stream);
+int32_t tls_check_name(const char *name);
 int32_t tls_check_options(const evl_tls_context *context, const evl_tls_options *options);
 int32_t tls_upgrade_as(evl_stream *plain, evl_tls_context *context, const char *server_name,
                        const char *service, evl_stream **out);

@@ -5,6 +5,7 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* --- the transport ---------------------------------------------------------------------------- */
@@ -124,10 +125,13 @@ void tls_free(tls *t) {
     free(t);
 }
 
-/* Without close_notify the peer knows that this is no clean end. */
+/* Without close_notify the peer knows that this is no clean end. What the kernel has is discarded, too, as a
+ * stream does that is aborted; but not an alert that says why, and not what another process goes on using. */
 static void tls_close(void *self, int32_t abort) {
     tls *t = self;
-    (void)abort;
+    const struct linger reset = {.l_onoff = 1};
+    if (abort && t->ready && t->read_error == 0 && t->write_error == 0 && t->process == getpid())
+        (void)setsockopt(t->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     (void)close(t->fd);
     tls_free(t);
 }
@@ -187,6 +191,7 @@ int32_t tls_make(int fd, evl_tls_context *context, const char *server_name, cons
     if (!t)
         return EVL_ENOMEM;
     t->fd = fd;
+    t->process = getpid();
     t->starting = true;
     t->context = evl_tls_context_ref(context);
     t->ssl = SSL_new(context->ssl);
@@ -222,6 +227,12 @@ int32_t tls_check_options(const evl_tls_context *context, const evl_tls_options 
     return 0;
 }
 
+/* What OpenSSL could only call a failure. */
+int32_t tls_check_name(const char *name) {
+    size_t len = strlen(name);
+    return len > 0 && len <= TLSEXT_MAXLEN_host_name ? 0 : EVL_EINVAL;
+}
+
 /* The name that has to be verified; NULL where none has. */
 static int32_t server_name_of(const evl_tls_context *context, const evl_tls_options *options,
                               const char **out) {
@@ -229,7 +240,9 @@ static int32_t server_name_of(const evl_tls_context *context, const evl_tls_opti
     if (rc != 0)
         return rc;
     *out = options ? options->server_name : NULL;
-    return *out || context->flags & (EVL_TLS_SERVER | EVL_TLS_INSECURE) ? 0 : EVL_EINVAL;
+    if (!*out)
+        return context->flags & (EVL_TLS_SERVER | EVL_TLS_INSECURE) ? 0 : EVL_EINVAL;
+    return tls_check_name(*out);
 }
 
 int32_t evl_tls_open(evl_loop *loop, evl_fd fd, evl_tls_context *context, const evl_tls_options *options,
@@ -279,7 +292,12 @@ int32_t tls_upgrade_as(evl_stream *plain, evl_tls_context *context, const char *
                        const char *service, evl_stream **out) {
     tls *t;
     evl_loop *loop = evl_loop_of(plain);
-    int32_t rc = tls_make(-1, context, server_name, service, &t);
+    evl_stream_info info = {.struct_size = sizeof info};
+    int32_t rc = evl_stream_get_info(plain, &info);
+    if (rc == 0 && info.family == 0)
+        rc = EVL_EPROTOTYPE;
+    if (rc == 0)
+        rc = tls_make(-1, context, server_name, service, &t);
     if (rc == 0) {
         rc = take_over(plain, t);
         if (rc != 0)
@@ -291,6 +309,8 @@ int32_t tls_upgrade_as(evl_stream *plain, evl_tls_context *context, const char *
         rc = tls_start(loop, t, out);
         if (rc != 0)
             tls_close(t, 1);
+        else if (info.linger_ns != 0) /* of the server, of the connect */
+            (void)evl_stream_set_linger(*out, info.linger_ns);
     }
     if (rc == EVL_ENOMEM) /* with or without the fd: the caller needs to know which */
         (void)evl_stream_abort(plain);

@@ -33,6 +33,7 @@ static void run_end(evl_loop *loop, evl_node *node) {
     bool retrieved = future->retrieved;
     if (!drop && !end)
         evl_copy_name(loop->metrics.error_name, future->name);
+    (void)evl_loop_ref(loop); /* the future's may be the last, and the value a handle of this loop */
     release_slot(loop, node);
     if (end)
         end(value, retrieved);
@@ -40,6 +41,7 @@ static void run_end(evl_loop *loop, evl_node *node) {
         drop(value);
     else
         evl_unhandled(loop, error);
+    evl_loop_unref(loop);
 }
 
 static void forget_end(evl_loop *loop, evl_node *node, evl_link *drops) {

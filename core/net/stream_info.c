@@ -30,7 +30,8 @@ int32_t evl_stream_get_info(const evl_stream *stream, evl_stream_info *out) {
                             .last_out_ns = s->last_out,
                             .eof = evl_s_has(s, EVL_S_EOF),
                             .write_closed = evl_s_has(s, EVL_S_SHUT_ASKED),
-                            .timed_out = s->more ? s->more->timeouts.over : 0};
+                            .timed_out = s->more ? s->more->timeouts.over : 0,
+                            .linger_ns = s->more ? s->more->linger : 0};
     memcpy(out, &info, out->struct_size < sizeof info ? out->struct_size : sizeof info);
     return 0;
 }
@@ -74,11 +75,17 @@ static int buffer_name(int32_t option) {
     return option == EVL_STREAM_OPT_SEND_BUFFER ? SO_SNDBUF : SO_RCVBUF;
 }
 
+/* Over a transport EVL_S_TCP is never set, for what it says of reads and writes does not hold there. */
+static bool is_tcp(const evl_stream_handle *s) {
+    int family = evl_s_has(s, EVL_S_CUSTOM) ? evl_socket_family(s->io.fd) : 0;
+    return evl_s_has(s, EVL_S_TCP) || family == AF_INET || family == AF_INET6;
+}
+
 /* Whether the stream has the option: 0, EVL_EINVAL, EVL_ENOTSUP. */
 static int check_option(const evl_stream_handle *s, int32_t option) {
     if (option < EVL_STREAM_OPT_NODELAY || option > EVL_STREAM_OPT_RECEIVE_BUFFER)
         return EVL_EINVAL;
-    bool has = evl_s_has(s, EVL_S_TCP) || (is_buffer_size(option) && evl_s_has(s, EVL_S_SOCKET));
+    bool has = is_tcp(s) || (is_buffer_size(option) && evl_s_has(s, EVL_S_SOCKET));
     return has ? 0 : EVL_ENOTSUP;
 }
 

@@ -420,6 +420,7 @@ typedef struct evl_stream_info {
     int32_t write_closed; /* 1: this side is closed */
     uint32_t timed_out;   /* which timeout of the stream the last one was: EVL_READ, EVL_WRITE, both: idle; 0:
                              none yet */
+    int64_t linger_ns;    /* its own linger time; 0: the loop's; negative: it does not linger */
 } evl_stream_info;
 
 /* Stores the stream's state in *out.

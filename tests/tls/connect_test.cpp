@@ -58,6 +58,7 @@ struct Connecting {
         options.timeout_ns = timeout;
         EXPECT_EQ(evl_tls_connect(w.loop, context, host, port.c_str(), &options, &future), 0);
     }
+    explicit Connecting(World &world) : w(world) {}
     Connecting(const Connecting &) = delete;
     ~Connecting() {
         evl_future_unref(future);
@@ -157,6 +158,81 @@ TEST(TlsConnect, DestroyedAtEachPass) {
         EXPECT_EQ(w.destroy(), 0);
         evl_future_unref(future);
     }
+}
+
+// Every handle that is there, the inner ones included.
+TEST(TlsConnect, ClosedByAWalkAtEachPass) {
+    for (int n = 0; n < 12; n++) {
+        World w({.clock = EVL_CLOCK_REAL});
+        Context c({});
+        Silent silent(w);
+        evl_future *future = nullptr;
+        ASSERT_EQ(evl_tls_connect(w.loop, c, "127.0.0.1", silent.port.c_str(), nullptr, &future), 0);
+        passes(w, n);
+        uint64_t ids[32];
+        int32_t count = evl_loop_walk(w.loop, ids, 32);
+        for (int32_t i = 0; i < count; i++)
+            EXPECT_EQ(evl_close(evl_lookup(w.loop, ids[i])), 0);
+        silent.server = nullptr;
+        passes(w);
+        EXPECT_NE(evl_future_state(future), EVL_FUTURE_PENDING);
+        EXPECT_LT(evl_future_value(future, nullptr), 0);
+        evl_future_unref(future);
+        passes(w);
+    }
+}
+
+TEST(TlsConnect, AFutureThatOutlivesTheLoop) {
+    World w({.clock = EVL_CLOCK_REAL});
+    Context s({EVL_TLS_SERVER, "server"}), c({});
+    auto echo = std::make_unique<Echo>(w, s);
+    evl_future *future = nullptr;
+    ASSERT_EQ(evl_tls_connect(w.loop, c, "localhost", echo->port.c_str(), nullptr, &future), 0);
+    pump(w, [&] { return evl_future_state(future) != EVL_FUTURE_PENDING; });
+    echo.reset();
+    EXPECT_EQ(w.destroy(), 0);
+    evl_future_unref(future);
+}
+
+// They are the program's again as soon as it has cancelled.
+TEST(TlsConnect, ErrorsThatGoWithTheFuture) {
+    for (int n = 0; n < 4; n++) {
+        World w({.clock = EVL_CLOCK_REAL});
+        Context c({});
+        Silent silent(w);
+        auto errors = std::make_unique<int32_t[]>(4);
+        evl_connect_options connect{};
+        connect.struct_size = sizeof connect;
+        connect.errors = errors.get();
+        connect.errors_cap = 4;
+        connect.linger_ns = 5 * ms;
+        evl_tls_options options = named(nullptr);
+        options.connect = &connect;
+        evl_future *future = nullptr;
+        ASSERT_EQ(evl_tls_connect(w.loop, c, "127.0.0.1", "1", &options, &future), 0);
+        passes(w, n);
+        (void)evl_future_cancel(future);
+        errors.reset();
+        passes(w);
+        (void)evl_future_value(future, nullptr);
+        evl_future_unref(future);
+    }
+    World w({.clock = EVL_CLOCK_REAL});
+    Context s({EVL_TLS_SERVER, "server"}), c({});
+    Echo echo(w, s);
+    int32_t errors[2] = {7, 7};
+    evl_connect_options connect{};
+    connect.struct_size = sizeof connect;
+    connect.errors = errors;
+    connect.errors_cap = 2;
+    connect.linger_ns = 5 * ms;
+    evl_tls_options options = named("localhost");
+    options.connect = &connect;
+    Connecting connecting(w);
+    ASSERT_EQ(evl_tls_connect(w.loop, c, "127.0.0.1", echo.port.c_str(), &options, &connecting.future), 0);
+    EXPECT_EQ(connecting.result(), 0);
+    EXPECT_EQ(errors[0], 0);
+    EXPECT_EQ(info(connecting.stream).linger_ns, 5 * ms);
 }
 
 // A stream that nobody took goes with its future.

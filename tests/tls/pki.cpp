@@ -63,7 +63,8 @@ void Files::make(const Spec &spec) const {
     File out(std::fopen(path(spec.name).c_str(), "w"));
     ASSERT_TRUE(out);
     PEM_write_X509(out.get(), c);
-    PEM_write_PrivateKey(out.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+    const EVP_CIPHER *cipher = spec.name == "locked" ? EVP_aes_128_cbc() : nullptr;
+    PEM_write_PrivateKey(out.get(), key.get(), cipher, nullptr, 0, nullptr, const_cast<char *>("secret"));
 }
 
 Files::Files() {
@@ -78,6 +79,7 @@ Files::Files() {
     make({"of_other_ca", "DNS:localhost", -3600, 86400, "other_ca"});
     make({"expired", "DNS:localhost", -7200, -3600});
     make({"future", "DNS:localhost", 3600, 86400});
+    make({"locked", "DNS:localhost"}); // its key has a passphrase
 }
 
 Files::~Files() { std::filesystem::remove_all(directory_); }

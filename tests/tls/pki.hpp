@@ -26,7 +26,7 @@ class Files {
     std::string directory_;
 };
 
-// The path of one of them: ca, server, client, other_ca, of_other_ca, expired, future, names.
+// The path of one of them: ca, server, client, other_ca, of_other_ca, expired, future, locked.
 std::string file(const std::string &name);
 
 } // namespace pki

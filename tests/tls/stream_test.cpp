@@ -150,6 +150,51 @@ TEST(TlsStream, CutOffIsNoEnd) {
     });
 }
 
+// Who aborts discards what the kernel has, too.
+TEST(TlsStream, AnAbortResets) {
+    World w;
+    Context s({EVL_TLS_SERVER, "server"}), c({});
+    Both both(w, s, c, "localhost", Kind::tcp);
+    EXPECT_EQ(both.shake(), Codes(0, 0));
+    EXPECT_EQ(both.through(both.far, both.near, "x"), "x");
+    EXPECT_EQ(evl_stream_abort(both.near), 0);
+    both.near = nullptr;
+    EXPECT_EQ(both.read(both.far), EVL_ECONNRESET);
+}
+
+TEST(TlsStream, Options) {
+    World w;
+    Context s({EVL_TLS_SERVER, "server"}), c({});
+    Both tcp(w, s, c, "localhost", Kind::tcp), local(w, s, c);
+    EXPECT_EQ(evl_stream_set_option(tcp.near, EVL_STREAM_OPT_KEEPALIVE, 30), 0);
+    EXPECT_EQ(evl_stream_get_option(tcp.near, EVL_STREAM_OPT_KEEPALIVE), 30);
+    EXPECT_EQ(evl_stream_set_option(tcp.near, EVL_STREAM_OPT_NODELAY, 1), 0);
+    EXPECT_EQ(evl_stream_set_option(local.near, EVL_STREAM_OPT_NODELAY, 1), EVL_ENOTSUP);
+}
+
+TEST(TlsStream, NamesThatCannotBe) {
+    World w;
+    Context c({});
+    Tcp tcp;
+    evl_stream *plain = open(w, tcp.a), *out = nullptr;
+    std::string longest(256, 'x');
+    for (const char *name : {"", longest.c_str()}) {
+        evl_tls_options options = named(name);
+        EXPECT_EQ(evl_tls_upgrade(plain, c, &options, &out), EVL_EINVAL);
+        EXPECT_EQ(evl_tls_open(w.loop, tcp.b, c, &options, &out), EVL_EINVAL);
+        evl_future *future = nullptr;
+        EXPECT_EQ(evl_tls_connect(w.loop, c, "localhost", "1", &options, &future), EVL_EINVAL);
+    }
+    EXPECT_EQ(write(plain, "still there"), 11);
+    int fds[2];
+    ASSERT_EQ(::pipe(fds), 0);
+    Fd in(fds[0]), end(fds[1]);
+    evl_stream *pipe = open(w, in);
+    evl_tls_options options = named("localhost");
+    EXPECT_EQ(evl_tls_upgrade(pipe, c, &options, &out), EVL_EPROTOTYPE);
+    EXPECT_EQ(evl_close(pipe), 0);
+}
+
 TEST(TlsStream, DestroyedInTheMiddle) {
     for_all([](World &w, Both &t) {
         EXPECT_EQ(write(t.near, pattern(100000)), 100000);
@@ -296,6 +341,9 @@ TEST(TlsContext, BadArguments) {
     EXPECT_EQ(with([](auto &o) { o.certificate = "/dev/null"; }), EVL_ETLS_CERTIFICATE);
     EXPECT_EQ(with([&](auto &o) { o.certificate = server.c_str(), o.key = other.c_str(); }),
               EVL_ETLS_CERTIFICATE);
+    std::string locked = pki::file("locked");
+    EXPECT_EQ(with([&](auto &o) { o.certificate = locked.c_str(); }), EVL_ETLS_CERTIFICATE)
+        << "and nobody is asked for the passphrase";
     EXPECT_EQ(with([&](auto &o) { o.certificate = server.c_str(), o.flags = EVL_TLS_SERVER; }), 0);
     EXPECT_EQ(evl_tls_context_new(nullptr, nullptr), EVL_EINVAL);
     EXPECT_EQ(evl_tls_context_new(nullptr, &out), 0) << "the system's roots";

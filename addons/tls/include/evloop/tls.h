@@ -93,9 +93,9 @@ EVL_TLS_API evl_tls_context *evl_tls_context_ref(evl_tls_context *context);
 EVL_TLS_API void evl_tls_context_unref(evl_tls_context *context);
 
 /* Lets a server have several names: a client that asks for `name` (SNI; "*.example.org" for those below)
- * gets the certificate of `other`, which is kept. The rest, as the protocols of alpn, is `context`'s. Call it
- * before the first connection.
- * Errors:
+ * gets the certificate of `other`, which is kept. The rest, as the protocols of alpn, is `context`'s. Of
+ * several that match the one that was added last counts; contexts must not be added to each other. Call it
+ * before the first connection. Errors:
  * - EVL_EINVAL: a NULL pointer, a context of a client, or both are the same.
  * - EVL_ENOMEM: out of memory.
  * @since 0.1 */
@@ -144,7 +144,8 @@ EVL_TLS_API int32_t evl_tls_accept(evl_server *server, evl_tls_context *context,
 /* Makes a stream of TLS over a connected, non-blocking stream socket, which the stream owns from now on; on
  * an error it is the caller's. The handshake begins at once.
  * Errors:
- * - EVL_EINVAL: a NULL pointer, struct_size too small, an unknown flag, or a client without server_name.
+ * - EVL_EINVAL: a NULL pointer, struct_size too small, an unknown flag, a client without server_name, or a
+ * name that is empty or has more than 255 characters.
  * - EVL_ENOMEM: out of memory.
  * - and those of evl_stream_open_on.
  * @since 0.1 */
@@ -153,11 +154,14 @@ EVL_TLS_API int32_t evl_tls_open(evl_loop *loop, evl_fd fd, evl_tls_context *con
 
 /* Turns a stream into one of TLS (STARTTLS). `plain` is closed, and its socket is *out's. Bytes that came
  * and were not read belong to TLS, so that nothing that was sent in the clear behind the command counts as
- * encrypted.
+ * encrypted; in the callback of push mode the command itself has to be removed first (evl_stream_consume).
+ *
+ * *out is a new handle: its timeouts, marks, names, arguments and drop are to be set again. It has the linger
+ * time of `plain`, and closes the socket, also one that `plain` was to leave open (EVL_STREAM_KEEP_FD).
  *
  * Errors, after which `plain` is as before, but for the last one:
  * - EVL_EBUSY: something is queued or pending (evl_stream_flush).
- * - EVL_ENOTSUP: the stream has a transport.
+ * - EVL_ENOTSUP: the stream has a transport. EVL_EPROTOTYPE: it is no socket.
  * - EVL_ENOBUFS: more than 64 KiB are unread.
  * - EVL_EINVAL: as evl_tls_open.
  * - EVL_ENOMEM: out of memory; the stream is closed.
@@ -165,8 +169,9 @@ EVL_TLS_API int32_t evl_tls_open(evl_loop *loop, evl_fd fd, evl_tls_context *con
 EVL_TLS_API int32_t evl_tls_upgrade(evl_stream *plain, evl_tls_context *context,
                                     const evl_tls_options *options, evl_stream **out);
 
-/* Completes with 0 when the handshake is over and what was written before is sent. Give it a deadline: a peer
- * may stay silent. One that is cancelled leaves the stream as it is. Completes with:
+/* Completes with 0 when the handshake is over and what was written before is sent. Give it a deadline, or the
+ * stream a write or idle timeout: a peer may stay silent. One that is cancelled leaves the stream as it is.
+ * Completes with:
  * - EVL_ETLS_UNTRUSTED, _EXPIRED, _NAME, _REVOKED: what is wrong with the peer's certificate.
  * - EVL_ETLS_CERTIFICATE: the peer refused or missed this side's.
  * - EVL_ETLS_VERSION: no version or cipher is common to both.
