@@ -6,7 +6,9 @@
 //     use(request_id.get());                             // in any coroutine of it, however deep
 //
 // A task begins with the values that the one had which spawned it, as gather, groups and timeouts spawn, too;
-// what either of them sets after that is nothing to the other. Callbacks are of no task and have none.
+// what either of them sets after that is nothing to the other. Callbacks are of no task and have none. Values
+// stay on their loop: a task that is spawned in a scope of another one, which may run on another thread,
+// begins without any.
 #pragma once
 
 #include "scope.hpp"

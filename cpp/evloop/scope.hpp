@@ -404,7 +404,9 @@ spawned<T> spawn_in(task_home *home, task<T> &what, begin when, std::source_loca
     if (task_state *parent = current_task()) {
         if (parent->home == home)
             block->parent = parent->id;
-        block->locals.share(parent->locals);
+        if (parent->locals.first() && parent->loop == home->loop)
+            [[unlikely]] // others may be another thread's
+            block->locals.share(parent->locals);
     }
     if (when == begin::now)
         block->start_now();

@@ -539,6 +539,26 @@ TEST(TaskLocal, ScopedAndReset) {
     }());
 }
 
+// Which may be that of another thread, and the values are counted by one.
+TEST(TaskLocal, StaysOnItsLoop) {
+    World w, other;
+    evloop::scope here(w.loop), there(other.loop);
+    run(w, [](evloop::scope &here, evloop::scope &there) -> task<> {
+        const auto sees = [](std::string expected) -> task<> {
+            EXPECT_EQ(user.get(), expected);
+            co_return;
+        };
+        user.set("ann");
+        auto away = there.spawn(sees("nobody"));
+        std::move(away).detach();
+        auto job = here.spawn(sees("ann")); // of another scope
+        co_await job;
+    }(here, there));
+    EXPECT_EQ(there.size(), 1u);
+    other.run();
+    EXPECT_EQ(there.size(), 0u);
+}
+
 // The list does not grow with what is set again.
 TEST(TaskLocal, SetAgainAndAgain) {
     World w;
