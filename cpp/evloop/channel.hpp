@@ -6,16 +6,16 @@
 //     std::string text = co_await texts.receive();     // on any loop
 //     texts.close();                                   // what is left is received, then EVL_ESHUTDOWN
 //
-// For tasks of one loop queue.hpp is quicker. Who waits on a channel keeps its loop running.
+// For tasks of one loop queue.hpp is quicker. Who waits on a channel keeps its loop running. The functions of
+// T, as its destructor, may use the channel: they run without its lock.
 #pragma once
 
 #include "future.hpp"
 
 #include <cstddef>
-#include <deque>
 #include <memory>
 #include <mutex>
-#include <optional>
+#include <new>
 
 namespace evloop::inline EVLOOP_CPP_ABI {
 namespace detail {
@@ -68,14 +68,61 @@ class channel_line {
     channel_waiter *first_ = nullptr, *last_ = nullptr;
 };
 
+// An item is made and destroyed by who sends or receives it, outside of the channel's mutex, under which it
+// is linked.
+template <class T>
+struct channel_item {
+    T value;
+    std::unique_ptr<channel_item> next = {};
+
+    // NULL: no memory.
+    template <class V>
+    static std::unique_ptr<channel_item> make(V &&value) {
+        return std::unique_ptr<channel_item>(new (std::nothrow) channel_item{std::forward<V>(value)});
+    }
+};
+
+template <class T>
+class channel_items {
+  public:
+    channel_items() noexcept = default;
+    channel_items(const channel_items &) = delete;
+    ~channel_items() {
+        while (size_ > 0)
+            (void)take_first();
+    }
+    std::size_t size() const noexcept { return size_; }
+    void append(std::unique_ptr<channel_item<T>> item) noexcept {
+        channel_item<T> *const appended = item.get();
+        (last_ ? last_->next : first_) = std::move(item);
+        last_ = appended;
+        size_++;
+    }
+    // There is one.
+    std::unique_ptr<channel_item<T>> take_first() noexcept {
+        std::unique_ptr<channel_item<T>> item = std::move(first_);
+        first_ = std::move(item->next);
+        if (--size_ == 0)
+            last_ = nullptr;
+        return item;
+    }
+
+  private:
+    std::unique_ptr<channel_item<T>> first_;
+    channel_item<T> *last_ = nullptr;
+    std::size_t size_ = 0;
+};
+
 template <class T>
 class channel_state {
   public:
-    explicit channel_state(std::size_t limit) : limit_(limit) {}
+    using item = std::unique_ptr<channel_item<T>>;
 
-    // 0, EVL_EAGAIN: there is no room, and the waiter waits for some; EVL_ESHUTDOWN, EVL_ENOMEM. The value is
-    // moved from with 0 alone.
-    std::int32_t put(T &value, channel_waiter *waiter) {
+    explicit channel_state(std::size_t limit) noexcept : limit_(limit) {}
+
+    // 0, EVL_EAGAIN: there is no room, and the waiter waits for some; EVL_ESHUTDOWN, EVL_ENOMEM. The item is
+    // taken with 0 alone.
+    std::int32_t put(item &what, channel_waiter *waiter) noexcept {
         const std::lock_guard lock(mutex_);
         if (closed_)
             return EVL_ESHUTDOWN;
@@ -83,18 +130,17 @@ class channel_state {
             return wait(senders_, waiter);
         const std::int32_t rc = receivers_.wake_first();
         if (rc == 0)
-            items_.push_back(std::move(value));
+            items_.append(std::move(what));
         return rc;
     }
-    std::int32_t take(std::optional<T> &into, channel_waiter *waiter) {
+    // Into an empty one.
+    std::int32_t take(item &into, channel_waiter *waiter) noexcept {
         const std::lock_guard lock(mutex_);
-        if (items_.empty())
+        if (items_.size() == 0)
             return closed_ ? EVL_ESHUTDOWN : wait(receivers_, waiter);
         const std::int32_t rc = senders_.wake_first();
-        if (rc == 0) {
-            into.emplace(std::move(items_.front()));
-            items_.pop_front();
-        }
+        if (rc == 0)
+            into = items_.take_first();
         return rc;
     }
     // It waits no more; a turn that it was given and has not used is the next one's.
@@ -104,7 +150,7 @@ class channel_state {
         if (waiter.linked)
             line.remove(waiter);
         else if (waiter.woken &&
-                 (closed_ || (sends ? limit_ == 0 || items_.size() < limit_ : !items_.empty())))
+                 (closed_ || (sends ? limit_ == 0 || items_.size() < limit_ : items_.size() > 0)))
             (void)line.wake_first();
     }
     std::int32_t close(error_type error) noexcept {
@@ -137,7 +183,7 @@ class channel_state {
     }
 
     mutable std::mutex mutex_;
-    std::deque<T> items_;
+    channel_items<T> items_;
     std::size_t limit_; // 0: none
     bool closed_ = false;
     error_type error_ = {}; // what it was closed with
@@ -191,21 +237,27 @@ class channel {
     // put it in. Errors: EVL_ESHUTDOWN when it was closed, EVL_ENOMEM.
     detail::attempt<void> send(T value) const { return sending(state_, std::move(value)); }
 
-    // Without waiting. 0; EVL_EAGAIN when there is no room; EVL_ESHUTDOWN, EVL_ENOMEM. The value is moved
-    // from with 0 alone. @thread any
-    std::int32_t try_send(T &&value) const { return state_->put(value, nullptr); }
+    // Without waiting. 0; EVL_EAGAIN when there is no room; EVL_ESHUTDOWN, EVL_ENOMEM. The value is where it
+    // was with all but 0. @thread any
+    std::int32_t try_send(T &&value) const {
+        auto item = detail::channel_item<T>::make(std::move(value));
+        const std::int32_t rc = item ? state_->put(item, nullptr) : EVL_ENOMEM;
+        if (item)
+            move_back(value, item->value);
+        return rc;
+    }
     std::int32_t try_send(const T &value) const
         requires std::copy_constructible<T>
     {
-        T copy(value);
-        return state_->put(copy, nullptr);
+        auto item = detail::channel_item<T>::make(value);
+        return item ? state_->put(item, nullptr) : EVL_ENOMEM;
     }
     // An item, or EVL_EAGAIN; EVL_ESHUTDOWN when none will come. @thread any
     result<T> try_receive() const {
-        std::optional<T> item;
+        typename state::item item;
         if (const std::int32_t rc = state_->take(item, nullptr); rc < 0)
             return fail(rc);
-        return result<T>(std::in_place, *std::move(item));
+        return result<T>(std::in_place, std::move(item->value));
     }
 
     // Nothing is put in from now on. What is in it is still received. 0, or EVL_ENOMEM: some that wait have
@@ -220,8 +272,16 @@ class channel {
     std::size_t size() const noexcept { return state_->size(); }
 
   private:
+    static void move_back(T &to, T &from) {
+        if constexpr (std::is_move_assignable_v<T>) {
+            to = std::move(from);
+        } else {
+            std::destroy_at(&to);
+            [&]() noexcept { std::construct_at(&to, std::move(from)); }();
+        }
+    }
     static detail::attempt<T> receiving(std::shared_ptr<state> from) {
-        std::optional<T> item;
+        typename state::item item;
         std::int32_t rc = from->take(item, nullptr);
         while (rc == EVL_EAGAIN) {
             detail::channel_wait<T> wait(*from, false);
@@ -241,20 +301,21 @@ class channel {
 #endif
         if (rc < 0)
             EVLOOP_CO_FAIL(rc);
-        co_return *std::move(item);
+        co_return std::move(item->value);
     }
     static detail::attempt<void> sending(std::shared_ptr<state> to, T value) {
-        std::int32_t rc = to->put(value, nullptr);
+        auto item = detail::channel_item<T>::make(std::move(value));
+        std::int32_t rc = item ? to->put(item, nullptr) : EVL_ENOMEM;
         while (rc == EVL_EAGAIN) {
             detail::channel_wait<T> wait(*to, true);
-            rc = wait.code() < 0 ? wait.code() : to->put(value, wait.waiter());
+            rc = wait.code() < 0 ? wait.code() : to->put(item, wait.waiter());
             if (rc != EVL_EAGAIN)
                 break;
             const auto how = co_await detail::settled(wait.woken());
             rc = how.code();
             if (rc < 0)
                 break;
-            rc = to->put(value, nullptr);
+            rc = to->put(item, nullptr);
             wait.used();
         }
         if (rc < 0)

@@ -157,6 +157,70 @@ TEST(Channel, IsTriedWithoutALoop) {
     EXPECT_EQ(numbers.try_receive().value(), 5);
 }
 
+// Each of its functions uses the channel that it is in.
+struct Looks {
+    const channel<Looks> *at;
+    int number;
+    Looks(const channel<Looks> &of, int n) : at(&of), number(n) {}
+    Looks(const Looks &other) : at(other.at), number(other.number) { look(); }
+    Looks(Looks &&other) noexcept : at(other.at), number(std::exchange(other.number, 0)) { look(); }
+    Looks &operator=(Looks &&other) noexcept {
+        number = std::exchange(other.number, 0);
+        look();
+        return *this;
+    }
+    ~Looks() { look(); }
+    void look() const noexcept { EXPECT_LE(at->size(), 2u); }
+};
+
+TEST(Channel, ItemsMayUseIt) {
+    World w({.clock = EVL_CLOCK_REAL});
+    run(w, []() -> task<> {
+        const channel<Looks> ch(1);
+        const Looks first(ch, 1);
+        Looks second(ch, 2);
+        EXPECT_EQ(ch.try_send(first), 0);
+        EXPECT_EQ(ch.try_send(first), EVL_EAGAIN);
+        EXPECT_EQ(ch.try_send(std::move(second)), EVL_EAGAIN);
+        EXPECT_EQ(second.number, 2) << "what was not sent stays";
+        auto sends =
+            evloop::spawn([](const channel<Looks> &ch) -> task<> { co_await ch.send(Looks(ch, 3)); }(ch));
+        auto cancelled =
+            evloop::spawn([](const channel<Looks> &ch) -> task<> { co_await ch.send(Looks(ch, 4)); }(ch));
+        co_await evloop::yield();
+        cancelled.cancel();
+        const int one = ch.try_receive().value().number;
+        EXPECT_EQ(one, 1);
+        const Looks next = co_await ch.receive();
+        EXPECT_EQ(next.number, 3);
+        co_await sends;
+        EXPECT_EQ(ch.try_send(std::move(second)), 0);
+        EXPECT_EQ(ch.close(), 0);
+        const Looks last = co_await ch.receive();
+        EXPECT_EQ(last.number, 2);
+    }());
+}
+
+TEST(Channel, WhatIsNotSentStaysAlsoWhereItCannotBeAssigned) {
+    struct Fixed {
+        const int number;
+        std::unique_ptr<int> with;
+        Fixed(int n) : number(n), with(std::make_unique<int>(n)) {}
+        Fixed(Fixed &&) noexcept = default;
+    };
+    static_assert(!std::is_move_assignable_v<Fixed>);
+    const channel<Fixed> ch(1);
+    EXPECT_EQ(ch.try_send(Fixed(1)), 0);
+    Fixed second(2);
+    EXPECT_EQ(ch.try_send(std::move(second)), EVL_EAGAIN);
+    ASSERT_NE(second.with, nullptr);
+    EXPECT_EQ(*second.with, 2);
+    EXPECT_EQ(ch.try_receive().value().number, 1);
+    EXPECT_EQ(ch.try_send(std::move(second)), 0);
+    EXPECT_EQ(ch.try_send(Fixed(3)), EVL_EAGAIN);
+    EXPECT_EQ(ch.size(), 1u); // goes with the channel
+}
+
 TEST(Channel, ThreadToTask) {
     World w({.clock = EVL_CLOCK_REAL});
     run(w, []() -> task<> {
