@@ -16,6 +16,8 @@
 // end. Destroying it ends it where it is.
 #pragma once
 
+#include "await.hpp"
+#include "range.hpp"
 #include "task.hpp"
 
 #include <concepts>
@@ -40,6 +42,12 @@ template <class Source>
 elements_of(Source &&) -> elements_of<Source>;
 
 namespace detail {
+
+// Has a next() that is awaited, as an async_generator has; a generator's is called.
+template <class Source>
+concept gives_awaitables = requires(std::remove_reference_t<Source> &source) {
+    { source.next() } -> awaitable;
+};
 
 template <class T>
 class async_generator_promise final : public promise_base {
@@ -128,18 +136,23 @@ class async_generator_promise final : public promise_base {
         void await_resume() const noexcept {}
     };
 
+    // Whether an element is a value of who gets it, to be moved from: all temporaries are.
+    template <class Source, class Element>
+    static constexpr bool is_given = std::is_reference_v<T> || std::is_same_v<Element, value &&> ||
+                                     (owns_elements<Source> && std::is_same_v<Element, value &>);
+
     // A generator's values, and those of a range that was moved in, are theirs to move from who gets them.
     template <class Source>
     static evloop::task<> pass(async_generator_promise &self, Source source) {
-        if constexpr (requires { source.next(); }) {
+        if constexpr (gives_awaitables<Source>) {
             while (auto *given = co_await source.next())
                 co_await passing{self, given};
         } else {
             for (auto &&element : source) {
-                if constexpr (std::is_reference_v<T> || !std::is_lvalue_reference_v<Source>) {
+                if constexpr (is_given<Source, decltype(element)>) {
                     co_await passing{self, std::addressof(element)};
                 } else {
-                    value copy(element);
+                    value copy(std::forward<decltype(element)>(element));
                     co_await passing{self, std::addressof(copy)};
                 }
             }

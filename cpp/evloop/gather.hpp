@@ -12,12 +12,13 @@
 #pragma once
 
 #include "group.hpp"
+#include "range.hpp"
 
 #include <cstddef>
 #include <functional>
-#include <iterator>
 #include <memory>
 #include <optional>
+#include <ranges>
 #include <tuple>
 #include <variant>
 #include <vector>
@@ -133,17 +134,17 @@ template <class Range, class F>
 struct call_with_each {
     Range range;
     F fn;
-    decltype(std::begin(std::declval<Range &>())) at{};
+    std::ranges::iterator_t<Range> at{};
     bool begun = false;
     decltype(auto) operator()(std::size_t) {
         if (!std::exchange(begun, true))
-            at = std::begin(range);
+            at = std::ranges::begin(range);
         auto &&element = *at;
         ++at;
-        if constexpr (std::is_lvalue_reference_v<Range>)
-            return std::invoke(fn, static_cast<decltype(element)>(element));
-        else
+        if constexpr (owns_elements<Range>)
             return std::invoke(fn, std::move(element));
+        else
+            return std::invoke(fn, static_cast<decltype(element)>(element));
     }
 };
 
@@ -154,7 +155,7 @@ attempt<void> compete(task_group &group, std::size_t &winner, std::size_t index,
     EVLOOP_CO_TRY(fill<A>(into, static_cast<A &&>(what)));
     if (winner == none_won) {
         winner = index;
-        group.cancel();
+        group.cancel_losers();
     }
 #if !EVLOOP_EXCEPTIONS
     co_return result<void>();
@@ -266,22 +267,23 @@ auto gather(std::vector<A> &&what, std::size_t limit) {
 }
 
 // Calls fn(element) for each element of a range, with no more than `limit` awaits at a time, and gives a
-// std::vector of what they give, in order, or nothing. A range that is an lvalue must stay until then; of
-// any other the elements are moved into fn. Errors: EVL_EINVAL for limit 0. One that fails cancels the
-// others, and those that have not begun never do.
+// std::vector of what they give, in order, or nothing. A range that is an lvalue, and what a view refers to,
+// must stay until then; of a container that is moved in the elements are moved into fn. Errors: EVL_EINVAL
+// for limit 0. One that fails cancels the others, and those that have not begun never do.
 //
 //     std::vector<int> sizes = co_await evloop::map(urls, measure, 8);
-template <class Range, class F>
+template <std::ranges::forward_range Range, class F>
 auto map(Range &&range, F &&fn, std::size_t limit) {
     static_assert(detail::survives_await<F>, EVLOOP_NAME_IT);
     using each = detail::call_with_each<Range, std::decay_t<F>>;
     using A = decltype(std::declval<each &>()(0));
-    const auto n = static_cast<std::size_t>(std::distance(std::begin(range), std::end(range)));
+    const auto n = static_cast<std::size_t>(std::ranges::distance(range));
     return detail::gather_made<A>(n, limit, each{std::forward<Range>(range), std::forward<F>(fn)});
 }
 
 // Awaits all at once and gives the first value; the others are cancelled and have ended by then. The first to
-// fail before that ends it too, and its error is thrown.
+// fail before that ends it too, and its error is thrown; what the others throw when they are cancelled goes
+// to the loop's error hook.
 template <class... A>
     requires(awaitable<A> && ...)
 auto when_any(A &&...what) {

@@ -28,6 +28,8 @@ template <class F>
 using body_result_t = await_result_t<std::invoke_result_t<F &, task_group &>>;
 template <class F>
 attempt<body_result_t<F>> group_body(F body, bool independent = false);
+template <class A, class T>
+attempt<void> compete(task_group &group, std::size_t &winner, std::size_t index, slot<T> &into, A what);
 } // namespace detail
 
 // Tasks that end together: the first that fails cancels the others, as asyncio.TaskGroup has it.
@@ -88,6 +90,9 @@ class task_group {
   private:
     template <class F>
     friend detail::attempt<detail::body_result_t<F>> detail::group_body(F body, bool independent);
+    template <class A, class T>
+    friend detail::attempt<void> detail::compete(task_group &group, std::size_t &winner, std::size_t index,
+                                                 detail::slot<T> &into, A what);
 
     struct member : detail::task_watcher {
         task_group *group;
@@ -180,6 +185,12 @@ class task_group {
 #else
         errors_.push_back(error);
 #endif
+    }
+
+    // Cancels the others; what they throw from now on is reported, and does not end the group.
+    void cancel_losers() noexcept {
+        independent_ = true;
+        cancel();
     }
 
     void abort() noexcept {

@@ -3,7 +3,11 @@
 
 #include <evloop/local.hpp>
 
+#include <cstring>
 #include <memory>
+#include <ranges>
+#include <set>
+#include <span>
 #include <vector>
 
 using namespace support;
@@ -45,6 +49,73 @@ TEST(WhenAny, OfAVector) {
         const std::string end = co_await how(evloop::when_any(std::move(fails)));
         EXPECT_EQ(end, "no");
     }(w));
+}
+
+task<int> fails_when_cancelled(std::string what) {
+    try {
+        co_await evloop::sleep(1h);
+    } catch (const evloop::cancelled &) {
+        throw Error(what);
+    }
+    co_return 0;
+}
+
+struct Reports {
+    std::string all;
+    static void add(void *arg, std::int64_t code) {
+        static_cast<Reports *>(arg)->all += evl_err_name(static_cast<std::int32_t>(code)) + std::string(" ");
+    }
+};
+
+// There is a value: what the others throw by being cancelled goes to the error hook.
+TEST(WhenAny, TheOthersDoNotTakeTheValue) {
+    Reports reports;
+    World w;
+    evl_set_error_hook(w.loop, Reports::add, &reports);
+    run(w, [](Reports &reports) -> task<> {
+        const auto first =
+            co_await evloop::when_any(fails_when_cancelled("a"), gives(42, 1s), fails_when_cancelled("b"));
+        EXPECT_EQ(first.index, 1u);
+        EXPECT_EQ(std::get<1>(first.value), 42);
+        EXPECT_EQ(reports.all, "EVL_EUSER EVL_EUSER ");
+        std::vector<task<int>> jobs;
+        jobs.push_back(gives(42, 1s));
+        jobs.push_back(fails_when_cancelled("c"));
+        const auto of_vector = co_await evloop::when_any(std::move(jobs));
+        EXPECT_EQ(of_vector.value, 42);
+        EXPECT_EQ(reports.all, "EVL_EUSER EVL_EUSER EVL_EUSER ");
+        // Without a value the first error is thrown, and the others are reported.
+        reports.all.clear();
+        const std::string end =
+            co_await how(evloop::when_any(fails_when_cancelled("d"), throws("first", 1s)));
+        EXPECT_EQ(end, "first");
+        EXPECT_EQ(reports.all, "EVL_EUSER ");
+    }(reports));
+}
+
+// The value is then lost, as that of any await that is cancelled.
+TEST(WhenAny, IsCancelledWhileTheOthersEnd) {
+    Reports reports;
+    World w;
+    evl_set_error_hook(w.loop, Reports::add, &reports);
+    run(w, [](Reports &reports) -> task<> {
+        const auto ends_slowly = []() -> task<int> {
+            try {
+                co_await evloop::sleep(1h);
+            } catch (const evloop::cancelled &) {
+            }
+            co_await evloop::sleep(2s);
+            throw Error("slowly");
+        };
+        auto job = evloop::spawn([](auto ends_slowly) -> task<> {
+            (void)co_await evloop::when_any(gives(1, 1s), ends_slowly());
+        }(ends_slowly));
+        co_await evloop::sleep(2s);
+        job.cancel();
+        const std::string end = co_await how_of(job);
+        EXPECT_EQ(end, "cancelled");
+        EXPECT_EQ(reports.all, "EVL_EUSER ");
+    }(reports));
 }
 
 // Counts how many run at a time.
@@ -130,6 +201,43 @@ TEST(Map, IsInOrderAndLimited) {
         EXPECT_EQ(sum, 10);
         const auto refused = co_await evloop::as_result(evloop::map(numbers, work, 0));
         EXPECT_EQ(refused.code(), EVL_EINVAL);
+    }());
+}
+
+const char *const long_text = "a text that is too long to be stored in place";
+
+// Of what a view refers to nothing is taken, however it is given.
+TEST(Map, LeavesWhatAViewRefersTo) {
+    World w;
+    run(w, []() -> task<> {
+        std::vector<std::string> texts(3, long_text);
+        const auto take = [](std::string text) -> task<std::size_t> {
+            co_await evloop::yield();
+            co_return text.size();
+        };
+        const auto some = co_await evloop::map(texts | std::views::take(2), take, 2);
+        EXPECT_EQ(some, std::vector<std::size_t>(2, std::strlen(long_text)));
+        const auto all = co_await evloop::map(std::span<std::string>(texts), take, 2);
+        EXPECT_EQ(all.size(), 3u);
+        EXPECT_EQ(texts, std::vector<std::string>(3, long_text));
+        const auto moved = co_await evloop::map(std::move(texts), take, 2);
+        EXPECT_EQ(moved, std::vector<std::size_t>(3, std::strlen(long_text)));
+    }());
+}
+
+TEST(Map, OverRangesWithASentinel) {
+    World w;
+    run(w, []() -> task<> {
+        const auto same = [](int n) -> task<int> { co_return n; };
+        const auto some = co_await evloop::map(std::views::iota(1) | std::views::take(3), same, 2);
+        EXPECT_EQ(some, ints(1, 2, 3));
+        const auto odd = [](int n) { return n % 2 == 1; };
+        auto filtered = std::views::iota(1, 6) | std::views::filter(odd);
+        const auto others = co_await evloop::map(filtered, same, 2);
+        EXPECT_EQ(others, ints(1, 3, 5));
+        const std::set<int> set(others.begin(), others.end());
+        const auto sorted = co_await evloop::map(std::set<int>(set), same, 2);
+        EXPECT_EQ(sorted, ints(1, 3, 5));
     }());
 }
 
@@ -401,6 +509,58 @@ TEST(ElementsOf, GivesWhatAnotherGives) {
         const std::string deep = co_await all_of(nests(w, 3));
         EXPECT_EQ(deep, "0 1 100 101 102 103 ");
     }(w));
+}
+
+evloop::generator<int> squares(int n) {
+    for (int i = 1; i <= n; i++)
+        co_yield i *i;
+}
+
+evloop::async_generator<int> from_ranges() {
+    co_yield evloop::elements_of(squares(3));
+    auto named = squares(2);
+    co_yield evloop::elements_of(named);
+    const std::vector<int> numbers = ints(2, 3);
+    co_yield evloop::elements_of(std::set<int>(numbers.begin(), numbers.end()));
+    co_yield evloop::elements_of(std::span<const int>(numbers));
+    co_yield evloop::elements_of(std::views::iota(4) | std::views::take(2));
+}
+
+TEST(ElementsOf, GivesWhatRangesHave) {
+    World w;
+    run(w, []() -> task<> {
+        const std::string all = co_await all_of(from_ranges());
+        EXPECT_EQ(all, "1 4 9 1 4 2 3 2 3 4 5 ");
+    }());
+}
+
+// Who gets an element may move from it: of a view it is a copy, of a container that is moved in its own.
+TEST(ElementsOf, LeavesWhatAViewRefersTo) {
+    World w;
+    run(w, []() -> task<> {
+        std::vector<std::string> texts(2, long_text);
+        const auto of_views = [](std::vector<std::string> &texts) -> evloop::async_generator<std::string> {
+            co_yield evloop::elements_of(texts | std::views::take(1));
+            co_yield evloop::elements_of(std::span<std::string>(texts));
+        };
+        auto copies = of_views(texts);
+        int count = 0;
+        while (std::string *text = co_await copies.next()) {
+            const std::string taken = std::move(*text);
+            EXPECT_EQ(taken, long_text);
+            count++;
+        }
+        EXPECT_EQ(count, 3);
+        EXPECT_EQ(texts, std::vector<std::string>(2, long_text));
+        const auto of_owners = []() -> evloop::async_generator<std::unique_ptr<int>> {
+            std::vector<std::unique_ptr<int>> owners;
+            owners.push_back(std::make_unique<int>(7));
+            co_yield evloop::elements_of(std::move(owners));
+        };
+        auto owners = of_owners();
+        std::unique_ptr<int> *owner = co_await owners.next();
+        EXPECT_EQ(**owner, 7);
+    }());
 }
 
 TEST(ElementsOf, EndsWithTheOuterOne) {
