@@ -2,6 +2,7 @@
  *
  *     static void secured(void *arg, int64_t state) {
  *         void *stream;
+ *         (void)arg, (void)state;
  *         if (evl_future_take(future, &stream) == 0)       // else why not: EVL_ETLS_EXPIRED, ...
  *             evl_stream_write(stream, "GET / HTTP/1.0\r\n\r\n", 18);
  *     }
