@@ -85,9 +85,19 @@ static void style_main(const style *st, job *j, outcome *o) {
  * gone.*/
 static pid_t start(const style *st, job *j, const servers *v, outcome *o, int ends[2]) {
     fflush(NULL);
+    const pid_t ladder = getpid();
     pid_t pid = fork();
     if (pid == 0) {
         setpgid(0, 0);
+#ifdef __linux__
+        /* If the ladder is killed its servers end, and their connections with them. But not one that was half
+         * made: the kernel forgets it, and who waits at its other end waits for ever. */
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != ladder)
+            _exit(1);
+#else
+        (void)ladder;
+#endif
         signal(SIGINT, SIG_DFL);
         signal(SIGTERM, SIG_DFL);
         signal(SIGHUP, SIG_DFL);
