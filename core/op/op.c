@@ -279,14 +279,18 @@ static void run_internal(evl_loop *loop, evl_node *node) {
 
 static const evl_op_type deferred;
 
-int32_t evl_op_cancel(evl_op *op) {
+/* What can be done to an active operation, in a forked child too. */
+static int enter_active(evl_op *op, evl_operation **out) {
     int rc = evl_op_check(op);
     if (rc != 0)
         return rc;
-    evl_operation *self = evl_operation_of(op);
-    if (self->state == EVL_OP_IDLE)
-        return EVL_EALREADY;
-    rc = evl_enter_child(self->loop);
+    *out = evl_operation_of(op);
+    return (*out)->state == EVL_OP_IDLE ? EVL_EALREADY : evl_enter_child((*out)->loop);
+}
+
+int32_t evl_op_cancel(evl_op *op) {
+    evl_operation *self = NULL;
+    int rc = enter_active(op, &self);
     if (rc != 0)
         return rc;
     if (self->state == EVL_OP_PENDING) {
@@ -306,13 +310,8 @@ int32_t evl_op_cancel(evl_op *op) {
 }
 
 int32_t evl_op_decline(evl_op *op, int32_t on) {
-    int rc = evl_op_check(op);
-    if (rc != 0)
-        return rc;
-    evl_operation *self = evl_operation_of(op);
-    if (self->state == EVL_OP_IDLE)
-        return EVL_EALREADY;
-    rc = evl_enter_child(self->loop);
+    evl_operation *self = NULL;
+    int rc = enter_active(op, &self);
     if (rc != 0)
         return rc;
     if (self->state != EVL_OP_READY || self->node.u.result < 0 || self->type->stands)

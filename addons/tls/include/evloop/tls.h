@@ -117,7 +117,7 @@ typedef struct evl_tls_options {
                                 and for contexts with EVL_TLS_INSECURE */
     int64_t timeout_ns;      /* evl_tls_connect: for connecting and handshake together; 0: no limit */
     const evl_connect_options *connect; /* evl_tls_connect: how to connect; NULL for the defaults. Its errors
-                                           must stay valid as the future is pending */
+                                           must stay valid until the future is done */
 } evl_tls_options;
 
 /* Connects to a host and a service, as evl_connect, and shakes hands. The future's value is the stream:
