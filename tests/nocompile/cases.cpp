@@ -83,7 +83,7 @@ task<> program() {
     auto owner =
         evloop::spawn(evloop::moved([p = std::make_unique<int>(1)]() -> task<int> { co_return *p; }));
 #elif defined(CASE_served_by_a_temporary)
-    // says: GCC before 15 breaks this
+    // GCC before 15 says: GCC before 15 breaks this
     evloop::server server = evloop::listen("127.0.0.1", 0);
     co_await server.serve([p = std::make_shared<int>(1)](evloop::stream) -> task<> { co_return; });
 #elif defined(CASE_lent_by_a_temporary)
