@@ -34,6 +34,8 @@ if [ "${1:-all}" != demo ]; then
     [ -e /usr/include/openssl/ssl.h ] || missing="$missing libssl-dev"
     [ -e /usr/include/gtest/gtest.h ] || missing="$missing libgtest-dev"
     [ -e /usr/include/gmock/gmock.h ] || missing="$missing libgmock-dev"
+    wants redis-server redis-server
+    [ -e /usr/include/hiredis/async.h ] || missing="$missing libhiredis-dev"
     wants doxygen doxygen
     /usr/bin/python3 -c 'import pycparser' 2>/dev/null || missing="$missing python3-pycparser"
 fi

@@ -10,7 +10,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INCLUDE = ROOT / "include"
-HEADERS = sorted(INCLUDE.rglob("*.h"))
+# Adapters are code for C11 and C++20 beside another library; tests/adapters compiles them.
+HEADERS = sorted(path for path in INCLUDE.rglob("*.h") if path.parent.name != "adapters")
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wconversion", "-Wundef"]
 problems = []
 
