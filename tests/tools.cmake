@@ -4,8 +4,9 @@ include_guard(GLOBAL)
 
 # The packages of Debian and Ubuntu, where they have other names.
 set(evloop_package_dot graphviz)
-set(evloop_package_hiredis libhiredis-dev)
 set(evloop_package_gtest "libgtest-dev libgmock-dev")
+set(evloop_package_hiredis libhiredis-dev)
+set(evloop_package_libcurl libcurl4-openssl-dev)
 set(evloop_package_libssl libssl-dev)
 set(evloop_package_nc netcat-openbsd)
 set(evloop_package_ninja ninja-build)

@@ -11,6 +11,11 @@ wants() {
     command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
 }
 
+# wants_library <pkg-config name> <package>
+wants_library() {
+    pkg-config --exists "$1" 2>/dev/null || missing="$missing $2"
+}
+
 wants cc gcc
 wants c++ g++
 wants cmake cmake
@@ -34,8 +39,9 @@ if [ "${1:-all}" != demo ]; then
     [ -e /usr/include/openssl/ssl.h ] || missing="$missing libssl-dev"
     [ -e /usr/include/gtest/gtest.h ] || missing="$missing libgtest-dev"
     [ -e /usr/include/gmock/gmock.h ] || missing="$missing libgmock-dev"
+    wants_library hiredis libhiredis-dev # those of the adapters' tests, and their servers
+    wants_library libcurl libcurl4-openssl-dev
     wants redis-server redis-server
-    [ -e /usr/include/hiredis/async.h ] || missing="$missing libhiredis-dev"
     wants doxygen doxygen
     /usr/bin/python3 -c 'import pycparser' 2>/dev/null || missing="$missing python3-pycparser"
 fi
