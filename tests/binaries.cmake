@@ -111,3 +111,12 @@ if(have_libssl AND TARGET evloop::tls)
     target_include_directories(tls PRIVATE "${PROJECT_SOURCE_DIR}/cpp")
     target_link_libraries(tls PRIVATE evloop_tls_test OpenSSL::SSL)
 endif()
+
+# libevloop-fiber, likewise.
+evloop_wants(have_boost_context fiber boost_context)
+if(have_boost_context AND TARGET evloop::fiber)
+    evloop_add_fiber(evloop_fiber_test STATIC evloop_test)
+    evloop_tests(fiber BACKENDS ${evloop_test_backends})
+    target_include_directories(fiber PRIVATE "${PROJECT_SOURCE_DIR}/cpp")
+    target_link_libraries(fiber PRIVATE evloop_fiber_test)
+endif()

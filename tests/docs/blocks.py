@@ -37,7 +37,7 @@ def main(cc, cxx):
                 continue
             count += 1
             command = [{"c": cc, "cpp": cxx}[block[2]], *FLAGS[block[2]], "-Wall", "-Wextra", "-Werror", "-Wno-unused",
-                       "-fsyntax-only", f"-I{ROOT}/include", f"-I{ROOT}/addons/tls/include", f"-I{ROOT}/cpp",
+                       "-fsyntax-only", f"-I{ROOT}/include", f"-I{ROOT}/addons/tls/include", f"-I{ROOT}/addons/fiber/include", f"-I{ROOT}/cpp",
                        f"-I{examples.HERE}", "-"]
             done = subprocess.run(command, input=source(block[2], given + block[3]), text=True, capture_output=True)
             if done.returncode != 0:

@@ -1,5 +1,6 @@
 /* What the examples in the headers take as given. */
 #include <evloop.h>
+#include <evloop/fiber.h>
 #include <evloop/tls.h>
 #include <signal.h>
 #include <stdio.h>

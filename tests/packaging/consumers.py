@@ -15,7 +15,7 @@ work = fresh(scratch / "consumers" / mode)
 def cmake(mode, *options):
     run("cmake", "-S", HERE, "-B", work, "-G", "Ninja", f"-DCMAKE_C_COMPILER={CC}", f"-DMODE={mode}", *options)
     run("cmake", "--build", work)
-    for program in work / "consumer_cpp", work / "consumer_tls":
+    for program in work / "consumer_cpp", work / "consumer_fiber", work / "consumer_tls":
         if program.exists():
             run(program)
     return work / "consumer"
@@ -28,8 +28,10 @@ def installed_by(builder):
 def find_package(mode, builder):
     """The add-ons are found where they were installed."""
     program = cmake(mode, installed_by(builder))
-    if (prefix(scratch, builder) / "lib" / "libevloop-tls.so").exists() != (work / "consumer_tls").exists():
-        sys.exit("the component tls is not what is installed")
+    for addon in "fiber", "tls":
+        library = prefix(scratch, builder) / "lib" / f"libevloop-{addon}.so"
+        if library.exists() != (work / f"consumer_{addon}").exists():
+            sys.exit(f"the component {addon} is not what is installed")
     return program
 
 
@@ -44,11 +46,13 @@ def by_pkg_config():
         sys.exit("what only the static library needs is in Libs")
     run(CC, HERE / "consumer.c", "-o", work / "consumer", *flags,
         f"-Wl,-rpath,{prefix(scratch, 'meson')}/lib")
-    if (prefix(scratch, "meson") / "lib" / "libevloop-tls.so").exists():
-        _, flags = pkg_config("meson", package="libevloop-tls")
-        run(CC, HERE / "consumer_tls.c", "-o", work / "consumer_tls", *flags, "-Wl,-rpath-link",
+    for addon in "fiber", "tls":
+        if not (prefix(scratch, "meson") / "lib" / f"libevloop-{addon}.so").exists():
+            continue
+        _, flags = pkg_config("meson", package=f"libevloop-{addon}")
+        run(CC, HERE / f"consumer_{addon}.c", "-o", work / f"consumer_{addon}", *flags, "-Wl,-rpath-link",
             f"{prefix(scratch, 'meson')}/lib", f"-Wl,-rpath,{prefix(scratch, 'meson')}/lib")
-        run(work / "consumer_tls")
+        run(work / f"consumer_{addon}")
     return work / "consumer"
 
 
