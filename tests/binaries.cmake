@@ -120,3 +120,12 @@ if(have_boost_context AND TARGET evloop::fiber)
     target_include_directories(fiber PRIVATE "${PROJECT_SOURCE_DIR}/cpp")
     target_link_libraries(fiber PRIVATE evloop_fiber_test)
 endif()
+
+# libevloop-http, likewise.
+evloop_wants(have_libcurl http libcurl)
+if(have_libcurl AND TARGET evloop::http)
+    evloop_add_http(evloop_http_test STATIC evloop_test)
+    evloop_tests(http BACKENDS ${evloop_test_backends})
+    target_include_directories(http PRIVATE "${PROJECT_SOURCE_DIR}/cpp")
+    target_link_libraries(http PRIVATE evloop_http_test)
+endif()

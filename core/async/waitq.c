@@ -6,13 +6,21 @@ typedef struct waitq {
     evl_waiters waiters;
     evl_done_fn *refused;
     void *arg;
+    evl_operation *watch; /* of evl_waitq_on_leave, while it is pending */
 } waitq;
 
 _Static_assert(sizeof(waitq) <= sizeof(evl_waitq), "evl_waitq never grows");
 
 static waitq *of(const evl_waitq *q) { return (waitq *)(void *)(uintptr_t)q; }
 
-static void leave(evl_operation *op) { evl_waiters_remove(&((waitq *)op->owner)->waiters, op); }
+static void leave(evl_operation *op) {
+    waitq *q = op->owner;
+    evl_operation *watch = q->watch;
+    evl_waiters_remove(&q->waiters, op);
+    q->watch = NULL;
+    if (watch)
+        evl_op_complete(watch, q->waiters.count);
+}
 
 /* To the first waiter. `until` is what refuse hands on. */
 static void hand(waitq *q, bool counts, int64_t result) {
@@ -47,6 +55,7 @@ int32_t evl_waitq_init(evl_waitq *public, evl_loop *loop, evl_done_fn *refused, 
     evl_waiters_init(&q->waiters, loop);
     q->refused = refused;
     q->arg = arg;
+    q->watch = NULL;
     return 0;
 }
 
@@ -74,6 +83,22 @@ int32_t evl_waitq_wake(evl_waitq *public, int32_t n, int64_t result) {
     for (; (n < 0 || woken < n) && evl_waiters_first(&q->waiters); woken++)
         hand(q, n >= 0, result);
     return woken;
+}
+
+static void leave_watch(evl_operation *op) { ((waitq *)op->owner)->watch = NULL; }
+
+static const evl_op_type watching = {.name = "waitq watch", .leave = leave_watch};
+
+int32_t evl_waitq_on_leave(evl_waitq *public, evl_op *op) {
+    if (!public)
+        return EVL_EINVAL;
+    waitq *q = of(public);
+    int rc = evl_op_check_start(q->waiters.loop, op);
+    if (rc == 0 && q->watch)
+        rc = EVL_EBUSY;
+    if (rc == 0)
+        q->watch = evl_op_park(q->waiters.loop, op, &watching, q);
+    return rc;
 }
 
 int32_t evl_waitq_count(const evl_waitq *public) {

@@ -125,6 +125,14 @@ static const row rows[] = {
     {EVL_ETLS_REVOKED, 0, "EVL_ETLS_REVOKED", "certificate was revoked"},
     {EVL_ETLS_CERTIFICATE, 0, "EVL_ETLS_CERTIFICATE", "own certificate is missing, unusable or refused"},
     {EVL_ETLS_ALPN, 0, "EVL_ETLS_ALPN", "no application protocol in common"},
+    {EVL_EHTTP_URL, 0, "EVL_EHTTP_URL", "not a URL of http or https"},
+    {EVL_EHTTP_PROTOCOL, 0, "EVL_EHTTP_PROTOCOL", "HTTP protocol error"},
+    {EVL_EHTTP_TRUNCATED, 0, "EVL_EHTTP_TRUNCATED", "connection ended before the response did"},
+    {EVL_EHTTP_TOO_LARGE, 0, "EVL_EHTTP_TOO_LARGE", "response is too large"},
+    {EVL_EHTTP_REDIRECTS, 0, "EVL_EHTTP_REDIRECTS", "too many redirects"},
+    {EVL_EHTTP_ENCODING, 0, "EVL_EHTTP_ENCODING", "response cannot be decompressed"},
+    {EVL_EHTTP_PROXY, 0, "EVL_EHTTP_PROXY", "proxy refused or failed"},
+    {EVL_EHTTP_RESEND, 0, "EVL_EHTTP_RESEND", "request body cannot be sent again"},
 };
 
 #define ROWS (sizeof rows / sizeof rows[0])

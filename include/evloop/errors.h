@@ -132,7 +132,16 @@ enum {
     EVL_ETLS_NAME = -1205,        /* it is for another name */
     EVL_ETLS_REVOKED = -1206,     /* it was revoked */
     EVL_ETLS_CERTIFICATE = -1207, /* the own certificate: missing, unusable, or refused by the peer */
-    EVL_ETLS_ALPN = -1208         /* no application protocol is common to both sides */
+    EVL_ETLS_ALPN = -1208,        /* no application protocol is common to both sides */
+
+    EVL_EHTTP_URL = -1300,       /* HTTP (http.h, an add-on): not a URL of http or https */
+    EVL_EHTTP_PROTOCOL = -1301,  /* the server does not speak it as it should */
+    EVL_EHTTP_TRUNCATED = -1302, /* the connection ended before the response did */
+    EVL_EHTTP_TOO_LARGE = -1303, /* the body is larger than was allowed */
+    EVL_EHTTP_REDIRECTS = -1304, /* more redirects than were allowed */
+    EVL_EHTTP_ENCODING = -1305,  /* a body that cannot be decompressed */
+    EVL_EHTTP_PROXY = -1306,     /* the proxy refused, or failed */
+    EVL_EHTTP_RESEND = -1307     /* a body that was written in pieces would have to be sent again */
 };
 
 /* Describes a code in a few words of English, in static memory. Returns "success" for 0 and above,

@@ -14,8 +14,8 @@ extern "C" {
 #endif
 
 /* A wait queue: 64 bytes of the caller's memory, opaque, of this size for as long as the soname stays. It
- * must not move or be freed while operations wait in it, or before those that evl_waitq_wake chose have
- * been delivered. */
+ * must not move or be freed while operations wait in it, or before those that evl_waitq_wake with n of 0 or
+ * more chose have been delivered. After a wake of all it may be freed at once. */
 typedef struct evl_waitq {
     uint64_t opaque[8];
 } evl_waitq;
@@ -42,6 +42,15 @@ EVL_API int32_t evl_waitq_park(evl_waitq *q, evl_op *op);
 /* Wakes up to n operations, oldest first; a negative n wakes all. They complete with `result` in the next
  * pass: 0 or more, or an error. Returns the number of operations that it woke. @since 0.1 */
 EVL_API int32_t evl_waitq_wake(evl_waitq *q, int32_t n, int64_t result);
+
+/* Completes when an operation leaves the queue without a wake, because it was cancelled, timed out or
+ * closed: with the number of those that still wait. So that work for which nothing waits any more can be
+ * ended, which only its owner knows how to do. One operation can wait for this at a time; it does not count
+ * as one of the queue's, and must be closed before the queue's memory is freed.
+ * Errors:
+ * - EVL_EBUSY: the operation is active, or another one waits for this already.
+ * @since 0.1 */
+EVL_API int32_t evl_waitq_on_leave(evl_waitq *q, evl_op *op);
 
 /* Returns the number of operations that wait. @since 0.1 */
 EVL_API int32_t evl_waitq_count(const evl_waitq *q);

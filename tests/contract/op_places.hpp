@@ -93,6 +93,22 @@ struct Park : Place {
     evl_waitq q;
 };
 
+struct OnLeave : Place {
+    explicit OnLeave(World &world) : Place(world) {
+        EXPECT_EQ(evl_waitq_init(&q, w.loop, nullptr, nullptr), 0);
+    }
+    int32_t start(evl_op *op) override { return evl_waitq_on_leave(&q, op); }
+    void fire() override {
+        evl_op leaves;
+        EXPECT_EQ(evl_op_init(&leaves, nothing, nullptr, 0), 0);
+        EXPECT_EQ(evl_waitq_park(&q, &leaves), 0);
+        EXPECT_EQ(evl_op_close(&leaves), 0);
+    }
+    int32_t start_done(evl_op *) override { return EVL_ENOSYS; }
+    bool single() override { return true; }
+    evl_waitq q;
+};
+
 struct Event : Place {
     explicit Event(World &world) : Place(world) { EXPECT_EQ(evl_event_new(w.loop, &event), 0); }
     ~Event() override { evl_event_free(event); }

@@ -23,6 +23,7 @@ inline constexpr Row rows[] = {
     {"evl_wait_signal", make<WaitSignal>},
     {"evl_defer", make<Defer>},
     {"evl_waitq_park", make<Park>},
+    {"evl_waitq_on_leave", make<OnLeave>},
     {"evl_event_wait", make<Event>},
     {"evl_lock_acquire", make<Lock>},
     {"evl_semaphore_acquire", make<Semaphore>},

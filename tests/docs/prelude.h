@@ -1,6 +1,7 @@
 /* What the examples in the headers take as given. */
 #include <evloop.h>
 #include <evloop/fiber.h>
+#include <evloop/http.h>
 #include <evloop/tls.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +20,8 @@ extern evl_hook *hook;
 extern evl_async *async;
 extern evl_future *future;
 extern evl_tls_context *context;
+extern evl_http_session *session;
+extern evl_http_request *request;
 extern evl_lock *lock;
 extern evl_queue *queue;
 extern evl_addresses *list;

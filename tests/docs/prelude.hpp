@@ -2,6 +2,7 @@
 #include <evloop.hpp>
 #include <evloop/channel.hpp>
 #include <evloop/file.hpp>
+#include <evloop/http.hpp>
 #include <evloop/local.hpp>
 #include <evloop/operation.hpp>
 #include <evloop/path.hpp>

@@ -10,12 +10,13 @@ from common import CC, ROOT, dynamic, fresh, prefix, run
 HERE = Path(__file__).resolve().parent / "consumer"
 mode, scratch = sys.argv[1], Path(sys.argv[2]).resolve()
 work = fresh(scratch / "consumers" / mode)
+ADDONS = ("fiber", "http", "tls")
 
 
 def cmake(mode, *options):
     run("cmake", "-S", HERE, "-B", work, "-G", "Ninja", f"-DCMAKE_C_COMPILER={CC}", f"-DMODE={mode}", *options)
     run("cmake", "--build", work)
-    for program in work / "consumer_cpp", work / "consumer_fiber", work / "consumer_tls":
+    for program in (work / f"consumer_{name}" for name in ("cpp", *ADDONS)):
         if program.exists():
             run(program)
     return work / "consumer"
@@ -28,7 +29,7 @@ def installed_by(builder):
 def find_package(mode, builder):
     """The add-ons are found where they were installed."""
     program = cmake(mode, installed_by(builder))
-    for addon in "fiber", "tls":
+    for addon in ADDONS:
         library = prefix(scratch, builder) / "lib" / f"libevloop-{addon}.so"
         if library.exists() != (work / f"consumer_{addon}").exists():
             sys.exit(f"the component {addon} is not what is installed")
@@ -46,7 +47,7 @@ def by_pkg_config():
         sys.exit("what only the static library needs is in Libs")
     run(CC, HERE / "consumer.c", "-o", work / "consumer", *flags,
         f"-Wl,-rpath,{prefix(scratch, 'meson')}/lib")
-    for addon in "fiber", "tls":
+    for addon in ADDONS:
         if not (prefix(scratch, "meson") / "lib" / f"libevloop-{addon}.so").exists():
             continue
         _, flags = pkg_config("meson", package=f"libevloop-{addon}")

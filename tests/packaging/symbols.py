@@ -23,7 +23,8 @@ class Library:
 LIBRARIES = (Library("libevloop", "include", "core/evloop.map", "EVL_API", "EVLOOP_"),
              Library("libevloop-tls", "addons/tls/include", "addons/tls/evloop-tls.map", "EVL_TLS_API", "EVLOOP_TLS_"),
              Library("libevloop-fiber", "addons/fiber/include", "addons/fiber/evloop-fiber.map", "EVL_FIBER_API",
-                     "EVLOOP_FIBER_"))
+                     "EVLOOP_FIBER_"),
+             Library("libevloop-http", "addons/http/include", "addons/http/evloop-http.map", "EVL_HTTP_API", "EVLOOP_HTTP_"))
 
 
 def in_headers(library):
