@@ -7,7 +7,8 @@
 //     texts.close();                                   // what is left is received, then EVL_ESHUTDOWN
 //
 // For tasks of one loop queue.hpp is quicker. Who waits on a channel keeps its loop running. The functions of
-// T, as its destructor, may use the channel: they run without its lock.
+// T, as its destructor, may use the channel: they run without its lock. Memory for items is used again, up to
+// 1,024 of them: a channel that carries about as many as before allocates nothing.
 #pragma once
 
 #include "future.hpp"
@@ -72,19 +73,15 @@ class channel_line {
 // is linked.
 template <class T>
 struct channel_item {
-    T value;
-    std::unique_ptr<channel_item> next = {};
-
-    // NULL: no memory.
-    template <class V>
-    static std::unique_ptr<channel_item> make(V &&value) {
-        return std::unique_ptr<channel_item>(new (std::nothrow) channel_item{std::forward<V>(value)});
-    }
+    slot<T> value;
+    std::unique_ptr<channel_item> next;
 };
 
 template <class T>
 class channel_items {
   public:
+    using item = std::unique_ptr<channel_item<T>>;
+
     channel_items() noexcept = default;
     channel_items(const channel_items &) = delete;
     ~channel_items() {
@@ -92,31 +89,64 @@ class channel_items {
             (void)take_first();
     }
     std::size_t size() const noexcept { return size_; }
-    void append(std::unique_ptr<channel_item<T>> item) noexcept {
-        channel_item<T> *const appended = item.get();
-        (last_ ? last_->next : first_) = std::move(item);
+    void append(item what) noexcept {
+        channel_item<T> *const appended = what.get();
+        (last_ ? last_->next : first_) = std::move(what);
         last_ = appended;
         size_++;
     }
     // There is one.
-    std::unique_ptr<channel_item<T>> take_first() noexcept {
-        std::unique_ptr<channel_item<T>> item = std::move(first_);
-        first_ = std::move(item->next);
+    item take_first() noexcept {
+        item taken = std::move(first_);
+        first_ = std::move(taken->next);
         if (--size_ == 0)
             last_ = nullptr;
-        return item;
+        return taken;
     }
 
   private:
-    std::unique_ptr<channel_item<T>> first_;
+    item first_;
     channel_item<T> *last_ = nullptr;
     std::size_t size_ = 0;
+};
+
+// Memory for items: what has carried one is used again.
+template <class T>
+class channel_memory {
+  public:
+    using item = typename channel_items<T>::item;
+
+    // NULL: there is none.
+    item get() noexcept {
+        if (item used = get_used())
+            return used;
+        return item(new (std::nothrow) channel_item<T>());
+    }
+    void give_back(item what) noexcept {
+        what->value.reset();
+        const std::lock_guard lock(mutex_);
+        if (used_.size() < most)
+            used_.append(std::move(what));
+    }
+
+  private:
+    static constexpr std::size_t most = 1024; // of items
+
+    item get_used() noexcept {
+        const std::lock_guard lock(mutex_);
+        return used_.size() > 0 ? used_.take_first() : nullptr;
+    }
+
+    std::mutex mutex_;
+    channel_items<T> used_;
 };
 
 template <class T>
 class channel_state {
   public:
-    using item = std::unique_ptr<channel_item<T>>;
+    using item = typename channel_items<T>::item;
+
+    channel_memory<T> memory;
 
     explicit channel_state(std::size_t limit) noexcept : limit_(limit) {}
 
@@ -190,6 +220,37 @@ class channel_state {
     channel_line senders_, receivers_;
 };
 
+// The item that is sent, or the place for the one that is received.
+template <class T>
+class channel_place {
+    using state = channel_state<T>;
+
+  public:
+    // Kept: the channel is, as long as this. A channel that is not must stay.
+    explicit channel_place(state &of) noexcept : of_(&of) {}
+    explicit channel_place(std::shared_ptr<state> kept) noexcept : kept_(std::move(kept)), of_(kept_.get()) {}
+    channel_place(channel_place &&) noexcept = default;
+    ~channel_place() {
+        if (item)
+            of_->memory.give_back(std::move(item));
+    }
+    state &channel() const noexcept { return *of_; }
+    // False: there is no memory.
+    template <class V>
+    bool put(V &&value) {
+        item = of_->memory.get();
+        if (item)
+            item->value.put(std::forward<V>(value));
+        return item != nullptr;
+    }
+
+    typename state::item item;
+
+  private:
+    std::shared_ptr<state> kept_;
+    state *of_;
+};
+
 // Waits at an end of a channel, at most once.
 template <class T>
 class channel_wait {
@@ -225,6 +286,7 @@ class channel_wait {
 template <class T>
 class channel {
     using state = detail::channel_state<T>;
+    using place = detail::channel_place<T>;
 
   public:
     // limit 0: none. Errors: std::bad_alloc.
@@ -232,32 +294,38 @@ class channel {
 
     // Awaited, in a task of any loop: the next item. One that is cancelled has taken none. Errors:
     // EVL_ESHUTDOWN when it was closed and nothing is left, or what it was closed with; EVL_ENOMEM.
-    detail::attempt<T> receive() const { return receiving(state_); }
+    detail::attempt<T> receive() const { return passing<false, T>(place(state_), 0); }
     // Awaited, in a task of any loop: puts an item in, which waits for room. One that is cancelled has not
     // put it in. Errors: EVL_ESHUTDOWN when it was closed, EVL_ENOMEM.
-    detail::attempt<void> send(T value) const { return sending(state_, std::move(value)); }
+    detail::attempt<void> send(T value) const {
+        place what(state_);
+        const std::int32_t rc = what.put(std::move(value)) ? 0 : EVL_ENOMEM;
+        return passing<true, void>(std::move(what), rc);
+    }
 
     // Without waiting. 0; EVL_EAGAIN when there is no room; EVL_ESHUTDOWN, EVL_ENOMEM. The value is where it
     // was with all but 0. @thread any
     std::int32_t try_send(T &&value) const {
-        auto item = detail::channel_item<T>::make(std::move(value));
-        const std::int32_t rc = item ? state_->put(item, nullptr) : EVL_ENOMEM;
-        if (item)
-            move_back(value, item->value);
+        place what(*state_);
+        if (!what.put(std::move(value)))
+            return EVL_ENOMEM;
+        const std::int32_t rc = pass<true>(what, nullptr);
+        if (rc < 0)
+            move_back(value, what.item->value.get());
         return rc;
     }
     std::int32_t try_send(const T &value) const
         requires std::copy_constructible<T>
     {
-        auto item = detail::channel_item<T>::make(value);
-        return item ? state_->put(item, nullptr) : EVL_ENOMEM;
+        place what(*state_);
+        return what.put(value) ? pass<true>(what, nullptr) : EVL_ENOMEM;
     }
     // An item, or EVL_EAGAIN; EVL_ESHUTDOWN when none will come. @thread any
     result<T> try_receive() const {
-        typename state::item item;
-        if (const std::int32_t rc = state_->take(item, nullptr); rc < 0)
+        place into(*state_);
+        if (const std::int32_t rc = pass<false>(into, nullptr); rc < 0)
             return fail(rc);
-        return result<T>(std::in_place, std::move(item->value));
+        return result<T>(std::in_place, into.item->value.take());
     }
 
     // Nothing is put in from now on. What is in it is still received. 0, or EVL_ENOMEM: some that wait have
@@ -280,48 +348,38 @@ class channel {
             [&]() noexcept { std::construct_at(&to, std::move(from)); }();
         }
     }
-    static detail::attempt<T> receiving(std::shared_ptr<state> from) {
-        typename state::item item;
-        std::int32_t rc = from->take(item, nullptr);
+    // Sends what is in the place, or receives into it.
+    template <bool Sends>
+    static std::int32_t pass(place &what, detail::channel_waiter *waiter) noexcept {
+        return Sends ? what.channel().put(what.item, waiter) : what.channel().take(what.item, waiter);
+    }
+    template <bool Sends, class Result>
+    static detail::attempt<Result> passing(place what, std::int32_t rc) {
+        if (rc == 0)
+            rc = pass<Sends>(what, nullptr);
         while (rc == EVL_EAGAIN) {
-            detail::channel_wait<T> wait(*from, false);
-            rc = wait.code() < 0 ? wait.code() : from->take(item, wait.waiter());
+            detail::channel_wait<T> wait(what.channel(), Sends);
+            rc = wait.code() < 0 ? wait.code() : pass<Sends>(what, wait.waiter());
             if (rc != EVL_EAGAIN)
                 break;
             const auto how = co_await detail::settled(wait.woken());
             rc = how.code();
             if (rc < 0)
                 break;
-            rc = from->take(item, nullptr);
+            rc = pass<Sends>(what, nullptr);
             wait.used();
         }
 #if EVLOOP_EXCEPTIONS
-        if (rc == EVL_ESHUTDOWN && from->error())
-            std::rethrow_exception(from->error());
+        if (const std::exception_ptr error = rc == EVL_ESHUTDOWN && !Sends ? what.channel().error() : nullptr)
+            std::rethrow_exception(error);
 #endif
         if (rc < 0)
             EVLOOP_CO_FAIL(rc);
-        co_return std::move(item->value);
-    }
-    static detail::attempt<void> sending(std::shared_ptr<state> to, T value) {
-        auto item = detail::channel_item<T>::make(std::move(value));
-        std::int32_t rc = item ? to->put(item, nullptr) : EVL_ENOMEM;
-        while (rc == EVL_EAGAIN) {
-            detail::channel_wait<T> wait(*to, true);
-            rc = wait.code() < 0 ? wait.code() : to->put(item, wait.waiter());
-            if (rc != EVL_EAGAIN)
-                break;
-            const auto how = co_await detail::settled(wait.woken());
-            rc = how.code();
-            if (rc < 0)
-                break;
-            rc = to->put(item, nullptr);
-            wait.used();
-        }
-        if (rc < 0)
-            EVLOOP_CO_FAIL(rc);
+        if constexpr (!Sends)
+            co_return what.item->value.take();
 #if !EVLOOP_EXCEPTIONS
-        co_return result<void>();
+        else
+            co_return result<void>();
 #endif
     }
 

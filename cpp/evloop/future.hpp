@@ -59,7 +59,10 @@ class future_wait : public op_awaitable<Self, T> {
     }
     bool cancel() noexcept { return evl_future_cancel(future_) == 1; }
 #if EVLOOP_EXCEPTIONS
-    std::exception_ptr exception() noexcept { return future_failure::of(future_); }
+    // Of the future; not of a wait that has ended by itself.
+    std::exception_ptr exception(std::int64_t waited) noexcept {
+        return waited < 0 ? nullptr : future_failure::of(future_);
+    }
 #endif
 
   protected:

@@ -81,12 +81,14 @@ attempt<vector_of<T>> values_of(std::unique_ptr<slot<std::remove_cvref_t<T>>[]> 
     }
 }
 
-// One of the tasks that share n awaits: each takes the next, until there is none. make(i) gives the i-th.
+// One of the tasks that share n awaits: each takes the next, until there is none. make(i, kept) gives the
+// i-th; what it keeps in `kept` stays until that has been awaited.
 template <class A, class Values, class Make>
 attempt<void> fill_some(Values &values, std::size_t &next, std::size_t n, Make &make) {
     for (std::size_t i = next; i < n; i = next) {
         next++;
-        EVLOOP_CO_TRY((fill<A>(values[i], make(i))));
+        slot<typename Make::kept> kept;
+        EVLOOP_CO_TRY((fill<A>(values[i], make(i, kept))));
     }
 #if !EVLOOP_EXCEPTIONS
     co_return result<void>();
@@ -125,26 +127,38 @@ attempt<vector_of<await_result_t<A>>> gather_range(Container what) {
 // Hands out the awaits of a vector.
 template <class A, class Container>
 struct element_of {
+    using kept = void;
     Container what;
-    A &&operator()(std::size_t i) noexcept { return static_cast<A &&>(what[i]); }
+    A &&operator()(std::size_t i, slot<void> &) noexcept { return static_cast<A &&>(what[i]); }
 };
 
-// Calls a function with each element, in order.
+// Calls a function with each element, in order. An element that its range makes on the way is kept, for what
+// the function gives may refer to it.
 template <class Range, class F>
 struct call_with_each {
+    using element = std::ranges::range_reference_t<Range>;
+    static constexpr bool keeps = !std::is_reference_v<element>;
+    using kept = std::conditional_t<keeps, std::remove_cv_t<element>, void>;
+
     Range range;
     F fn;
     std::ranges::iterator_t<Range> at{};
     bool begun = false;
-    decltype(auto) operator()(std::size_t) {
+    decltype(auto) operator()(std::size_t, slot<kept> &into) {
         if (!std::exchange(begun, true))
             at = std::ranges::begin(range);
-        auto &&element = *at;
-        ++at;
-        if constexpr (owns_elements<Range>)
-            return std::invoke(fn, std::move(element));
-        else
-            return std::invoke(fn, static_cast<decltype(element)>(element));
+        if constexpr (keeps) {
+            into.put(*at);
+            ++at;
+            return std::invoke(fn, static_cast<element &&>(into.get()));
+        } else {
+            element &&one = *at;
+            ++at;
+            if constexpr (owns_elements<Range>)
+                return std::invoke(fn, std::move(one));
+            else
+                return std::invoke(fn, static_cast<element &&>(one));
+        }
     }
 };
 
@@ -268,15 +282,16 @@ auto gather(std::vector<A> &&what, std::size_t limit) {
 
 // Calls fn(element) for each element of a range, with no more than `limit` awaits at a time, and gives a
 // std::vector of what they give, in order, or nothing. A range that is an lvalue, and what a view refers to,
-// must stay until then; of a container that is moved in the elements are moved into fn. Errors: EVL_EINVAL
-// for limit 0. One that fails cancels the others, and those that have not begun never do.
+// must stay until then; of a container that is moved in the elements are moved into fn. What fn gives may
+// refer to its element, also to one that a view makes on the way. Errors: EVL_EINVAL for limit 0. One that
+// fails cancels the others, and those that have not begun never do.
 //
 //     std::vector<int> sizes = co_await evloop::map(urls, measure, 8);
 template <std::ranges::forward_range Range, class F>
 auto map(Range &&range, F &&fn, std::size_t limit) {
     static_assert(detail::survives_await<F>, EVLOOP_NAME_IT);
     using each = detail::call_with_each<Range, std::decay_t<F>>;
-    using A = decltype(std::declval<each &>()(0));
+    using A = decltype(std::declval<each &>()(0, std::declval<detail::slot<typename each::kept> &>()));
     const auto n = static_cast<std::size_t>(std::ranges::distance(range));
     return detail::gather_made<A>(n, limit, each{std::forward<Range>(range), std::forward<F>(fn)});
 }

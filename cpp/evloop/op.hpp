@@ -17,9 +17,9 @@
 //
 // That is all for one without a value. op_awaitable<Self, T> has in addition T finish(std::int64_t result),
 // which makes the value of a result that is no error. Where it applies there are settle(result), which gives
-// another result before it is looked at, exception(), which gives what is thrown for such an error, or none,
-// and a constant `keeps` (see wait_kind). A wait that ends with an error calls gave_up(), and one whose task
-// is destroyed leave(op) instead.
+// another result before it is looked at, exception(result), which gives what is thrown for an error, or none,
+// where the result is that of the wait, before settle, and a constant `keeps` (see wait_kind). A wait that
+// ends with an error calls gave_up(), and one whose task is destroyed leave(op) instead.
 //
 // An awaitable may have a name, and is then awaited where it is. Awaited again it begins anew, as sleep and
 // event.wait() do; what hands something over has nothing left, and fails with EVL_EALREADY: queue.put and
@@ -100,10 +100,9 @@ class [[nodiscard("co_await it")]] op_awaitable : public detail::awaiting {
     Self &self() noexcept { return static_cast<Self &>(*this); }
 
 #if EVLOOP_EXCEPTIONS
-    // Of what settle has made an error of; not of a wait that has ended by itself.
     std::exception_ptr exception_of_self() noexcept {
-        if constexpr (requires { self().exception(); })
-            return task_->result < 0 ? nullptr : self().exception();
+        if constexpr (requires { self().exception(task_->result); })
+            return self().exception(task_->result);
         else
             return nullptr;
     }

@@ -19,7 +19,7 @@ enum class order : std::int32_t {
 
 // An item belongs to who puts it until it is in, then to the queue, then to who gets it.
 template <class T>
-class queue : public detail::owned<evl_queue, evl_queue_free> {
+class queue : public detail::owned<evl_queue, evl_queue_free>, public detail::followed<queue<T>> {
   public:
     // maxsize 0: no limit. With the queue its items go; what was made and not awaited must not be awaited any
     // more. Errors: those of evl_queue_new.
@@ -66,12 +66,19 @@ class queue : public detail::owned<evl_queue, evl_queue_free> {
     class [[nodiscard("co_await it")]] getting : public op_awaitable<getting, T> {
       public:
         static constexpr const char *name = "queue get";
-        explicit getting(evl_queue *from) noexcept : from_(from) {}
-        std::int32_t start(evl_loop *, evl_op *op) noexcept { return evl_queue_get(from_, op, &item_); }
+        explicit getting(queue &from) noexcept : from_(from) {}
+        std::int32_t start(evl_loop *, evl_op *op) noexcept {
+            return from_.get() ? evl_queue_get(from_.get()->c(), op, &item_) : EVL_ECLOSED;
+        }
         T finish(std::int64_t) noexcept(std::is_nothrow_move_constructible_v<T>) { return take(item_); }
+#if EVLOOP_EXCEPTIONS
+        std::exception_ptr exception(std::int64_t result) noexcept {
+            return result == EVL_ESHUTDOWN && from_.get() ? from_.get()->error_ : nullptr;
+        }
+#endif
 
       private:
-        evl_queue *from_;
+        typename detail::followed<queue>::reference from_;
         void *item_ = nullptr;
     };
 
@@ -88,8 +95,9 @@ class queue : public detail::owned<evl_queue, evl_queue_free> {
     // Waits for room. A cancellation that comes when the item is in is for the next await. Errors:
     // EVL_ESHUTDOWN, EVL_ENOMEM.
     putting put(T value, std::int64_t priority = 0) { return putting(c(), std::move(value), priority); }
-    // Waits for an item; one that is cancelled has taken none. Errors: EVL_ESHUTDOWN when none will come.
-    getting get() noexcept { return getting(c()); }
+    // Waits for an item; one that is cancelled has taken none. Errors: EVL_ESHUTDOWN when none will come, or
+    // what it was shut down with.
+    getting get() noexcept { return getting(*this); }
     // Waits until task_done has been said of every item.
     joining join() noexcept { return joining(c()); }
 
@@ -115,6 +123,15 @@ class queue : public detail::owned<evl_queue, evl_queue_free> {
     void shutdown(bool immediate = false) noexcept { (void)evl_queue_shutdown(c(), immediate ? 1 : 0); }
     std::size_t size() const noexcept { return detail::number<std::size_t>(evl_queue_size(c())); }
 
+#if EVLOOP_EXCEPTIONS
+    // As shutdown(): what is in it is still got, and then get throws this exception. The first one counts.
+    void shutdown(std::exception_ptr error) noexcept {
+        if (!error_)
+            error_ = std::move(error);
+        shutdown();
+    }
+#endif
+
   private:
     // NULL: out of memory.
     static T *make(T &&value) {
@@ -128,6 +145,10 @@ class queue : public detail::owned<evl_queue, evl_queue_free> {
         return std::move(*at_return.item);
     }
     static void drop(void *item) noexcept { detail::object_end(static_cast<T *>(item)); }
+
+#if EVLOOP_EXCEPTIONS
+    std::exception_ptr error_; // what it was shut down with
+#endif
 };
 
 } // namespace evloop::inline EVLOOP_CPP_ABI

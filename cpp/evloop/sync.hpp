@@ -36,6 +36,7 @@ class followed {
   public:
     class reference {
       public:
+        reference() noexcept = default;
         explicit reference(T &object) noexcept { follow(&object); }
         reference(const reference &other) noexcept { follow(other.object_); }
         reference &operator=(const reference &other) noexcept {
@@ -130,26 +131,38 @@ class event : public detail::owned<evl_event, evl_event_free> {
     bool is_set() const noexcept { return evl_event_is_set(object_) == 1; }
 };
 
-// Gives back what was taken, once. C is what has a release().
-template <class C>
-class [[nodiscard("what is taken is given back with the guard")]] guard {
+namespace detail {
+
+// Gives back what was taken of an object, once, by a function of it. The object may be moved or destroyed
+// meanwhile.
+template <class C, std::int32_t (C::*Release)() noexcept>
+class [[nodiscard("what is taken is given back with the guard")]] guard_of {
   public:
-    explicit guard(C &of) noexcept : of_(&of) {}
-    guard(guard &&other) noexcept : of_(std::exchange(other.of_, nullptr)) {}
-    guard &operator=(guard other) noexcept {
+    // What has been taken of it is given back when the guard ends.
+    explicit guard_of(C &of) noexcept : of_(of) {}
+    guard_of(guard_of &&other) noexcept : of_(std::exchange(other.of_, {})) {}
+    guard_of &operator=(guard_of other) noexcept {
         std::swap(of_, other.of_);
         return *this;
     }
-    ~guard() { release(); }
+    ~guard_of() { release(); }
     // Releases now instead of at the end.
     void release() noexcept {
-        if (C *of = std::exchange(of_, nullptr))
-            (void)of->release();
+        const auto of = std::exchange(of_, {});
+        if (C *object = of.get())
+            (void)(object->*Release)();
     }
 
   private:
-    C *of_;
+    typename followed<C>::reference of_;
 };
+
+} // namespace detail
+
+// What `scoped` of a lock, a semaphore or a shared_mutex gives: releases it at its end, and has release(),
+// which does so before. Its object may be moved or destroyed meanwhile.
+template <class C>
+using guard = detail::guard_of<C, &C::release>;
 
 namespace detail {
 
@@ -158,12 +171,16 @@ template <class Owner, class C, std::int32_t (*Start)(C *, evl_op *)>
 class [[nodiscard]] scoped_wait : public op_awaitable<scoped_wait<Owner, C, Start>, guard<Owner>> {
   public:
     static constexpr const char *name = "scoped";
-    explicit scoped_wait(Owner &owner) noexcept : owner_(&owner) {}
-    std::int32_t start(evl_loop *, evl_op *op) noexcept { return Start(owner_->c(), op); }
-    guard<Owner> finish(std::int64_t) noexcept { return guard<Owner>(*owner_); }
+    explicit scoped_wait(Owner &owner) noexcept : owner_(owner) {}
+    std::int32_t start(evl_loop *, evl_op *op) noexcept {
+        return owner_.get() ? Start(owner_.get()->c(), op) : EVL_ECLOSED;
+    }
+    // It may have gone since the turn was given.
+    std::int64_t settle(std::int64_t) noexcept { return owner_.get() ? 0 : EVL_ECLOSED; }
+    guard<Owner> finish(std::int64_t) noexcept { return guard<Owner>(*owner_.get()); }
 
   private:
-    Owner *owner_;
+    typename followed<Owner>::reference owner_;
 };
 
 } // namespace detail
@@ -183,10 +200,8 @@ class lock : public detail::owned<evl_lock, evl_lock_free>, public detail::follo
     };
     // Awaited: holds the lock.
     acquiring acquire() noexcept { return acquiring(object_); }
-    // Gives a guard. The lock must stay where it is as long as that.
-    detail::scoped_wait<lock, evl_lock, evl_lock_acquire> scoped() noexcept {
-        return detail::scoped_wait<lock, evl_lock, evl_lock_acquire>(*this);
-    }
+    // The same, and gives a guard. Errors: EVL_ECLOSED when the lock is destroyed.
+    auto scoped() noexcept { return detail::scoped_wait<lock, evl_lock, evl_lock_acquire>(*this); }
     bool try_acquire() noexcept { return evl_lock_try(object_) == 0; }
     // 0, or EVL_EPERM when it is not held.
     std::int32_t release() noexcept { return evl_lock_release(object_); }
@@ -194,7 +209,8 @@ class lock : public detail::owned<evl_lock, evl_lock_free>, public detail::follo
 };
 
 // So many holders at a time, waiters in order.
-class semaphore : public detail::owned<evl_semaphore, evl_semaphore_free> {
+class semaphore : public detail::owned<evl_semaphore, evl_semaphore_free>,
+                  public detail::followed<semaphore> {
   public:
     // limit 0: none.
     explicit semaphore(loop_ref loop, std::uint32_t value = 1, std::uint32_t limit = 0) {
@@ -212,7 +228,7 @@ class semaphore : public detail::owned<evl_semaphore, evl_semaphore_free> {
     };
     // Awaited: takes a permit; scoped() gives a guard that returns it.
     acquiring acquire() noexcept { return acquiring(object_); }
-    detail::scoped_wait<semaphore, evl_semaphore, evl_semaphore_acquire> scoped() noexcept {
+    auto scoped() noexcept {
         return detail::scoped_wait<semaphore, evl_semaphore, evl_semaphore_acquire>(*this);
     }
     bool try_acquire() noexcept { return evl_semaphore_try(object_) == 0; }
@@ -399,8 +415,8 @@ struct shared_mutex_state {
 
 // A mutex of tasks that many readers hold at a time, or one writer. Neither starves the other: readers that
 // come while a writer waits stand behind it, and when it has had its turn, those that wait go before the next
-// writer. It must stay as long as a guard of it.
-class shared_mutex {
+// writer.
+class shared_mutex : public detail::followed<shared_mutex> {
     using state = detail::shared_mutex_state;
 
     // T: nothing, or a guard.
@@ -448,33 +464,14 @@ class shared_mutex {
         (void)evl_waitq_wake(&state_->readers, -1, EVL_ECLOSED);
     }
 
-    // Gives back what was taken with others.
-    class [[nodiscard("what is taken is given back with the guard")]] shared_guard {
-      public:
-        // What has been taken of it is given back when the guard ends.
-        explicit shared_guard(shared_mutex &of) noexcept : of_(&of) {}
-        shared_guard(shared_guard &&other) noexcept : of_(std::exchange(other.of_, nullptr)) {}
-        shared_guard &operator=(shared_guard other) noexcept {
-            std::swap(of_, other.of_);
-            return *this;
-        }
-        ~shared_guard() { release(); }
-        // Releases now instead of at the end.
-        void release() noexcept {
-            if (shared_mutex *of = std::exchange(of_, nullptr))
-                (void)of->release_shared();
-        }
-
-      private:
-        shared_mutex *of_;
-    };
-
     // Awaited: holds it alone; with others that share it. Errors: EVL_ECLOSED when it is destroyed.
     auto acquire() noexcept { return acquiring_as<false, void>(*this); }
     auto acquire_shared() noexcept { return acquiring_as<true, void>(*this); }
     // The same, and they give a guard.
     auto scoped() noexcept { return acquiring_as<false, guard<shared_mutex>>(*this); }
-    auto scoped_shared() noexcept { return acquiring_as<true, shared_guard>(*this); }
+    auto scoped_shared() noexcept {
+        return acquiring_as<true, detail::guard_of<shared_mutex, &shared_mutex::release_shared>>(*this);
+    }
     bool try_acquire() noexcept { return state_->take(false); }
     bool try_acquire_shared() noexcept { return state_->take(true); }
     // 0, or EVL_EPERM when it is not held in that way.

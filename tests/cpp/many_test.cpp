@@ -241,6 +241,30 @@ TEST(Map, OverRangesWithASentinel) {
     }());
 }
 
+// Elements that a view makes on the way stay until what refers to them has ended.
+TEST(Map, TasksMayReferToElementsThatAViewMakes) {
+    World w;
+    run(w, []() -> task<> {
+        const std::vector<int> numbers{1, 2, 3, 4, 5};
+        const auto text = [](int n) { return std::string(40, static_cast<char>('a' + n)); };
+        const auto last = [](const std::string &word) -> task<char> {
+            co_await evloop::sleep(1ms);
+            co_return word.back();
+        };
+        for (const std::size_t limit : {1, 2, 5}) {
+            const auto ends = co_await evloop::map(numbers | std::views::transform(text), last, limit);
+            EXPECT_EQ(ends, (std::vector<char>{'b', 'c', 'd', 'e', 'f'}));
+        }
+        const auto own = [](std::unique_ptr<int> owned) -> task<int> {
+            co_await evloop::yield();
+            co_return *owned;
+        };
+        const auto boxed = [](int n) { return std::make_unique<int>(n); };
+        const auto values = co_await evloop::map(numbers | std::views::transform(boxed), own, 2);
+        EXPECT_EQ(values, numbers);
+    }());
+}
+
 TEST(Map, CancelledItTakesAllAlong) {
     World w;
     run(w, []() -> task<> {

@@ -512,4 +512,130 @@ TEST(Sync, AConditionFollowsItsLock) {
     }());
 }
 
+// A guard is held over a wait, and the lock goes with its condition.
+TEST(Sync, AGuardOfALockThatHasGoneReleasesNothing) {
+    struct Both {
+        evloop::lock lock;
+        evloop::condition condition{lock};
+    };
+    World w;
+    run(w, []() -> task<> {
+        auto both = std::make_unique<Both>();
+        auto job = evloop::spawn([](Both &both) -> task<> {
+            auto guard = co_await both.lock.scoped();
+            co_await both.condition.wait();
+        }(*both));
+        co_await evloop::yield();
+        both.reset();
+        const auto end = co_await evloop::as_outcome(job);
+        EXPECT_EQ(end.code(), EVL_ECLOSED);
+
+        auto lock = std::make_unique<evloop::lock>();
+        auto semaphore = std::make_unique<evloop::semaphore>();
+        auto shared = std::make_unique<evloop::shared_mutex>(),
+             alone = std::make_unique<evloop::shared_mutex>();
+        auto one = co_await lock->scoped();
+        auto two = co_await semaphore->scoped();
+        auto three = co_await shared->scoped_shared();
+        auto four = co_await alone->scoped();
+        auto moved = std::move(four);
+        lock.reset();
+        semaphore.reset();
+        shared.reset();
+        alone.reset();
+        three.release();
+        four = std::move(moved);
+    }());
+}
+
+TEST(Sync, AGuardFollowsItsLock) {
+    World w;
+    run(w, []() -> task<> {
+        evloop::lock lock;
+        evloop::semaphore semaphore;
+        auto one = co_await lock.scoped();
+        auto two = co_await semaphore.scoped();
+        evloop::lock moved = std::move(lock);
+        evloop::semaphore moved_too = std::move(semaphore);
+        EXPECT_TRUE(moved.held());
+        EXPECT_EQ(moved_too.value(), 0u);
+        one.release();
+        two.release();
+        EXPECT_FALSE(moved.held());
+        EXPECT_EQ(moved_too.value(), 1u);
+    }());
+}
+
+// It goes while one waits for it, or when it has just been given to one.
+TEST(Sync, AScopedWaitEndsWithItsOwner) {
+    for (const bool given : {false, true}) {
+        SCOPED_TRACE(given);
+        World w;
+        run(w, [](bool given) -> task<> {
+            auto lock = std::make_unique<evloop::lock>();
+            auto semaphore = std::make_unique<evloop::semaphore>(0);
+            EXPECT_TRUE(lock->try_acquire());
+            auto of_lock = evloop::spawn([](evloop::lock &lock) -> task<> { co_await lock.scoped(); }(*lock));
+            auto of_semaphore = evloop::spawn(
+                [](evloop::semaphore &semaphore) -> task<> { co_await semaphore.scoped(); }(*semaphore));
+            co_await evloop::yield();
+            if (given) {
+                EXPECT_EQ(lock->release(), 0);
+                EXPECT_EQ(semaphore->release(), 0);
+            }
+            lock.reset();
+            semaphore.reset();
+            const auto one = co_await as_result(of_lock);
+            const auto two = co_await as_result(of_semaphore);
+            EXPECT_EQ(one.code(), EVL_ECLOSED);
+            EXPECT_EQ(two.code(), EVL_ECLOSED);
+        }(given));
+    }
+}
+
+// --- a queue that is shut down with an exception --------------------------------------------------
+
+TEST(Queue, ShutDownWithAnException) {
+    World w;
+    run(w, []() -> task<> {
+        auto queue = std::make_unique<evloop::queue<int>>(2);
+        const auto gets = [](evloop::queue<int> &queue) -> task<int> {
+            int sum = 0;
+            for (;;)
+                sum += co_await queue.get();
+            co_return sum;
+        };
+        auto waits = evloop::spawn(gets(*queue));
+        co_await evloop::yield();
+        EXPECT_EQ(queue->try_put(1), 0);
+        EXPECT_EQ(queue->try_put(2), 0);
+        queue->shutdown(std::make_exception_ptr(Error("broken")));
+        queue->shutdown(std::make_exception_ptr(Error("too late")));
+        const std::string end = co_await how_of(waits);
+        EXPECT_EQ(end, "broken") << "when everything has been got";
+        EXPECT_EQ(queue->size(), 0u);
+        const std::string later = co_await how(queue->get());
+        EXPECT_EQ(later, "broken");
+        const auto put = co_await as_result(queue->put(3));
+        EXPECT_EQ(put.code(), EVL_ESHUTDOWN);
+
+        evloop::queue<int> moved = std::move(*queue);
+        const std::string after = co_await how(moved.get());
+        EXPECT_EQ(after, "broken");
+
+        queue = std::make_unique<evloop::queue<int>>(2); // one that waits, and it goes
+        waits = evloop::spawn(gets(*queue));
+        auto second = evloop::spawn(gets(*queue));
+        co_await evloop::yield();
+        waits.cancel();
+        queue->shutdown(
+            std::make_exception_ptr(std::system_error(std::make_error_code(std::errc::io_error))));
+        queue.reset();
+        const auto cancelled = co_await evloop::as_outcome(waits);
+        EXPECT_TRUE(cancelled.is_cancelled());
+        const auto closed = co_await as_result(second);
+        EXPECT_EQ(closed.code(), EVL_ESHUTDOWN);
+    }());
+}
+
 } // namespace

@@ -1,9 +1,11 @@
 // thread_test.cpp - between threads and tasks: tasks that threads start, and channels.
+#include "allocations.hpp"
 #include "tasks.hpp"
 
 #include <evloop/channel.hpp>
 #include <evloop/thread.hpp>
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <thread>
@@ -413,6 +415,47 @@ TEST(Channel, CloseEndsAllWhoWait) {
         }
         EXPECT_EQ(full.size(), 1u);
     }());
+}
+
+// On two threads: what one of them frees, the other uses again.
+TEST(Channel, AllocatesNothingInSteadyState) {
+    World w({.clock = EVL_CLOCK_REAL});
+    run(w, [](World &w) -> task<> {
+        channel<std::array<char, 200>> there(4), back(4);
+        std::atomic<std::uint64_t> others = 0;
+        std::thread echo([there, back, &others] {
+            evloop::run([](auto there, auto back, auto &others) -> task<> {
+                std::uint64_t before = 0;
+                for (int i = 0;; i++) {
+                    if (i == 50)
+                        before = allocations();
+                    auto item = co_await evloop::as_result(there.receive());
+                    if (!item)
+                        break;
+                    co_await back.send(*item);
+                    others = allocations() - before;
+                }
+            }(there, back, others));
+        });
+        const auto round = [](auto there, auto back) -> task<> {
+            std::array<char, 200> item{};
+            co_await there.send(item);
+            (void)co_await back.receive();
+        };
+        std::uint64_t before = 0, calls = 0;
+        for (int i = 0; i < 200; i++) {
+            if (i == 50) {
+                before = allocations();
+                calls = w.memory.calls();
+            }
+            co_await round(there, back);
+        }
+        EXPECT_EQ(allocations() - before, 0u);
+        EXPECT_EQ(w.memory.calls() - calls, 0u);
+        there.close();
+        echo.join();
+        EXPECT_EQ(others, 0u);
+    }(w));
 }
 
 } // namespace
