@@ -170,6 +170,34 @@ attempt<void> fill(slot<T> &into, A what) {
 #endif
 }
 
+template <class A>
+attempt<await_result_t<A>> adapted(A what) {
+    using T = await_result_t<A>;
+#if EVLOOP_EXCEPTIONS
+    if constexpr (std::is_void_v<T>)
+        co_await static_cast<A &&>(what);
+    else
+        co_return co_await static_cast<A &&>(what);
+#else
+    auto how = co_await as_result(static_cast<A &&>(what));
+    if (!how)
+        co_return fail(how.code());
+    if constexpr (std::is_void_v<T>)
+        co_return result<void>();
+    else
+        co_return result<T>(std::in_place, *std::move(how));
+#endif
+}
+
 } // namespace detail
+
+// A task that awaits x and gives what that gives: for what takes tasks alone, as spawn does, or a std::vector
+// for gather and when_any of awaits that are of different types. x is kept in it; an lvalue must stay. What
+// is of another library (foreign.hpp) needs it there, and nowhere else.
+template <class A>
+    requires awaitable<A>
+auto adapt(A &&x) {
+    return detail::adapted<A>(std::forward<A>(x));
+}
 
 } // namespace evloop::inline EVLOOP_CPP_ABI

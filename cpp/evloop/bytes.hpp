@@ -38,20 +38,21 @@ class bytes {
     bytes(Text &&text) noexcept : bytes(text, std::char_traits<char>::length(text)) {}
     template <std::size_t N>
     bytes(const char (&text)[N]) noexcept : bytes(text, text[N - 1] == 0 ? N - 1 : N) {}
-    bytes(const void *data, std::size_t size) noexcept : data_(data), size_(size) {}
+    bytes(const void *data, std::size_t size) noexcept : c_{data, size} {}
     // All of an array, a span, a vector, a string. The view is valid as long as what it was made from.
     template <detail::piece R>
         requires(!detail::text_in_quotes<R>)
-    bytes(R &&range) noexcept
-        : data_(std::data(range)), size_(std::size(range) * sizeof(detail::item_of<R>)) {}
+    bytes(R &&range) noexcept : c_{std::data(range), std::size(range) * sizeof(detail::item_of<R>)} {}
 
-    const void *data() const noexcept { return data_; }
-    std::size_t size() const noexcept { return size_; }
+    const void *data() const noexcept { return c_.data; }
+    std::size_t size() const noexcept { return c_.len; }
+    // As C takes it; and so an array of these is one of those.
+    const evl_buf *c() const noexcept { return &c_; }
 
   private:
-    const void *data_;
-    std::size_t size_;
+    evl_buf c_;
 };
+static_assert(sizeof(bytes) == sizeof(evl_buf) && std::is_standard_layout_v<bytes>);
 
 // Bytes to be written to: all of an array, a span, a string as long as it is. A view.
 class room {

@@ -98,6 +98,15 @@ class executor {
         return {*this, how, not_negative(limit)};
     }
 
+    // Its figures: threads, jobs that wait and that run, and how many there were; of a closed one 0.
+    evl_executor_info info() const noexcept {
+        evl_executor_info all{};
+        all.struct_size = sizeof all;
+        if (pool_)
+            (void)evl_executor_stats(pool_, &all);
+        return all;
+    }
+
     // NULL: closed.
     evl_executor *c() const noexcept { return pool_; }
 

@@ -1,4 +1,5 @@
-// evloop/handles.hpp - what happens many times: watchers, timers, signals, hooks; each ends with its object.
+// evloop/handles.hpp - what happens many times: watchers, timers, signals, hooks, calls that other threads
+// ask for; each ends with its object.
 //
 //     evloop::io watcher(loop, fd, EVL_READ, [&](std::int64_t mask) { read_from(fd, mask); });
 //     evloop::timer timer(loop, [] { std::puts("a second is over"); });
@@ -206,6 +207,29 @@ class signal : public handle {
     }
 
     int number() const noexcept { return evl_signal_number(c()); }
+};
+
+// A function that any thread and any signal handler can have called, coalesced: several sends may be one
+// call, which gets their number and looks for itself what there is to do. Does not keep the loop alive by
+// itself. To have a function run for each call there is loop_ref::post.
+class async : public handle {
+  public:
+    async() noexcept = default;
+#if EVLOOP_EXCEPTIONS
+    template <callable F>
+    async(loop_ref loop, F &&fn) : async(make(loop, std::forward<F>(fn)).value()) {}
+#endif
+    template <callable F>
+    static result<async> make(loop_ref loop, F &&fn) {
+        return made<async>(loop, std::forward<F>(fn), [](evl_loop *c, void *arg, evl_handle **out) {
+            return evl_async_new(c, done, arg, out);
+        });
+    }
+
+    // Has the function called in the next pass, and wakes the loop. Allocates nothing; safe in signal
+    // handlers. 0, or an error of evl_async_send. The object stays where it is, and is neither closed nor
+    // destroyed, as long as others may call this; the loop must outlive that. @thread any
+    std::int32_t send() const noexcept { return evl_async_send(c()); }
 };
 
 // Runs around the loop's polls. Does not keep the loop alive by itself.

@@ -15,6 +15,7 @@
 #include <span>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace evloop::inline EVLOOP_CPP_ABI {
 
@@ -31,6 +32,23 @@ struct loop_options {
     std::chrono::nanoseconds linger{0}; // of closed streams; 0: 10 seconds, negative: closing is aborting
     evl_realloc_fn *alloc = nullptr;    // as realloc, with sizes and a context; nullptr: the system's
     void *alloc_ctx = nullptr;          // passed to alloc
+    std::uint32_t events_per_pass = 0;  // kernel events that a pass takes; 0: 256
+    evl_fn *host_unlock = nullptr;      // called before each wait in the kernel, with host_arg
+    evl_fn *host_lock = nullptr;        // and after it; both or none
+    void *host_arg = nullptr;           // see with_host_lock
+
+    // These, with a lock of the program's that guards the loop: who uses the loop, or runs it, holds the
+    // lock, which is free while the loop waits in the kernel. The program's other threads use the loop
+    // meanwhile, under it (see evl_options). A std::mutex, or anything with lock() and unlock(), which must
+    // outlive the loop.
+    template <class Lock>
+    loop_options with_host_lock(Lock &lock) const noexcept {
+        loop_options all = *this;
+        all.host_unlock = [](void *host) noexcept { static_cast<Lock *>(host)->unlock(); };
+        all.host_lock = [](void *host) noexcept { static_cast<Lock *>(host)->lock(); };
+        all.host_arg = &lock;
+        return all;
+    }
 
     // As evl_loop_new takes them.
     evl_options c() const noexcept {
@@ -44,6 +62,10 @@ struct loop_options {
         all.alloc = alloc;
         all.alloc_ctx = alloc_ctx;
         all.name = name;
+        all.events_per_pass = events_per_pass;
+        all.host_unlock = host_unlock;
+        all.host_lock = host_lock;
+        all.host_arg = host_arg;
         return all;
     }
 };
@@ -64,7 +86,7 @@ class once {
     static constexpr bool packed = sizeof(F) <= sizeof(void *) && std::is_trivially_copyable_v<F> &&
                                    (std::is_nothrow_invocable_v<F &> || EVLOOP_EXCEPTIONS == 0);
 
-    // How: evl_call_soon_owned or evl_post_owned.
+    // How: evl_call_soon_owned, evl_post_owned, or what takes the same.
     template <class G, class How>
     static std::int32_t start(evl_loop *loop, G &&fn, How how) {
         if constexpr (packed) {
@@ -103,6 +125,8 @@ class once {
 
 } // namespace detail
 
+class later_call;
+
 // A reference to a loop. Copies refer to the same loop; none of them owns it.
 class loop_ref {
   public:
@@ -121,7 +145,13 @@ class loop_ref {
     std::int32_t run_once() const { return check_number(evl_loop_run(c_, EVL_RUN_ONCE)); }
     std::int32_t run_nowait() const { return check_number(evl_loop_run(c_, EVL_RUN_NOWAIT)); }
     std::int32_t run_forever() const { return check_number(evl_loop_run(c_, EVL_RUN_FOREVER)); }
+    // Parts of a pass, for a program that puts its own together: what the kernel reports and nothing else;
+    // what is due or queued, without asking the kernel.
+    std::int32_t run_events() const { return check_number(evl_loop_run(c_, EVL_RUN_EVENTS)); }
+    std::int32_t run_queued() const { return check_number(evl_loop_run(c_, EVL_RUN_QUEUED)); }
     void stop(std::int32_t result = 0) const noexcept { evl_stop(c_, result); }
+    // The same, and what else is ready in this pass stays queued for the next run.
+    void stop_now(std::int32_t result = 0) const noexcept { evl_stop_now(c_, result); }
     bool alive() const noexcept { return evl_loop_alive(c_) > 0; }
 
     // fn() in the next pass.
@@ -130,6 +160,12 @@ class loop_ref {
     status call_soon(F &&fn) const {
         return check(detail::once<std::decay_t<F>>::start(c_, std::forward<F>(fn), evl_call_soon_owned));
     }
+
+    // fn() once, so long from now; what it gives can take the call back, and need not be kept. To move or
+    // repeat a call there is timer. Errors: EVL_ENOMEM; without exceptions what it gives is then empty.
+    template <class Rep, class Period, class F>
+        requires std::is_invocable_v<std::decay_t<F> &>
+    later_call call_later(std::chrono::duration<Rep, Period> delay, F &&fn) const;
 
     // fn() on the loop's thread, from any thread that knows that the loop is there (poster, otherwise). When
     // the loop has been closed the function is destroyed here and the call fails with errc::closed.
@@ -153,8 +189,21 @@ class loop_ref {
         return check(evl_clock_advance(c_, detail::nanoseconds(by)));
     }
 
+    // Sets the wall clock of a virtual clock.
+    template <class Duration>
+    status set_wall_time(std::chrono::time_point<std::chrono::system_clock, Duration> now) const {
+        return check(evl_wall_set(c_, detail::unix_time(now)));
+    }
+
     // A forked child goes on with the loop.
     status fork() const { return check(evl_loop_fork(c_)); }
+
+    // A pointer of the program's, for code that gets only the loop; nullptr unless set. From any thread.
+    void set_data(void *data) const noexcept { evl_loop_set_data(c_, data); }
+    void *data() const noexcept { return evl_loop_data(c_); }
+
+    // Ends what waits for a fd that the program is about to close, with EVL_ECLOSED.
+    void fd_closing(evl_fd fd) const noexcept { evl_fd_closing(c_, fd); }
 
     const char *backend() const noexcept { return c_ ? evl_loop_backend(c_) : ""; }
     std::uint32_t caps() const noexcept { return evl_backend_caps(c_); }
@@ -166,15 +215,51 @@ class loop_ref {
         return all;
     }
 
+    // fn(duration) is called after each callback that took as long as `threshold` or longer; a negative one
+    // ends that. fn: a function, or a lambda without captures.
+    template <class Rep, class Period>
+    status on_slow_callback(std::chrono::duration<Rep, Period> threshold,
+                            void (*fn)(std::chrono::nanoseconds)) const {
+        return check(evl_set_slow_callback(
+            c_, detail::nanoseconds(threshold),
+            [](void *arg, std::int64_t ns) noexcept {
+                reinterpret_cast<void (*)(std::chrono::nanoseconds)>(arg)(std::chrono::nanoseconds(ns));
+            },
+            reinterpret_cast<void *>(fn)));
+    }
+    // What keeps the loop from closing.
+    std::vector<evl_blocker> blockers() const {
+        std::vector<evl_blocker> all(detail::number<std::size_t>(evl_loop_blockers(c_, nullptr, 0)));
+        (void)evl_loop_blockers(c_, all.data(), static_cast<std::int32_t>(all.size()));
+        return all;
+    }
+
     // Inside another loop: the fd to watch, and a pass that does not wait.
     evl_fd fd() const { return check_number(evl_loop_fd(c_)); }
     std::int32_t dispatch() const { return check_number(evl_loop_dispatch(c_, nullptr, 0)); }
+    // The same without such a fd: what to wait for, how many rows there are, of which as many are stored as
+    // there is room for, and for how long; and then with what was found.
+    std::int32_t prepare(std::span<evl_poll_row> rows, std::chrono::nanoseconds &timeout) const {
+        std::int64_t ns = 0;
+        const std::int32_t n = evl_loop_prepare(c_, rows.data(), static_cast<std::int32_t>(rows.size()), &ns);
+        timeout = std::chrono::nanoseconds(ns);
+        return check_number(n);
+    }
+    std::int32_t dispatch(std::span<const evl_poll_row> rows) const {
+        return check_number(evl_loop_dispatch(c_, rows.data(), static_cast<std::int32_t>(rows.size())));
+    }
 
     // Records of what was made without a callback, by C.
     template <class Rep, class Period>
     std::int32_t records(std::span<evl_record> out, std::chrono::duration<Rep, Period> timeout) const {
         return check_number(evl_loop_records(c_, out.data(), static_cast<std::int32_t>(out.size()),
                                              detail::nanoseconds(timeout)));
+    }
+
+    // The same, and why there are none: EVL_FETCH_*. The batch has the room, and gets the count.
+    template <class Rep, class Period>
+    std::int32_t fetch(evl_record_batch &batch, std::chrono::duration<Rep, Period> timeout) const {
+        return check_number(evl_loop_fetch(c_, &batch, detail::nanoseconds(timeout)));
     }
 
   protected:
@@ -366,6 +451,40 @@ class counted_loop {
 };
 
 } // namespace detail
+
+// A call that loop_ref::call_later has made. Copies are the same call; none of them owns it.
+class later_call {
+  public:
+    later_call() noexcept : loop_(nullptr) {}
+    // For those who have its id.
+    later_call(loop_ref loop, std::uint64_t id) noexcept : loop_(loop), id_(id) {}
+
+    // Takes it back, and destroys its function in a later pass. False: it has run, or was taken back before.
+    bool cancel() noexcept { return pending() && evl_close(found()) == 0; }
+    // Whether it is still to come.
+    bool pending() const noexcept { return found() != nullptr; }
+    // False: it was never made.
+    explicit operator bool() const noexcept { return id_ != 0; }
+    // Of its timer, as dumps and records have it.
+    std::uint64_t id() const noexcept { return id_; }
+
+  private:
+    evl_handle *found() const noexcept { return id_ ? evl_lookup(loop_.get(), id_) : nullptr; }
+
+    detail::counted_loop loop_;
+    std::uint64_t id_ = 0;
+};
+
+template <class Rep, class Period, class F>
+    requires std::is_invocable_v<std::decay_t<F> &>
+later_call loop_ref::call_later(std::chrono::duration<Rep, Period> delay, F &&fn) const {
+    std::uint64_t id = 0;
+    const auto start = [&](evl_loop *loop, evl_fn *call, void *arg, evl_fn *drop) {
+        return evl_call_later_owned(loop, detail::nanoseconds(delay), call, arg, drop, &id);
+    };
+    (void)check(detail::once<std::decay_t<F>>::start(c_, std::forward<F>(fn), start));
+    return id ? later_call(c_, id) : later_call();
+}
 
 // A counted reference to a loop for other threads: a post after the loop's end fails with errc::closed.
 class poster {

@@ -51,6 +51,11 @@ class operation : private detail::target {
     status deadline(std::chrono::time_point<loop_clock, Duration> when) {
         return check(evl_op_deadline(&op_, detail::deadline(when)));
     }
+    // The same, so long from now.
+    template <class Rep, class Period>
+    status timeout(std::chrono::duration<Rep, Period> time) {
+        return check(evl_op_timeout(&op_, detail::nanoseconds(time)));
+    }
     // True: it completes with EVL_ECANCELED. False: it is not active, or its completion is on the way.
     bool cancel() noexcept { return evl_op_cancel(&op_) == 1; }
     // It is inactive, and its function is not called.

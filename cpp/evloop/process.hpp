@@ -47,8 +47,16 @@ struct process_options {
 // How a child has ended, and what it has written.
 struct process_output {
     std::int32_t status = 0; // its exit code, or 128 + the signal that ended it
-    std::string out;         // what it wrote to descriptor 1, if that is a pipe
-    std::string err;         // and to 2
+    std::string out{};       // what it wrote to descriptor 1, if that is a pipe
+    std::string err{};       // and to 2
+    std::size_t dropped = 0; // bytes of both that were more than the limits
+};
+
+// How much of what a child writes is kept, in bytes; the rest is read and dropped, so that the child goes on.
+struct output_limits {
+    std::size_t out = 64 * 1024; // of descriptor 1
+    std::size_t err = 64 * 1024; // of 2
+    bool kill = false;           // where the await is cancelled or times out, kills the child, or its group
 };
 
 class process_awaitable : public op_awaitable<process_awaitable, std::int32_t> {
@@ -61,6 +69,49 @@ class process_awaitable : public op_awaitable<process_awaitable, std::int32_t> {
 
   private:
     evl_process *process_;
+};
+
+// Writes, collects and waits, as one operation of C.
+class communicate_awaitable : public op_awaitable<communicate_awaitable, process_output> {
+  public:
+    static constexpr const char *name = "communicate";
+    static constexpr bool keeps = true;
+    communicate_awaitable(evl_process *process, std::string input, const output_limits &limits)
+        : process_(process), input_(std::move(input)), limits_(limits), out_(limits.out, '\0'),
+          err_(limits.err, '\0') {}
+
+    std::int32_t start(evl_loop *, evl_op *op) noexcept {
+        io_.struct_size = sizeof io_;
+        io_.flags = limits_.kill ? EVL_COMMUNICATE_KILL : 0;
+        io_.input = input_.data();
+        io_.input_size = input_.size();
+        io_.output = out_.data();
+        io_.output_cap = out_.size();
+        io_.error = err_.data();
+        io_.error_cap = err_.size();
+        return evl_process_communicate(process_, op, &io_);
+    }
+    process_output finish(std::int64_t status) {
+        process_output all{static_cast<std::int32_t>(status)};
+        all.dropped = cut(out_, io_.output_size) + cut(err_, io_.error_size);
+        all.out = std::move(out_);
+        all.err = std::move(err_);
+        return all;
+    }
+
+  private:
+    // To what came; how much more came than there was room for.
+    static std::size_t cut(std::string &text, std::size_t came) {
+        const std::size_t kept = came < text.size() ? came : text.size();
+        text.resize(kept);
+        return came - kept;
+    }
+
+    evl_process *process_;
+    std::string input_;
+    output_limits limits_;
+    std::string out_, err_;
+    evl_communication io_{};
 };
 
 namespace detail {
@@ -205,6 +256,11 @@ class process : public handle {
         all = {*status, *std::move(from_out), *std::move(from_err)};
 #endif
         co_return all;
+    }
+
+    // The same with limits, and without tasks of its own. Errors: those of evl_process_communicate.
+    [[nodiscard]] communicate_awaitable communicate(std::string input, const output_limits &limits) const {
+        return {c(), std::move(input), limits};
     }
 
     // Sends a signal to it, or to the group that it leads. Errors: EVL_ESRCH (it has ended) and others.

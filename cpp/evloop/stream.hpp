@@ -15,6 +15,9 @@
 #include "handles.hpp"
 #include "op.hpp"
 
+#include <algorithm>
+#include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -126,6 +129,23 @@ class sendfile_awaitable : public op_awaitable<sendfile_awaitable, std::int64_t>
     std::size_t size_;
 };
 
+class splice_awaitable : public op_awaitable<splice_awaitable, std::int64_t> {
+  public:
+    static constexpr const char *name = "splice";
+    splice_awaitable(evl_stream *from, evl_stream *to) noexcept : from_(from), to_(to) {}
+    std::int32_t start(evl_loop *, evl_op *op) noexcept { return evl_stream_splice(from_, op, to_); }
+    std::int64_t finish(std::int64_t n) noexcept { return n; }
+
+  private:
+    evl_stream *from_, *to_;
+};
+
+// What stream::detach leaves.
+struct detached_stream {
+    evl_fd fd = -1;     // the caller's from now on
+    std::string unread; // what had been read and not taken
+};
+
 // A TCP or Unix connection, a pipe, a terminal. Destroying it closes it in peace: what was written is still
 // sent.
 class stream : public handle {
@@ -208,13 +228,48 @@ class stream : public handle {
     }
     void pause() noexcept { evl_stream_pause(c()); }
     status resume() { return check(evl_stream_resume(c())); }
+    // The function is called when so many bytes are there, or the end. 1 unless set.
+    status set_read_mark(std::uint32_t size) { return check(evl_stream_set_read_mark(c(), size)); }
+
+    // Without waiting: how many bytes came, 0 at the end. Errors: EVL_EAGAIN when there are none, and those
+    // of reads.
+    result<std::size_t> try_read(room to) noexcept {
+        const std::int64_t n = evl_stream_try_read(c(), to.data(), to.size());
+        if (n < 0)
+            return fail(static_cast<std::int32_t>(n));
+        return result<std::size_t>(std::in_place, static_cast<std::size_t>(n));
+    }
+
+    // Awaited: moves everything that comes to another stream, until this one ends, and gives how many bytes.
+    // The end is not passed on: to.write_eof() does that. Both must stay meanwhile. Errors: those of
+    // evl_stream_splice.
+    [[nodiscard]] splice_awaitable splice(stream &to) const noexcept { return {c(), to.c()}; }
 
     // --- writing ---------------------------------------------------------------------------------
 
     // Sends at once what the kernel takes, and queues a copy of the rest. Does not wait: drain() does, where
     // there is much of it.
     status write(bytes data) { return written(evl_stream_write(c(), data.data(), data.size()), data.size()); }
-    // The same, and the queue has the string itself.
+    // The same of several pieces, one behind the other: write_all({head, body}). They need not be put
+    // together before, and go out by one writev where the kernel takes them.
+    status write_all(std::span<const bytes> pieces) {
+        constexpr std::size_t most = 1024; // that C takes
+        do {
+            const auto some = pieces.first(std::min(pieces.size(), most));
+            std::size_t size = 0;
+            for (const bytes &piece : some)
+                size += piece.size();
+            const std::int64_t n = evl_stream_writev(c(), some.empty() ? nullptr : some.data()->c(),
+                                                     static_cast<std::int32_t>(some.size()));
+            pieces = pieces.subspan(some.size());
+            if (pieces.empty() || n < 0 || static_cast<std::size_t>(n) != size)
+                return written(n, size);
+        } while (true);
+    }
+    status write_all(std::initializer_list<bytes> pieces) {
+        return write_all(std::span<const bytes>(pieces.begin(), pieces.size()));
+    }
+    // The same as write, and the queue has the string itself.
     status write_owned(std::string data) {
         auto *kept = new (std::nothrow) std::string(std::move(data));
         if (!kept)
@@ -247,6 +302,25 @@ class stream : public handle {
     // Bytes written and not sent yet.
     std::size_t queued() const noexcept { return detail::number<std::size_t>(evl_stream_queued(c())); }
 
+    // --- timeouts --------------------------------------------------------------------------------
+
+    // How long it waits for its peer: for input; for the peer to take output; for either. What waits fails
+    // with EVL_ETIMEDOUT then, on_data's function is called with it, and the stream goes on. Each begins anew
+    // with every byte, and is there until it is set again; 0 ends it. Errors: EVL_EINVAL for less. For a
+    // limit on one await, however much comes, there is timeout(5s, x).
+    template <class Rep, class Period>
+    status set_read_timeout(std::chrono::duration<Rep, Period> time) {
+        return check(evl_stream_set_read_timeout(c(), detail::nanoseconds(time)));
+    }
+    template <class Rep, class Period>
+    status set_write_timeout(std::chrono::duration<Rep, Period> time) {
+        return check(evl_stream_set_write_timeout(c(), detail::nanoseconds(time)));
+    }
+    template <class Rep, class Period>
+    status set_idle_timeout(std::chrono::duration<Rep, Period> time) {
+        return check(evl_stream_set_idle_timeout(c(), detail::nanoseconds(time)));
+    }
+
     // --- its end ---------------------------------------------------------------------------------
 
     // The other side sees the end behind what was written.
@@ -265,6 +339,22 @@ class stream : public handle {
         return check(evl_stream_set_linger(c(), detail::nanoseconds(time)));
     }
 
+    // Gives its fd up, with what it has read and what nothing has taken: for another loop or library. Errors:
+    // EVL_EBUSY when something is queued or awaited, and those of evl_stream_detach; the stream is as it was.
+    result<detached_stream> detach() {
+        detached_stream made;
+        std::size_t size = 0;
+        made.fd = evl_stream_detach(c(), nullptr, 0, &size);
+        if (made.fd == EVL_ENOBUFS) {
+            made.unread.resize(size);
+            made.fd = evl_stream_detach(c(), made.unread.data(), size, &size);
+        }
+        if (made.fd < 0)
+            return fail(made.fd);
+        closed();
+        return result<detached_stream>(std::in_place, std::move(made));
+    }
+
     // --- looking at it ---------------------------------------------------------------------------
 
     // Counters and state.
@@ -276,12 +366,7 @@ class stream : public handle {
     }
     // The stream's own, for options and for looking at it. The stream reads from it by itself and may have
     // read already: readable(fd()) may wait for what is in its buffer.
-    evl_fd fd() const noexcept {
-        evl_stream_info all{};
-        all.struct_size = sizeof all;
-        const std::int32_t rc = evl_stream_get_info(c(), &all);
-        return rc < 0 ? rc : all.fd;
-    }
+    evl_fd fd() const noexcept { return evl_stream_fd(c()); }
     // Its own address and the other end's; none for what has none.
     address local() const noexcept {
         return address::from([this](void *to, std::size_t cap) { return evl_stream_local(c(), to, cap); });
@@ -290,8 +375,21 @@ class stream : public handle {
         return address::from([this](void *to, std::size_t cap) { return evl_stream_peer(c(), to, cap); });
     }
     status set_nodelay(bool on) { return check(evl_stream_set_option(c(), EVL_STREAM_OPT_NODELAY, on)); }
+    // After so much silence the peer is probed; 0: never.
+    status set_keepalive(std::chrono::seconds after) { return set(EVL_STREAM_OPT_KEEPALIVE, after.count()); }
+    // The bytes that the kernel holds for sending and for reading; it may round.
+    status set_send_buffer(std::int32_t size) { return set(EVL_STREAM_OPT_SEND_BUFFER, size); }
+    status set_receive_buffer(std::int32_t size) { return set(EVL_STREAM_OPT_RECEIVE_BUFFER, size); }
+    // EVL_STREAM_OPT_*, as the kernel has it; or a negative code.
+    std::int32_t option(std::int32_t which) const noexcept { return evl_stream_get_option(c(), which); }
 
   private:
+    template <class Number>
+    status set(std::int32_t option, Number value) {
+        return check(std::in_range<std::int32_t>(value)
+                         ? evl_stream_set_option(c(), option, static_cast<std::int32_t>(value))
+                         : EVL_EINVAL);
+    }
     static status written(std::int64_t n, std::size_t size) {
         const bool all = n >= 0 && static_cast<std::size_t>(n) == size;
         return check(all ? 0 : n < 0 ? static_cast<std::int32_t>(n) : EVL_ENOMEM);
@@ -314,6 +412,8 @@ class connect_awaitable : public op_awaitable<connect_awaitable, stream> {
     connect_awaitable(std::string host, std::string service, const connect_options &options)
         : host_(std::move(host)), service_(std::move(service)), options_(options) {}
     connect_awaitable(address to, const connect_options &options) : to_(to), options_(options) {}
+    connect_awaitable(addresses all, const connect_options &options)
+        : all_(std::move(all)), options_(options) {}
     connect_awaitable(connect_awaitable &&) = default;
     ~connect_awaitable() { evl_close(made_); }
 
@@ -326,6 +426,8 @@ class connect_awaitable : public op_awaitable<connect_awaitable, stream> {
         c.linger_ns = options_.linger.count();
         c.local = local.data();
         c.local_length = local.length();
+        if (all_.c())
+            return evl_connect_any(loop, op, all_.c(), &c, &made_);
         if (const address_view to = to_)
             return evl_connect_to(loop, op, to.data(), to.length(), &c, &made_);
         return evl_connect(loop, op, host_.c_str(), service_.c_str(), &c, &made_);
@@ -335,6 +437,7 @@ class connect_awaitable : public op_awaitable<connect_awaitable, stream> {
   private:
     std::string host_, service_;
     address to_;
+    addresses all_;
     connect_options options_;
     evl_stream *made_ = nullptr;
 };
@@ -353,6 +456,10 @@ inline connect_awaitable open_connection(std::string host, std::uint16_t port,
 // The same to an address, of a Unix socket too: open_connection(address::parse("/run/socket")).
 inline connect_awaitable open_connection(address to, const connect_options &options = {}) {
     return {to, options};
+}
+// The same to what a look-up has found, in its order.
+inline connect_awaitable open_connection(addresses all, const connect_options &options = {}) {
+    return {std::move(all), options};
 }
 
 } // namespace evloop::inline EVLOOP_CPP_ABI

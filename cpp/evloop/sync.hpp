@@ -321,6 +321,8 @@ class barrier : public detail::owned<evl_barrier, evl_barrier_free> {
     void reset() noexcept { (void)evl_barrier_reset(object_); }
     void abort() noexcept { (void)evl_barrier_abort(object_); }
     bool broken() const noexcept { return evl_barrier_is_broken(object_) == 1; }
+    // How many have come and wait.
+    std::size_t arrived() const noexcept { return detail::number<std::size_t>(evl_barrier_waiting(object_)); }
 };
 
 // A count that goes down to 0, once: tasks wait for that.

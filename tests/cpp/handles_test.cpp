@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <thread>
 #include <unistd.h>
 
 using namespace std::chrono_literals;
@@ -55,6 +56,16 @@ struct Signal {
         return signal;
     }
 };
+struct Async {
+    using Handle = evloop::async;
+    template <class F>
+    Handle make(evloop::loop_ref loop, F &&fn) {
+        Handle async(loop, std::forward<F>(fn));
+        async.keep_alive(true);
+        EXPECT_EQ(async.send(), 0);
+        return async;
+    }
+};
 struct Hook {
     using Handle = evloop::hook;
     template <class F>
@@ -75,8 +86,17 @@ class Handles : public testing::Test {
         return kind.make(loop, std::forward<F>(fn));
     }
     void pass() { loop.run_nowait(); }
+    // Due once more.
+    void again(const evloop::handle &handle) {
+        if (std::is_same_v<T, Signal>)
+            raise(SIGUSR1);
+        if (std::is_same_v<T, Async>) {
+            EXPECT_EQ(evl_async_send(handle.c()), 0);
+        }
+        loop.advance(1ms);
+    }
 };
-using Kinds = testing::Types<Io, Timer, Wall, Signal, Hook>;
+using Kinds = testing::Types<Io, Timer, Wall, Signal, Async, Hook>;
 TYPED_TEST_SUITE(Handles, Kinds);
 
 TYPED_TEST(Handles, AreMovedAndNotCopied) {
@@ -106,9 +126,7 @@ TYPED_TEST(Handles, CallTheirFunctionWhereverTheyAreMovedTo) {
     EXPECT_EQ(first.loop(), evloop::loop_ref(this->loop));
     evloop::handle any = std::move(first); // whatever its kind
     first = {};
-    if (std::is_same_v<TypeParam, Signal>)
-        raise(SIGUSR1);
-    this->loop.advance(1ms);
+    this->again(any);
     this->pass();
     EXPECT_EQ(calls, 2);
 }
@@ -188,9 +206,7 @@ TYPED_TEST(Handles, MayBeMovedInTheirOwnFunction) {
     EXPECT_TRUE(to);
     EXPECT_EQ(calls, 1);
     from = std::move(to);
-    if (std::is_same_v<TypeParam, Signal>)
-        raise(SIGUSR1);
-    this->loop.advance(1ms);
+    this->again(from);
     this->pass();
     EXPECT_EQ(calls, 11); // what the function changed in itself has moved with it
 }
@@ -376,6 +392,21 @@ TEST_F(Each, SignalKnowsItsNumber) {
     evloop::signal signal(loop, SIGUSR2, [] {});
     EXPECT_EQ(signal.number(), SIGUSR2);
     EXPECT_EQ(loop.run(), EVL_RUN_DONE); // does not keep the loop
+}
+
+TEST_F(Each, AsyncCountsSendsOfOtherThreads) {
+    std::int64_t sent = 0;
+    evloop::async async(loop, [&](std::int64_t n) { sent += n; });
+    EXPECT_FALSE(loop.alive());
+    async.keep_alive(true);
+    std::thread([&] {
+        for (int i = 0; i < 3; i++)
+            EXPECT_EQ(async.send(), 0);
+    }).join();
+    loop.run_nowait();
+    EXPECT_EQ(sent, 3);
+    evloop::async empty;
+    EXPECT_EQ(empty.send(), EVL_EINVAL);
 }
 
 } // namespace

@@ -1,5 +1,6 @@
 // loop_test.cpp - the loop as an object: calls, posts, errors nobody took, operations, holds.
 #include "allocations.hpp"
+#include "fds.hpp"
 #include "tasks.hpp"
 
 #include <evloop/operation.hpp>
@@ -9,10 +10,13 @@
 #include <csignal>
 #include <gtest/gtest.h>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <unistd.h>
+#include <vector>
 
 using namespace std::chrono_literals;
 using namespace support;
@@ -220,11 +224,14 @@ TEST_F(Loop, AnOperationHappensOnceAndAgain) {
     op.sleep_until(loop.now() + 1h);
     op.deadline(loop.now() + 1s);
     loop.run();
+    op.sleep(1h);
+    op.timeout(1s);
+    loop.run();
     op.defer();
     EXPECT_TRUE(op.cancel());
     loop.run();
     EXPECT_FALSE(op.cancel());
-    EXPECT_EQ(log, "0 " + std::to_string(EVL_ETIMEDOUT) + " " + std::to_string(EVL_ECANCELED) + " ");
+    EXPECT_EQ(log, "0 -110 -110 " + std::to_string(EVL_ECANCELED) + " ");
     EXPECT_EQ(op.result(), EVL_ECANCELED);
     op.defer();
     op.close();
@@ -334,6 +341,169 @@ TEST_F(Loop, ThatHasBeenMovedFromSaysSo) {
     EXPECT_FALSE(from.alive());
     from.stop();
     from.wake();
+}
+
+// --- calls later ----------------------------------------------------------------------------------
+
+TEST_F(Loop, CallsLater) {
+    std::string log;
+    const auto kept = std::make_shared<int>(1);
+    evloop::later_call second = loop.call_later(2ms, [&] { log += "second "; });
+    evloop::later_call first = loop.call_later(1ms, [&, kept, large = std::array<char, 100>{}] {
+        (void)large;
+        log += "first ";
+    });
+    evloop::later_call never = loop.call_later(1ms, [&, kept] { log += "never "; });
+    evloop::later_call itself;
+    itself = loop.call_later(3ms, [&] { log += itself.pending() || itself.cancel() ? "pending " : "over "; });
+    EXPECT_TRUE(never.pending());
+    EXPECT_TRUE(never.cancel());
+    EXPECT_FALSE(never.pending());
+    EXPECT_FALSE(never.cancel());
+    EXPECT_NE(first.id(), second.id());
+    loop.run();
+    EXPECT_EQ(log, "first second over ");
+    EXPECT_FALSE(first.pending());
+    EXPECT_FALSE(first.cancel());
+    EXPECT_EQ(kept.use_count(), 1);
+    EXPECT_FALSE(evloop::later_call().cancel());
+    EXPECT_FALSE(evloop::later_call());
+
+    loop.call_later(1ms, [] { throw std::runtime_error("later"); });
+    loop.run();
+    EXPECT_TRUE(loop.unhandled());
+
+    evloop::later_call left = loop.call_later(1h, [kept] {}); // the loop goes first
+    EXPECT_EQ(kept.use_count(), 2);
+    loop = evloop::loop();
+    EXPECT_EQ(kept.use_count(), 1);
+    EXPECT_FALSE(left.pending());
+    EXPECT_FALSE(left.cancel());
+    EXPECT_THROW(evloop::loop_ref(nullptr).call_later(1ms, [] {}), std::system_error);
+}
+
+TEST_F(Loop, RunsPartsOfAPass) {
+    std::string log;
+    Pipe pipe;
+    EXPECT_EQ(write(pipe.w, "x", 1), 1);
+    evloop::io io(loop, pipe.r, EVL_READ, [&] { log += "event "; });
+    loop.call_soon([&] { log += "call "; });
+    loop.run_queued();
+    EXPECT_EQ(log, "call ");
+    loop.call_soon([&] { log += "call "; });
+    loop.run_events();
+    EXPECT_EQ(log, "call event ");
+    io.close();
+    loop.run();
+    EXPECT_EQ(log, "call event call ");
+}
+
+TEST_F(Loop, StopsInTheMiddleOfAPass) {
+    std::string log;
+    loop.call_soon([&] {
+        log += "one ";
+        loop.stop_now(7);
+    });
+    loop.call_soon([&] { log += "two "; });
+    EXPECT_EQ(loop.run(), 7);
+    EXPECT_EQ(log, "one ");
+    loop.run();
+    EXPECT_EQ(log, "one two ");
+}
+
+TEST_F(Loop, HasDataAndBlockersAndSaysWhyThereAreNoRecords) {
+    EXPECT_EQ(loop.data(), nullptr);
+    int mine = 0;
+    loop.set_data(&mine);
+    EXPECT_EQ(loop.data(), &mine);
+
+    EXPECT_TRUE(loop.blockers().empty());
+    evloop::timer timer(loop, [] {});
+    timer.set_name("waits");
+    const std::vector<evl_blocker> blockers = loop.blockers();
+    ASSERT_EQ(blockers.size(), 1u);
+    EXPECT_STREQ(blockers[0].name, "waits");
+    timer.close();
+
+    std::array<evl_record, 4> room{};
+    evl_record_batch batch{room.data(), 4, 0, 0, 0};
+    EXPECT_EQ(loop.fetch(batch, 0s), EVL_FETCH_IDLE);
+    evl_call_soon(loop, nullptr, &mine);
+    EXPECT_EQ(loop.fetch(batch, 0s), EVL_FETCH_RECORDS);
+    EXPECT_EQ(batch.count, 1);
+
+    std::array<evl_poll_row, 4> rows{};
+    std::chrono::nanoseconds timeout{};
+    Pipe pipe;
+    int calls = 0;
+    evloop::io io(loop, pipe.r, EVL_READ, [&] { calls++; });
+    const std::int32_t n = loop.prepare(rows, timeout);
+    ASSERT_GE(n, 1);
+    EXPECT_EQ(timeout, -1ns);
+    EXPECT_EQ(write(pipe.w, "x", 1), 1);
+    for (evl_poll_row &row : rows)
+        row.reported = row.wanted & EVL_READ;
+    loop.dispatch(std::span<const evl_poll_row>(rows).first(static_cast<std::size_t>(n)));
+    EXPECT_EQ(calls, 1);
+}
+
+std::atomic<int> slow_calls;
+
+TEST(LoopOptions, SlowCallbacksAreReported) {
+    evloop::loop loop;
+    loop.on_slow_callback(1ms, [](std::chrono::nanoseconds took) { slow_calls += took >= 1ms; });
+    loop.call_soon([] {
+        const auto end = std::chrono::steady_clock::now() + 1ms;
+        while (std::chrono::steady_clock::now() < end) {
+        }
+    });
+    loop.call_soon([] {});
+    loop.run();
+    EXPECT_GE(slow_calls, 1);
+}
+
+// One thread waits without the lock, and the other uses the loop under it.
+TEST(LoopOptions, AHostLockIsFreeWhileTheLoopWaits) {
+    struct Host {
+        std::mutex mutex;
+        bool held = false;
+        void lock() {
+            mutex.lock();
+            held = true;
+        }
+        void unlock() {
+            held = false;
+            mutex.unlock();
+        }
+    } host;
+    evloop::loop loop(evloop::loop_options{.events_per_pass = 4}.with_host_lock(host));
+    std::unique_lock held(host);
+    bool called = false;
+    evloop::hold keep(loop);
+    std::thread other([&] {
+        const std::lock_guard mine(host); // not before the loop waits
+        loop.call_later(0ms, [&] {
+            called = host.held;
+            loop.stop();
+        });
+    });
+    EXPECT_EQ(loop.run(), 0);
+    EXPECT_TRUE(called);
+    held.unlock();
+    other.join();
+}
+
+TEST(LoopOptions, AnExecutorHasFigures) {
+    evloop::loop loop;
+    evloop::executor pool(loop, 2);
+    evloop::run(loop, [](evloop::executor &pool) -> evloop::task<> {
+        for (int i = 0; i < 3; i++)
+            co_await evloop::run_in_executor(pool, [] {});
+    }(pool));
+    EXPECT_EQ(pool.info().accepted, 3u);
+    EXPECT_EQ(pool.info().finished, 3u);
+    pool.close();
+    EXPECT_EQ(pool.info().accepted, 0u);
 }
 
 } // namespace

@@ -280,6 +280,16 @@ const Await awaits[] = {
          co_await evloop::with(Entered{t}, [](Things &t) -> task<> { co_await waits_for(t); });
      },
      [](Things &t) { t.event.set(); }},
+    {"adapt", [](Things &t) -> task<> { co_await evloop::adapt(t.event.wait()); },
+     [](Things &t) { t.event.set(); }},
+    {"adapt_in_a_range",
+     [](Things &t) -> task<> {
+         std::vector<task<std::string>> all;
+         all.push_back(evloop::adapt(t.empty.get()));
+         all.push_back(evloop::adapt(t.text.take()));
+         (void)co_await evloop::when_any(std::move(all));
+     },
+     [](Things &t) { t.text.resolve("x"); }},
     {"as_result", [](Things &t) -> task<> { (void)co_await evloop::as_result(t.event.wait()); },
      [](Things &t) { t.event.set(); }},
     {"as_outcome", [](Things &t) -> task<> { (void)co_await evloop::as_outcome(waits_for(t)); },

@@ -118,4 +118,25 @@ TEST(Udp, IsPushed) {
     }());
 }
 
+TEST(Process, KeepsNoMoreThanItsLimits) {
+    evloop::run([]() -> task<> {
+        const evloop::process_options pipes{
+            .in = stdio::pipe_to, .out = stdio::pipe_from, .err = stdio::pipe_from};
+        evloop::process child = evloop::start_process({"sh", "-c", "cat; echo 123456 >&2; exit 2"}, pipes);
+        evloop::output_limits limits{.out = 4, .err = 100};
+        const evloop::process_output done = co_await child.communicate("hello\n", limits);
+        EXPECT_EQ(done.status, 2);
+        EXPECT_EQ(done.out, "hell");
+        EXPECT_EQ(done.err, "123456\n");
+        EXPECT_EQ(done.dropped, 2u);
+
+        evloop::process killed = evloop::start_process({"sleep", "100"}, pipes);
+        limits.kill = true;
+        const auto late = co_await evloop::as_result(evloop::timeout(1ms, killed.communicate("", limits)));
+        EXPECT_EQ(late.error(), std::errc::timed_out);
+        const std::int32_t status = co_await killed.wait();
+        EXPECT_EQ(status, 128 + SIGKILL);
+    }());
+}
+
 } // namespace

@@ -468,4 +468,142 @@ TEST(Address, IsLookedUpBothWays) {
     }());
 }
 
+// --- several pieces, timeouts, options ------------------------------------------------------------
+
+TEST(Stream, WritesSeveralPiecesAtOnce) {
+    evloop::run([]() -> task<> {
+        Ends e;
+        const std::string head = "head ";
+        const std::array<char, 4> body{'b', 'o', 'd', 'y'};
+        e.a.write_all({head, body, " end\n"});
+        const std::string line = co_await e.b.read_line();
+        EXPECT_EQ(line, "head body end\n");
+        e.a.write_all({});
+        e.a.write_all({"", ""});
+        std::vector<evloop::bytes> many(3000, evloop::bytes("xy")); // more than C takes at once
+        e.a.write_all(many);
+        const std::string all = co_await e.b.read_exactly(6000);
+        EXPECT_EQ(all.substr(5998), "xy");
+        e.a.write_eof();
+        EXPECT_EQ(code_of([&] { e.a.write_all({head, head}); }), EVL_EPIPE);
+        e.a.close();
+        EXPECT_EQ(code_of([&] { e.a.write_all({head, head}); }), EVL_EINVAL);
+    }());
+}
+
+TEST(Stream, HasTimeouts) {
+    evloop::run([]() -> task<> {
+        Ends e;
+        e.b.set_read_timeout(1ms);
+        const auto late = co_await evloop::as_result(e.b.read());
+        EXPECT_EQ(late.code(), EVL_ETIMEDOUT);
+        EXPECT_EQ(e.b.info().timed_out, std::uint32_t{EVL_READ});
+        e.b.set_read_timeout(0s);
+        e.b.set_idle_timeout(1ms);
+        const auto idle = co_await evloop::as_result(e.b.read());
+        EXPECT_EQ(idle.code(), EVL_ETIMEDOUT);
+        e.b.set_idle_timeout(0s);
+        e.a.set_write_timeout(1ms);
+        e.a.write(std::string(8 << 20, 'x')); // until the kernel takes no more
+        const auto stuck = co_await evloop::as_result(e.a.flush());
+        EXPECT_EQ(stuck.code(), EVL_ETIMEDOUT);
+        const std::string still = co_await e.b.read(3);
+        EXPECT_EQ(still, "xxx") << "the stream goes on";
+        EXPECT_EQ(code_of([&] { e.a.set_write_timeout(-1s); }), EVL_EINVAL);
+        e.a.abort();
+    }());
+}
+
+TEST(Stream, IsReadWithoutWaiting) {
+    evloop::run([]() -> task<> {
+        Ends e;
+        std::array<char, 4> room{};
+        EXPECT_EQ(e.b.try_read(room).code(), EVL_EAGAIN);
+        e.a.write("abcdef");
+        const auto four = e.b.try_read(room), two = e.b.try_read(room);
+        EXPECT_EQ(*four, 4u);
+        EXPECT_EQ(*two, 2u);
+        e.a.close();
+        const auto end = e.b.try_read(room);
+        EXPECT_EQ(*end, 0u);
+        co_return;
+    }());
+}
+
+TEST(Stream, PushesFromItsMarkOn) {
+    evloop::run([]() -> task<> {
+        Ends e;
+        std::string got;
+        e.b.on_data([&] {
+            got += e.b.peek();
+            got += '|';
+        });
+        e.b.set_read_mark(4);
+        e.a.write("ab");
+        co_await evloop::sleep(1ms);
+        EXPECT_EQ(got, "");
+        e.a.write("cd");
+        while (got.empty())
+            co_await evloop::sleep(1ms);
+        EXPECT_EQ(got, "abcd|");
+        e.a.write("ef");
+        e.a.write_eof();
+        while (got.find("ef") == std::string::npos)
+            co_await evloop::sleep(1ms);
+    }());
+}
+
+TEST(Stream, GivesItsFdUp) {
+    evloop::run([]() -> task<> {
+        Ends e;
+        e.a.write("line\nand the rest");
+        const std::string line = co_await e.b.read_line();
+        EXPECT_EQ(line, "line\n");
+        const evl_fd fd = e.b.fd();
+        evloop::result<evloop::detached_stream> taken = e.b.detach();
+        EXPECT_EQ(taken->fd, fd);
+        EXPECT_EQ(taken->unread, "and the rest");
+        EXPECT_FALSE(e.b);
+        EXPECT_EQ(e.b.detach().code(), EVL_EINVAL);
+        stream again(evloop::this_loop(), taken->fd);
+        e.a.write(".");
+        const std::string more = co_await again.read();
+        EXPECT_EQ(more, ".");
+        again.write(std::string(8 << 20, 'x'));
+        EXPECT_EQ(again.detach().code(), EVL_EBUSY) << "more than the kernel takes is queued";
+        EXPECT_TRUE(again);
+        again.abort();
+    }());
+}
+
+TEST(Stream, SplicesToAnother) {
+    evloop::run([]() -> task<> {
+        Ends from, to;
+        from.a.write("through");
+        from.a.write_eof();
+        const std::int64_t n = co_await from.b.splice(to.a);
+        EXPECT_EQ(n, 7);
+        to.a.write_eof();
+        const std::string all = co_await to.b.read_all();
+        EXPECT_EQ(all, "through");
+    }());
+}
+
+TEST(Stream, SocketsHaveOptions) {
+    evloop::run([]() -> task<> {
+        evloop::server server = evloop::listen("127.0.0.1", 0);
+        stream s = co_await evloop::open_connection(server.local());
+        s.set_nodelay(false);
+        EXPECT_EQ(s.option(EVL_STREAM_OPT_NODELAY), 0);
+        s.set_keepalive(30s);
+        EXPECT_EQ(s.option(EVL_STREAM_OPT_KEEPALIVE), 30);
+        s.set_send_buffer(20000);
+        s.set_receive_buffer(20000);
+        EXPECT_GE(s.option(EVL_STREAM_OPT_SEND_BUFFER), 20000);
+        EXPECT_GE(s.option(EVL_STREAM_OPT_RECEIVE_BUFFER), 20000);
+        EXPECT_EQ(code_of([&] { s.set_keepalive(std::chrono::seconds::max()); }), EVL_EINVAL);
+        EXPECT_EQ(stream().option(EVL_STREAM_OPT_NODELAY), EVL_EINVAL);
+    }());
+}
+
 } // namespace

@@ -575,9 +575,11 @@ TEST(Sync, AScopedWaitEndsWithItsOwner) {
             auto lock = std::make_unique<evloop::lock>();
             auto semaphore = std::make_unique<evloop::semaphore>(0);
             EXPECT_TRUE(lock->try_acquire());
-            auto of_lock = evloop::spawn([](evloop::lock &lock) -> task<> { co_await lock.scoped(); }(*lock));
-            auto of_semaphore = evloop::spawn(
-                [](evloop::semaphore &semaphore) -> task<> { co_await semaphore.scoped(); }(*semaphore));
+            auto of_lock = evloop::spawn(
+                [](evloop::lock &lock) -> task<> { auto guard = co_await lock.scoped(); }(*lock));
+            auto of_semaphore = evloop::spawn([](evloop::semaphore &semaphore) -> task<> {
+                auto guard = co_await semaphore.scoped();
+            }(*semaphore));
             co_await evloop::yield();
             if (given) {
                 EXPECT_EQ(lock->release(), 0);
@@ -595,7 +597,7 @@ TEST(Sync, AScopedWaitEndsWithItsOwner) {
 
 // --- a queue that is shut down with an exception --------------------------------------------------
 
-TEST(Queue, ShutDownWithAnException) {
+TEST(Sync, AQueueIsShutDownWithAnException) {
     World w;
     run(w, []() -> task<> {
         auto queue = std::make_unique<evloop::queue<int>>(2);

@@ -193,6 +193,22 @@ const Await awaits[] = {
          co_return std::to_string(n);
      },
      [](Things &t) { t.drink(); }, "4", true, close_a},
+    {"splice",
+     [](Things &t) {
+         int fds[2];
+         EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+         t.accepted = stream(t.w.loop, fds[0]);
+         t.other_end = Fd(fds[1]);
+     },
+     [](Things &t) -> task<std::string> {
+         const std::int64_t n = co_await t.a.splice(t.accepted);
+         co_return std::to_string(n);
+     },
+     [](Things &t) {
+         t.b.write("spliced");
+         t.b.write_eof();
+     },
+     "7", true, close_a},
     {"shutdown", nothing,
      [](Things &t) -> task<std::string> {
          co_await t.a.shutdown();
@@ -215,6 +231,13 @@ const Await awaits[] = {
      [](Things &t) -> task<std::string> {
          t.accepted =
              co_await evloop::open_connection("localhost", t.server.port(), {.flags = EVL_NAME_IPV4});
+         co_return "connected";
+     },
+     nothing, "connected", false},
+    {"connect_to_what_was_looked_up", [](Things &t) { t.listen(); },
+     [](Things &t) -> task<std::string> {
+         evloop::addresses found = co_await evloop::lookup("127.0.0.1", std::to_string(t.server.port()));
+         t.accepted = co_await evloop::open_connection(std::move(found));
          co_return "connected";
      },
      nothing, "connected", false},
@@ -273,6 +296,16 @@ const Await awaits[] = {
          co_return "exit " + std::to_string(done.status);
      },
      [](Things &t) { t.child.kill(SIGTERM); }, "exit 143"},
+    {"communicate_with_limits",
+     [](Things &t) {
+         t.start_child({"sleep", "1000"}, {.in = evloop::stdio::pipe_to, .out = evloop::stdio::pipe_from});
+     },
+     [](Things &t) -> task<std::string> {
+         const evloop::output_limits limits;
+         const evloop::process_output done = co_await t.child.communicate("unread", limits);
+         co_return "exit " + std::to_string(done.status);
+     },
+     [](Things &t) { t.child.kill(SIGTERM); }, "exit 143", true, [](Things &t) { t.child.close(); }},
     {"path", [](Things &t) { t.watch(); },
      [](Things &t) -> task<std::string> {
          const std::uint32_t what = co_await t.changes->next();
