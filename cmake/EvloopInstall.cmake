@@ -16,7 +16,7 @@ install(TARGETS ${evloop_targets} evloop_cpp EXPORT evloop
 
 install(FILES include/evloop.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT evloop_dev)
 install(DIRECTORY include/evloop DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT evloop_dev
-    FILES_MATCHING PATTERN "*.h")
+    FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
 if(EXISTS "${PROJECT_SOURCE_DIR}/cpp/evloop.hpp")
     install(FILES cpp/evloop.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT evloop_dev)
     install(DIRECTORY cpp/evloop DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT evloop_dev

@@ -3,12 +3,15 @@
 include_guard(GLOBAL)
 
 # The packages of Debian and Ubuntu, where they have other names.
+set(evloop_package_asio libasio-dev)
 set(evloop_package_dot graphviz)
 set(evloop_package_glib-2.0 libglib2.0-dev)
 set(evloop_package_gtest "libgtest-dev libgmock-dev")
 set(evloop_package_hiredis libhiredis-dev)
 set(evloop_package_libcurl libcurl4-openssl-dev)
 set(evloop_package_libssl libssl-dev)
+set(evloop_package_libsystemd libsystemd-dev)
+set(evloop_package_libuv libuv1-dev)
 set(evloop_package_nc netcat-openbsd)
 set(evloop_package_ninja ninja-build)
 set(evloop_package_pycparser python3-pycparser)
