@@ -39,6 +39,7 @@ static void free_parts(evl_stream_handle *s) {
     if (s->in)
         evl_inbuf_free(net, s->in);
     evl_stream_end_timeouts(s);
+    evl_stream_drop_fds(s);
     if (s->more) {
         evl_list_unlink(&s->more->again);
         evl_mem_free(&net->loop->mem, s->more->separators, s->more->separators_size);
@@ -175,7 +176,7 @@ evl_fd evl_stream_detach(evl_stream *stream, void *buf, size_t cap, size_t *len)
         return EVL_EBADF;
     if (evl_s_has(s, EVL_S_CUSTOM))
         return EVL_ENOTSUP;
-    if (s->reader || s->out)
+    if (s->reader || s->out || evl_stream_held_fds(s) > 0)
         return EVL_EBUSY;
     const void *data;
     size_t unread = (size_t)evl_stream_peek(stream, &data); /* in a data callback: what it has not consumed */

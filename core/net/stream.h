@@ -1,6 +1,6 @@
 /* stream.h - private header of streams: stream.c (lifetime), stream_open.c, stream_event.c, stream_linger.c,
- * stream_info.c, stream_timeout.c; stream_input.c, stream_read.c, stream_push.c and read_buffer.c;
- * stream_write.c and write_*.c; stream_splice.c; transport.c. */
+ * stream_info.c, stream_timeout.c, stream_fds.c; stream_input.c, stream_read.c, stream_push.c and
+ * read_buffer.c; stream_write.c and write_*.c; stream_splice.c; transport.c. */
 #ifndef EVL_CORE_STREAM_H
 #define EVL_CORE_STREAM_H
 
@@ -42,7 +42,8 @@ enum {
     EVL_S_INHERITED = 0x800000,  /* a forked child's: the parent has the open socket too */
     EVL_S_TIMEOUTS = 0x1000000,  /* has a timeout: evl_stream_more.timeouts */
     EVL_S_TIMED_OUT = 0x2000000, /* push mode: a timeout is reported next */
-    EVL_S_LEAST = 0x4000000      /* push mode waits for evl_stream_more.least bytes */
+    EVL_S_LEAST = 0x4000000,     /* push mode waits for evl_stream_more.least bytes */
+    EVL_S_FDS = 0x8000000        /* fds are received, into evl_stream_more.held */
 };
 
 /* Bytes that were read and not consumed. */
@@ -64,6 +65,7 @@ typedef struct evl_chunk {
     int64_t offset;               /* of the next byte in the file */
     int64_t sent;                 /* bytes of the file that were sent or copied */
     struct evl_splice_pipe *pipe; /* of a splice: its pipe, `file` is the end to read; or NULL */
+    struct evl_chunk_fds *fds;    /* go with the first byte; or NULL */
     int file;                     /* fd to send from, or -1 */
     bool owns_file;               /* it is closed with the chunk */
     bool by_copy;                 /* the kernel cannot send this file to this fd: read it */
@@ -107,7 +109,8 @@ typedef struct evl_stream_more {
     int64_t linger;         /* linger time in ns; 0: the loop's; negative: none */
     uint32_t low;           /* the low mark; a stream without evl_stream_more has high / 4 */
     uint32_t hard;
-    uint32_t least; /* with EVL_S_LEAST */
+    uint32_t least;            /* with EVL_S_LEAST */
+    struct evl_held_fds *held; /* received and not taken, or NULL */
     evl_stream_timeouts timeouts;
 } evl_stream_more;
 
@@ -242,6 +245,11 @@ static inline void evl_stream_update_waiting(evl_stream_handle *s) {
     if (EVL_UNLIKELY(evl_s_has(s, EVL_S_TIMEOUTS)))
         evl_stream_note_waiting(s);
 }
+
+/* stream_fds.c: one read of a stream with EVL_S_FDS, and how many fds it holds; closing those. */
+int64_t evl_stream_recv_fds(evl_stream_handle *s, void *buf, size_t cap);
+uint32_t evl_stream_held_fds(const evl_stream_handle *s);
+void evl_stream_drop_fds(evl_stream_handle *s);
 
 /* stream_input.c, stream_read.c, stream_push.c, read_buffer.c; stream_input.h has what only these use */
 

@@ -31,7 +31,8 @@ int32_t evl_stream_get_info(const evl_stream *stream, evl_stream_info *out) {
                             .eof = evl_s_has(s, EVL_S_EOF),
                             .write_closed = evl_s_has(s, EVL_S_SHUT_ASKED),
                             .timed_out = s->more ? s->more->timeouts.over : 0,
-                            .linger_ns = s->more ? s->more->linger : 0};
+                            .linger_ns = s->more ? s->more->linger : 0,
+                            .held_fds = evl_stream_held_fds(s)};
     memcpy(out, &info, out->struct_size < sizeof info ? out->struct_size : sizeof info);
     return 0;
 }

@@ -66,7 +66,7 @@ static inline int64_t evl_stream_fetch_plain(evl_stream_handle *s, void *buf, si
 }
 
 static inline bool evl_s_is_bare_socket(const evl_stream_handle *s) {
-    return (s->flags & (EVL_S_SOCKET | EVL_S_CUSTOM)) == EVL_S_SOCKET;
+    return (s->flags & (EVL_S_SOCKET | EVL_S_CUSTOM | EVL_S_FDS)) == EVL_S_SOCKET;
 }
 
 static inline int64_t evl_stream_fetch_inline(evl_stream_handle *s, void *buf, size_t cap) {

@@ -101,6 +101,7 @@ bool evl_stream_lingers(evl_handle *handle) {
     evl_stream_handle *s = evl_s_of(handle);
     evl_stream_cancel_push(s);
     evl_stream_end_timeouts(s);
+    evl_stream_drop_fds(s);
     if (can_close_now(s))
         return false;
     end_for_program(s);

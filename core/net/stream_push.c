@@ -93,8 +93,8 @@ static bool take_uncommon(evl_stream_handle *s, int64_t n, int64_t *result);
 /* The common case: a plain socket has data, and the stream has no buffer. */
 static inline bool is_plain_push(const evl_stream_handle *s) {
     const uint32_t yes = EVL_S_PUSH | EVL_S_CAN_READ | EVL_S_SOCKET | EVL_S_EDGE;
-    const uint32_t no =
-        EVL_S_PAUSED | EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_CUSTOM | EVL_S_TIMED_OUT | EVL_S_LEAST;
+    const uint32_t no = EVL_S_PAUSED | EVL_S_EOF | EVL_S_READ_FAILED | EVL_S_CUSTOM | EVL_S_TIMED_OUT |
+                        EVL_S_LEAST | EVL_S_FDS;
     return (s->flags & (yes | no)) == yes && !s->in;
 }
 

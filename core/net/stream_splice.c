@@ -125,7 +125,8 @@ static bool has_pipe(evl_splice_pipe *pipe) {
 static bool has_no_transport(const evl_stream_handle *s) { return !evl_s_has(s, EVL_S_CUSTOM); }
 
 static int64_t move(evl_stream_handle *from, evl_stream_handle *to, evl_splice_pipe *pipe) {
-    bool pipes = pipe->plenty && pipe->may_pipe && !from->in && has_pipe(pipe);
+    bool fds = evl_s_has(from, EVL_S_FDS); /* which splice(2) would discard */
+    bool pipes = pipe->plenty && pipe->may_pipe && !from->in && !fds && has_pipe(pipe);
     int64_t n = pipes ? move_by_kernel(from, to, pipe) : 0;
     return n == 0 ? move_by_copy(from, to, pipe) : n;
 }

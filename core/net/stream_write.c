@@ -18,7 +18,7 @@ int evl_stream_check_write(const evl_stream_handle *s) {
     return 0;
 }
 
-static bool is_too_much(const evl_stream_handle *s, size_t len) {
+bool evl_stream_is_too_much(const evl_stream_handle *s, size_t len) {
     uint32_t hard = s->more ? s->more->hard : 0;
     size_t max =
         hard != 0 ? hard : PTRDIFF_MAX; /* references to one buffer can add up to more than fits a size_t */
@@ -27,7 +27,7 @@ static bool is_too_much(const evl_stream_handle *s, size_t len) {
 
 /* After bytes were queued. If the kernel was not found full, no edge may come, so the next pass sends
  * instead. */
-static void finish_queueing(evl_stream_handle *s, bool full) {
+void evl_stream_finish_queueing(evl_stream_handle *s, bool full) {
     evl_stream_update_choked(s);
     evl_handle_set_active(&s->io.base, true);
     evl_stream_update_waiting(s);
@@ -59,7 +59,7 @@ static int64_t send_now(evl_stream_handle *s, const evl_buf *bufs, int n) {
 
 /* Nothing of a write was accepted: the kernel was found full, or there is a queue. Until one of them has
  * room, evl_stream_drain waits. Returns the error. */
-static EVL_COLD int refuse(evl_stream_handle *s, int error) {
+EVL_COLD int evl_stream_refuse_write(evl_stream_handle *s, int error) {
     s->flags |= EVL_S_CHOKED;
     if (!evl_s_is_sending(s))
         evl_stream_want_write(s);
@@ -67,15 +67,14 @@ static EVL_COLD int refuse(evl_stream_handle *s, int error) {
     return error;
 }
 
-/* Queues what is left after the first `out` bytes. */
-static int64_t queue_remaining(evl_stream_handle *s, const evl_buf *bufs, int n, size_t out, size_t total) {
+int64_t evl_stream_queue_rest(evl_stream_handle *s, const evl_buf *bufs, int n, size_t out, size_t total) {
     uint32_t hard = s->more ? s->more->hard : 0;
     if (hard != 0 && total - out > hard) /* the kernel accepted a part, and the rest exceeds the hard limit */
-        return out > 0 ? (int64_t)out : refuse(s, EVL_ENOBUFS);
+        return out > 0 ? (int64_t)out : evl_stream_refuse_write(s, EVL_ENOBUFS);
     int rc = evl_outq_enqueue(s, bufs, n, out, total);
     if (rc != 0)
-        return out > 0 ? (int64_t)out : refuse(s, rc);
-    finish_queueing(s, out == 0);
+        return out > 0 ? (int64_t)out : evl_stream_refuse_write(s, rc);
+    evl_stream_finish_queueing(s, out == 0);
     return (int64_t)total;
 }
 
@@ -83,7 +82,7 @@ static int64_t queue_remaining(evl_stream_handle *s, const evl_buf *bufs, int n,
 static void finish_write(evl_stream_handle *s, bool full) {
     int rc = evl_transport_flush(s);
     if (rc == EVL_EAGAIN || (rc == 0 && evl_s_has_chunks(s)))
-        finish_queueing(s, full || rc == EVL_EAGAIN);
+        evl_stream_finish_queueing(s, full || rc == EVL_EAGAIN);
     else if (rc != 0) /* the next call returns the error */
         evl_stream_end_writing(s, rc);
 }
@@ -91,7 +90,7 @@ static void finish_write(evl_stream_handle *s, bool full) {
 /* A transport may already have encoded bytes for which it returned EVL_EAGAIN, and must get the same ones
  * again. So room for all of them is allocated before it is called. */
 static int64_t write_custom(evl_stream_handle *s, const evl_buf *bufs, int n, size_t total) {
-    if (is_too_much(s, total))
+    if (evl_stream_is_too_much(s, total))
         return EVL_ENOBUFS;
     evl_chunk *rest = evl_chunk_new_copy(s, total);
     if (!rest)
@@ -118,8 +117,8 @@ static int64_t write_pieces(evl_stream_handle *s, const evl_buf *bufs, int n, si
         n--;
     int64_t out = 0;
     if (EVL_UNLIKELY(evl_s_is_sending(s))) {
-        if (is_too_much(s, total))
-            return refuse(s, EVL_ENOBUFS);
+        if (evl_stream_is_too_much(s, total))
+            return evl_stream_refuse_write(s, EVL_ENOBUFS);
     } else if (EVL_UNLIKELY(evl_s_has(s, EVL_S_CUSTOM)))
         return write_custom(s, bufs, n, total);
     else {
@@ -127,7 +126,7 @@ static int64_t write_pieces(evl_stream_handle *s, const evl_buf *bufs, int n, si
         if (EVL_LIKELY(out < 0 || (size_t)out == total))
             return out;
     }
-    return queue_remaining(s, bufs, n, (size_t)out, total);
+    return evl_stream_queue_rest(s, bufs, n, (size_t)out, total);
 }
 
 /* The common case: an open plain socket with nothing queued. */
@@ -148,7 +147,7 @@ static EVL_COLD int64_t write_general(evl_stream *stream, const void *data, size
 
 static EVL_COLD int64_t write_remaining(evl_stream_handle *s, const void *data, size_t len, int64_t n) {
     n = note_sent(s, n);
-    return n < 0 ? n : queue_remaining(s, &(evl_buf){data, len}, 1, (size_t)n, len);
+    return n < 0 ? n : evl_stream_queue_rest(s, &(evl_buf){data, len}, 1, (size_t)n, len);
 }
 
 int64_t evl_stream_write(evl_stream *stream, const void *data, size_t len) {
@@ -200,8 +199,8 @@ int64_t evl_stream_write_ref(evl_stream *stream, const void *data, size_t len, e
         return rc;
     evl_stream_handle *s = evl_s_of(stream);
     rc = (!data && len > 0) || len > PTRDIFF_MAX ? EVL_EINVAL : evl_stream_check_write(s);
-    if (rc == 0 && is_too_much(s, len))
-        rc = evl_s_is_sending(s) ? refuse(s, EVL_ENOBUFS) : EVL_ENOBUFS;
+    if (rc == 0 && evl_stream_is_too_much(s, len))
+        rc = evl_s_is_sending(s) ? evl_stream_refuse_write(s, EVL_ENOBUFS) : EVL_ENOBUFS;
     if (rc != 0)
         return rc;
     evl_chunk *c = new_reference(s, data, len, release, arg);

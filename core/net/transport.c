@@ -226,6 +226,8 @@ static int64_t failure(void) {
 int64_t evl_transport_read(evl_stream_handle *s, void *buf, size_t cap) {
     if (EVL_UNLIKELY(s->more != NULL) && custom(s))
         return custom_read(s, buf, cap);
+    if (EVL_UNLIKELY((s->flags & (EVL_S_FDS | EVL_S_DISCARD)) == EVL_S_FDS))
+        return evl_stream_recv_fds(s, buf, cap);
     ssize_t n;
     do
         n = evl_s_has(s, EVL_S_SOCKET) ? evl_sys.recv(s->io.fd, buf, cap, MSG_DONTWAIT)

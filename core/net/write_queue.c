@@ -61,6 +61,8 @@ void evl_chunk_free(evl_stream_handle *s, evl_chunk *c) {
         evl_splice_pipe_unref(c->pipe);
     if (c->owns_file)
         (void)evl_sys.close(c->file);
+    if (c->fds)
+        evl_chunk_close_fds(s, c);
     if (c->size == SIZE_BLOCK)
         evl_pool_release(net, &net->blocks, c);
     else if (c->size == SIZE_HEAD)
@@ -184,8 +186,8 @@ static void remove_sent(evl_stream_handle *s, size_t n) {
     }
 }
 
-/* Sends the chunks in front of the first file. A socket that did not accept all is full: EVL_EAGAIN without a
- * second call. */
+/* Sends the chunks in front of the first file, or of the next ones with fds. A socket that did not accept all
+ * is full: EVL_EAGAIN without a second call. */
 static int64_t send_pieces(evl_stream_handle *s) {
     evl_buf bufs[EVL_PIECES_MAX];
     size_t total = 0;
@@ -193,17 +195,17 @@ static int64_t send_pieces(evl_stream_handle *s) {
     for (evl_link *link = s->out->chunks.next; link != &s->out->chunks && n < EVL_PIECES_MAX;
          link = link->next) {
         const evl_chunk *c = EVL_OWNER(link, evl_chunk, link);
-        if (c->file >= 0 || c->len > EVL_WRITE_MAX - total)
+        if (c->file >= 0 || (c->fds && n > 0) || c->len > EVL_WRITE_MAX - total)
             break;
         bufs[n++] = (evl_buf){c->data, c->len};
         total += c->len;
     }
-    if (EVL_UNLIKELY(n == 0)) {
-        const evl_chunk *c = EVL_OWNER(s->out->chunks.next, evl_chunk, link);
-        bufs[n++] = (evl_buf){c->data, total = EVL_WRITE_MAX};
-    }
+    evl_chunk *first = EVL_OWNER(s->out->chunks.next, evl_chunk, link);
+    if (EVL_UNLIKELY(n == 0))
+        bufs[n++] = (evl_buf){first->data, total = EVL_WRITE_MAX};
     bool is_socket = (s->flags & (EVL_S_SOCKET | EVL_S_CUSTOM)) == EVL_S_SOCKET;
-    int64_t rc = evl_transport_writev(s, bufs, n);
+    int64_t rc = EVL_UNLIKELY(first->fds != NULL) ? evl_chunk_send_fds(s, first, bufs, n)
+                                                  : evl_transport_writev(s, bufs, n);
     if (rc > 0)
         remove_sent(s, (size_t)rc);
     return rc == 0 || (rc > 0 && (size_t)rc < total && is_socket) ? EVL_EAGAIN : rc;

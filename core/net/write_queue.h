@@ -1,4 +1,4 @@
-/* write_queue.h - private header of the writing side: write_queue.c, write_wait.c, write_file.c,
+/* write_queue.h - private header of the writing side: write_queue.c, write_wait.c, write_file.c, write_fds.c,
  * stream_write.c. */
 #ifndef EVL_CORE_WRITE_QUEUE_H
 #define EVL_CORE_WRITE_QUEUE_H
@@ -37,6 +37,19 @@ static inline void evl_stream_count_sent(evl_stream_handle *s, size_t n) {
 
 /* write_wait.c */
 void evl_stream_update_choked(evl_stream_handle *s);
+
+/* stream_write.c */
+bool evl_stream_is_too_much(const evl_stream_handle *s, size_t len); /* for the hard limit */
+int evl_stream_refuse_write(evl_stream_handle *s, int error);        /* drains wait; returns the error */
+void evl_stream_finish_queueing(evl_stream_handle *s, bool full);
+
+/* Queues what is left after the first `out` bytes. Returns how many bytes were accepted in all, or an error.
+ */
+int64_t evl_stream_queue_rest(evl_stream_handle *s, const evl_buf *bufs, int n, size_t out, size_t total);
+
+/* write_fds.c: sends the fds of the first chunk with the buffers, which begin with it; closes its fds. */
+int64_t evl_chunk_send_fds(evl_stream_handle *s, evl_chunk *c, const evl_buf *bufs, int n);
+void evl_chunk_close_fds(evl_stream_handle *s, evl_chunk *c);
 
 /* write_file.c */
 

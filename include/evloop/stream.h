@@ -153,6 +153,31 @@ EVL_API int32_t evl_stream_consume(evl_stream *stream, size_t len);
  * @since 0.1 */
 EVL_API int32_t evl_stream_unread(evl_stream *stream, const void *data, size_t len);
 
+/* --- receiving fds --- */
+
+/* Lets fds come in that the peer of a Unix socket sends with its bytes (evl_stream_write_fds, SCM_RIGHTS).
+ * Without this the kernel closes them. Call it before anything is read.
+ *
+ * Fds come with the read that returns the byte they were sent with, in any mode of reading. The stream holds
+ * them until evl_stream_take_fd; closing it closes the rest. At most `max` are held, 1024 at most. A read
+ * that would bring more fails with EVL_ENOBUFS, one for which the process has no fds left with EVL_EMFILE:
+ * reading has ended then, and the fds of that read are closed. 0 turns receiving off; what is held stays.
+ *
+ * A splice from the stream copies, and leaves the fds with it. evl_stream_shutdown and a lingering stream
+ * discard fds with the input.
+ * Errors:
+ * - EVL_ENOTSUP: not a Unix socket, or a stream over a transport.
+ * - EVL_EINVAL: max is above 1024.
+ * - EVL_ENOMEM: out of memory.
+ * @since 0.1 */
+EVL_API int32_t evl_stream_receive_fds(evl_stream *stream, uint32_t max);
+
+/* Takes the oldest of the fds that came, and returns it: close-on-exec, and the caller's to close.
+ * Errors:
+ * - EVL_EAGAIN: none is held.
+ * @since 0.1 */
+EVL_API evl_fd evl_stream_take_fd(evl_stream *stream);
+
 /* --- push mode --- */
 
 /* Starts push mode: fn(arg, n) runs whenever data arrives, instead of reads by operations.
@@ -238,6 +263,23 @@ EVL_API int64_t evl_stream_writev(evl_stream *stream, const evl_buf *bufs, int32
  * above the hard limit. @since 0.1 */
 EVL_API int64_t evl_stream_write_ref(evl_stream *stream, const void *data, size_t len, evl_fn *release,
                                      void *arg);
+
+/* Writes len bytes, and with the first of them `count` open fds, to the process at the other end of a Unix
+ * socket (SCM_RIGHTS): uv_write2. The peer gets fds of the same open files. The caller keeps its own, and may
+ * close them when the call returns: if the write has to wait, duplicates wait with it, and go or are closed
+ * with it. Order is kept among all writes, with fds or without. len is at least 1, count at least 1 and at
+ * most 253.
+ *
+ * Returns how many bytes were accepted, as evl_stream_write; the fds go with them.
+ * Errors, after which neither bytes nor fds were accepted: those of all writes, and
+ * - EVL_ENOTSUP: not a Unix socket, or a stream over a transport.
+ * - EVL_EBADF: one of the fds is not open, or the stream is not open for writing.
+ * - EVL_EMFILE: the write has to wait, and there is no fd left for a duplicate.
+ * - EVL_ENOBUFS: also when too many fds are on their way (ETOOMANYREFS).
+ * - EVL_EINVAL: also when len or count is out of range.
+ * @since 0.1 */
+EVL_API int64_t evl_stream_write_fds(evl_stream *stream, const void *data, size_t len, const evl_fd *fds,
+                                     int32_t count);
 
 /* Sends len bytes (0: up to its end) of a regular file from offset on, behind what is queued and in front
  * of what is written later. The kernel does it without copying where it can. The file's position is not
@@ -395,7 +437,7 @@ EVL_API int32_t evl_stream_set_linger(evl_stream *stream, int64_t ns);
  * no longer counts it: neither max_connections nor evl_server_on_idle nor evl_server_close_clients include
  * it, even when a stream is opened on the fd again.
  * Errors, after which nothing has changed:
- * - EVL_EBUSY: something is queued or pending.
+ * - EVL_EBUSY: something is queued or pending, or fds came that were not taken.
  * - EVL_ENOBUFS: there are more than cap unread bytes; their number is in *len.
  * - EVL_ENOTSUP: the stream has a transport of the program's.
  * - EVL_EBADF: the fd was closed by another part of the program.
@@ -421,6 +463,8 @@ typedef struct evl_stream_info {
     uint32_t timed_out;   /* which timeout of the stream the last one was: EVL_READ, EVL_WRITE, both: idle; 0:
                              none yet */
     int64_t linger_ns;    /* its own linger time; 0: the loop's; negative: it does not linger */
+    uint32_t held_fds;    /* received and not taken: evl_stream_take_fd */
+    uint32_t reserved;
 } evl_stream_info;
 
 /* Stores the stream's state in *out.

@@ -233,7 +233,11 @@ ssize_t short_sendmsg(int fd, const msghdr *msg, int flags) {
     pollfd row = {fd, POLLOUT, 0};
     if (err == 0 || (err == EVL_FAULT_SHORT && shared().edges && ::poll(&row, 1, 0) == 1))
         return real.sendmsg(fd, msg, flags);
-    return err > 0 ? fail(err) : real.send(fd, msg->msg_iov->iov_base, 1, flags);
+    iovec one = {msg->msg_iov->iov_base, 1};
+    msghdr part = *msg;
+    part.msg_iov = &one;
+    part.msg_iovlen = 1;
+    return err > 0 ? fail(err) : real.sendmsg(fd, &part, flags);
 }
 
 ssize_t short_write_pipe(int fd, const iovec *iov, int n) {

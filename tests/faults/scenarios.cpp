@@ -582,6 +582,7 @@ const std::vector<Scenario> &scenarios() {
         FAULTS_SCENARIO(connections),
         FAULTS_SCENARIO(unix_connections),
         FAULTS_SCENARIO(piped),
+        FAULTS_SCENARIO(fds_passed),
         FAULTS_SCENARIO(inherited),
         FAULTS_SCENARIO(spliced),
         FAULTS_SCENARIO(servers),

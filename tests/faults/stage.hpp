@@ -137,6 +137,7 @@ void connects(Stage &stage);
 void connections(Stage &stage); // stream_scenario.cpp
 void unix_connections(Stage &stage);
 void piped(Stage &stage);
+void fds_passed(Stage &stage);
 void inherited(Stage &stage);
 void spliced(Stage &stage);
 void look_ups(Stage &stage); // outside_scenario.cpp, and so are the children

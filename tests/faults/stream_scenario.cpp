@@ -159,6 +159,27 @@ void piped(Stage &s) {
     end(ends);
 }
 
+// An fd goes with a byte, at once or behind much; what was accepted comes.
+void pass_fd(Stage &s, const Ends &ends, int fd, size_t before) {
+    std::string text(before, 'b'), room(65536, '\0');
+    int64_t taken = before > 0 ? evl_stream_write(ends.near, text.data(), before) : 0;
+    int64_t sent = taken < 0 ? taken : evl_stream_write_fds(ends.near, "x", 1, &fd, 1);
+    if (sent < 0)
+        s.tell(sent);
+    int64_t seen = 0, all = taken + sent;
+    for (bool more = taken >= 0 && sent > 0; more && seen < all;) {
+        Step read(s);
+        more = read.run([&](evl_op *op) {
+            return evl_stream_read(ends.far, op, room.data(), room.size());
+        }) && read.result > 0;
+        seen += more ? read.result : 0;
+    }
+    evl_fd came = evl_stream_take_fd(ends.far);
+    s.expect(came >= 0 || sent < 0 || seen < all, "the fd comes with its byte");
+    if (came >= 0)
+        ::close(came);
+}
+
 // A socket that was written before it became a stream: how much of it is on its way only the kernel knows.
 void written_before(Stage &s, support::Pair &pair) {
     evl_stream *stream = nullptr;
@@ -170,6 +191,21 @@ void written_before(Stage &s, support::Pair &pair) {
         EXPECT_EQ(evl_close(stream), 0);
     else
         ::close(fd);
+}
+
+// Fds over a pair.
+void fds_passed(Stage &s) {
+    support::Pair &pair = s.pair();
+    support::Pipe &pipe = s.pipe();
+    if (!s.make())
+        return;
+    Ends ends = open_both(s, pair.a, pair.b, EVL_STREAM_KEEP_FD);
+    if (ends.both() && s.attempt([&] { return evl_stream_receive_fds(ends.far, 4); }) == 0) {
+        pass_fd(s, ends, pipe.r, 0);
+        make_small(ends);
+        pass_fd(s, ends, pipe.w, kMuch);
+    }
+    end(ends);
 }
 
 // Fds that block, as they were inherited; they are left as they were.
