@@ -59,6 +59,7 @@ struct evl_http_request {
     bool streamed;       /* EVL_HTTP_STREAM */
     bool uploaded;       /* EVL_HTTP_UPLOAD */
     bool follows;        /* redirects */
+    bool head_over;      /* an empty line ended the headers of the response that is read */
     bool headers_over;   /* a response's headers are complete, and it is the last response */
     bool receive_paused; /* the program has to read */
     bool send_paused;    /* the program has to write */

@@ -2,6 +2,7 @@
 #include "client.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* OpenSSL's numbers for what is wrong with a certificate: libcurl hands them on, and other libraries' are
  * not told apart. */
@@ -34,13 +35,30 @@ static int32_t of_kernel(const evl_http_request *r, int32_t otherwise) {
     return evl_err_from_errno((int32_t)native);
 }
 
+/* libcurl has one number for TLS that was cut off and for chunks that are none, and tells them apart by
+ * words.
+ */
+static int32_t of_connection(const evl_http_request *r) {
+    return strstr(r->reason, "chunk") ? EVL_EHTTP_PROTOCOL : EVL_EHTTP_TRUNCATED;
+}
+
+/* A proxy was asked for a tunnel, and said no. */
+static bool is_proxys(const evl_http_request *r) {
+    long status = 0;
+    (void)curl_easy_getinfo(r->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    return status >= 300;
+}
+
 int32_t http_error(const evl_http_request *r, CURLcode code) {
+    if (code != CURLE_OK && is_proxys(r))
+        return EVL_EHTTP_PROXY;
     switch (code) {
     case CURLE_OK:
         return 0;
     case CURLE_OUT_OF_MEMORY:
         return EVL_ENOMEM;
-    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_UNSUPPORTED_PROTOCOL: /* a redirect's, or what came is no HTTP: the URL was looked at */
+        return r->status != 0 ? EVL_EHTTP_URL : EVL_EHTTP_PROTOCOL;
     case CURLE_URL_MALFORMAT:
         return EVL_EHTTP_URL;
     case CURLE_COULDNT_RESOLVE_HOST:
@@ -70,7 +88,7 @@ int32_t http_error(const evl_http_request *r, CURLcode code) {
         return EVL_EHTTP_TRUNCATED;
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
-        return of_kernel(r, EVL_EHTTP_TRUNCATED);
+        return of_kernel(r, of_connection(r));
     case CURLE_BAD_CONTENT_ENCODING:
         return EVL_EHTTP_ENCODING;
     case CURLE_PROXY:

@@ -30,6 +30,7 @@ static int32_t make_stall_timer(evl_http_request *r) {
     if (r->stall_ns == 0 || r->stall != 0)
         return 0;
     int32_t rc = evl_timer_new(r->session->loop, stalled, r, &timer);
+    (void)evl_keep_alive(timer, 0);
     r->stall = evl_id(timer);
     return rc;
 }
@@ -95,6 +96,13 @@ static void end_failed(evl_http_session *s) {
     }
 }
 
+/* For libcurl a connection that ends in the middle of the headers has ended them. */
+static int32_t outcome(const evl_http_request *r, CURLcode code) {
+    if (r->own_error != 0)
+        return r->own_error;
+    return code == CURLE_OK && !r->head_over ? EVL_EHTTP_TRUNCATED : http_error(r, code);
+}
+
 void http_collect(evl_http_session *s) {
     CURLMsg *message;
     int more;
@@ -104,7 +112,7 @@ void http_collect(evl_http_session *s) {
         if (message->msg != CURLMSG_DONE)
             continue;
         (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&r);
-        http_finish(r, r->own_error != 0 ? r->own_error : http_error(r, code));
+        http_finish(r, outcome(r, code));
     }
     if (s->failing)
         end_failed(s);

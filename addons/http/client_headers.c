@@ -8,7 +8,7 @@
 void http_headers_clear(evl_http_request *r) {
     r->headers_count = 0;
     r->texts.from = r->texts.end = 0;
-    r->headers_over = false;
+    r->head_over = r->headers_over = false;
 }
 
 static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
@@ -59,6 +59,7 @@ static bool leads_on(const evl_http_request *r) {
 
 /* An empty line. */
 static void end(evl_http_request *r) {
+    r->head_over = true;
     if (r->headers_over || leads_on(r))
         return;
     r->headers_over = true;

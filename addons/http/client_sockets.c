@@ -190,6 +190,7 @@ int32_t http_sockets_begin(evl_http_session *s) {
         (void)evl_close(timer);
         return rc;
     }
+    (void)evl_keep_alive(timer, 0); /* that is for sockets, and for operations that wait */
     s->timer = evl_id(timer);
     s->refs++;
     return 0;

@@ -53,15 +53,35 @@ void Peer::reset() {
     ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
-Server::Server(Serve serve) : serve_(std::move(serve)) {
-    listening_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+// Where it listens.
+static sockaddr_in listen_with(int &fd, int backlog) {
+    fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t len = sizeof address;
-    EXPECT_EQ(::bind(listening_, reinterpret_cast<sockaddr *>(&address), len), 0);
-    EXPECT_EQ(::listen(listening_, 128), 0);
-    EXPECT_EQ(::getsockname(listening_, reinterpret_cast<sockaddr *>(&address), &len), 0);
+    EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr *>(&address), len), 0);
+    EXPECT_EQ(::listen(fd, backlog), 0);
+    EXPECT_EQ(::getsockname(fd, reinterpret_cast<sockaddr *>(&address), &len), 0);
+    return address;
+}
+
+Full::Full() {
+    const sockaddr_in address = listen_with(fds_[0], 0);
+    port_ = ntohs(address.sin_port);
+    for (int i = 1; i < 4; i++) {
+        fds_[i] = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)::connect(fds_[i], reinterpret_cast<const sockaddr *>(&address), sizeof address);
+    }
+}
+
+Full::~Full() {
+    for (const int fd : fds_)
+        ::close(fd);
+}
+
+Server::Server(Serve serve) : serve_(std::move(serve)) {
+    const sockaddr_in address = listen_with(listening_, 128);
     port_ = ntohs(address.sin_port);
     thread_ = std::thread([this] { run(); });
 }
@@ -167,7 +187,7 @@ evl_http_info Fetch::info() const {
 }
 
 void until(World &world, const std::function<bool()> &holds) {
-    while (!holds() && !testing::Test::HasFailure()) {
+    while (!holds() && !testing::Test::HasFatalFailure()) {
         const int32_t rc = world.once();
         ASSERT_TRUE(rc >= 0) << rc;
         ASSERT_TRUE(holds() || evl_loop_alive(world.loop)) << "nothing is left that could go on";

@@ -54,6 +54,19 @@ class Server {
     std::vector<std::thread> serving_;
 };
 
+// Listens, takes no connection, and has no room for one more: who connects waits.
+class Full {
+  public:
+    Full();
+    Full(const Full &) = delete;
+    ~Full();
+    std::string url() const { return "http://127.0.0.1:" + std::to_string(port_) + "/"; }
+
+  private:
+    int fds_[4];
+    uint16_t port_;
+};
+
 std::string response(std::string_view body, std::string_view headers = "",
                      std::string_view status = "200 OK");
 // Answers every request with what `reply` makes of its head.

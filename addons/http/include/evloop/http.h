@@ -269,7 +269,7 @@ typedef struct evl_http_info {
     int64_t first_byte_ns; /* the first byte came */
     int64_t total_ns;      /* over */
     uint64_t received;     /* bytes of the body, as they came */
-    uint64_t sent;         /* bytes of the request's body */
+    uint64_t sent;         /* bytes of the request's body, as they went */
 } evl_http_info;
 
 /* Stores how a fetch went in *out.
