@@ -43,10 +43,12 @@ if [ "${1:-all}" != demo ]; then
     wants_library hiredis libhiredis-dev # those of the adapters' tests, and their servers
     wants_library glib-2.0 libglib2.0-dev
     wants_library libcurl libcurl4-openssl-dev
+    wants_library libpq libpq-dev
     wants_library libsystemd libsystemd-dev
     wants_library libuv libuv1-dev
     [ -e /usr/include/asio.hpp ] || missing="$missing libasio-dev"
     wants redis-server redis-server
+    [ -n "$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null || command -v initdb)" ] || missing="$missing postgresql"
     wants doxygen doxygen
     /usr/bin/python3 -c 'import pycparser' 2>/dev/null || missing="$missing python3-pycparser"
 fi
