@@ -6,13 +6,21 @@
 
 /* OpenSSL's numbers for what is wrong with a certificate: libcurl hands them on, and other libraries' are
  * not told apart. */
-enum { NOT_YET_VALID = 9, HAS_EXPIRED = 10, REVOKED = 23, HOSTNAME_MISMATCH = 62, IP_MISMATCH = 64 };
+enum {
+    UNSPECIFIED = 1,
+    NOT_YET_VALID = 9,
+    HAS_EXPIRED = 10,
+    REVOKED = 23,
+    HOSTNAME_MISMATCH = 62,
+    IP_MISMATCH = 64
+};
 
 static int32_t of_certificate(const evl_http_request *r) {
     long result = 0;
     (void)curl_easy_getinfo(r->easy, CURLINFO_SSL_VERIFYRESULT, &result);
     switch (result) {
-    case 0: /* it is good, so libcurl did not like the name */
+    case 0: /* OpenSSL has no objection: it is the name, which libcurl compares */
+    case UNSPECIFIED:
     case HOSTNAME_MISMATCH:
     case IP_MISMATCH:
         return EVL_ETLS_NAME;
