@@ -42,6 +42,7 @@ if [ "${1:-all}" != demo ]; then
     [ -e /usr/include/gmock/gmock.h ] || missing="$missing libgmock-dev"
     wants_library hiredis libhiredis-dev # those of the adapters' tests, and their servers
     wants_library glib-2.0 libglib2.0-dev
+    wants_library libcares libc-ares-dev
     wants_library libcurl libcurl4-openssl-dev
     wants_library libpq libpq-dev
     wants_library libsystemd libsystemd-dev

@@ -167,7 +167,7 @@ static evl_cares *new_channel(evl_loop *loop, int flags, int timeout_ms, int tri
 }
 
 /* 10,000 questions at once; the server is killed after 3,000 answers, and another takes over. Over ten
- * channels, for c-ares before 1.20 gives more questions to one writev than the kernel takes. */
+ * channels, for c-ares 1.18 gives more questions to one writev than the kernel takes. */
 static void killed_server(void) {
     enum { CHANNELS = 10 };
     evl_loop *loop = new_loop();
