@@ -48,13 +48,13 @@ TEST(Asyncio, Asyncio_140_StartingTwiceIsNoError) {
 TEST(Asyncio, Asyncio_140_AStoppedServerHasNoSockets) {
     World w;
     Server server(w, localhost(w));
-    Address first(server.s, 0), second(server.s, 1);
+    SocketAddress first(server.s, 0), second(server.s, 1);
     EXPECT_EQ(evl_server_sockets(server.s), 2);
     EXPECT_EQ(evl_server_stop(server.s), 0);
     EXPECT_EQ(evl_server_stop(server.s), 0);
     EXPECT_EQ(evl_server_sockets(server.s), 0);
     EXPECT_EQ(evl_server_fd(server.s, 0), EVL_EINVAL);
-    for (const Address &address : {first, second}) {
+    for (const SocketAddress &address : {first, second}) {
         EXPECT_EQ(client(address), -1);
         EXPECT_EQ(errno, ECONNREFUSED);
     }
@@ -170,7 +170,7 @@ TEST(Asyncio, Asyncio_144_AnAddressThatIsNotHereIsSkippedAndAnyOtherFailureClose
     sys.fail(Call::bind, EADDRNOTAVAIL);
     evl_server *server = localhost(w);
     EXPECT_EQ(evl_server_sockets(server), 1);
-    EXPECT_EQ(Address(server).host(), "::1");
+    EXPECT_EQ(SocketAddress(server).host(), "::1");
     EXPECT_EQ(evl_close(server), 0);
     int before = open_fds();
     for (int error : {EACCES, EINVAL, EADDRINUSE}) {
@@ -197,7 +197,7 @@ TEST(Asyncio, Asyncio_145_AStaleUnixPathIsReplacedAndOnlyOursIsRemoved) {
         EXPECT_EQ(evl_server_listen_unix(w.loop, path.c_str(), nullptr, &server), 0);
         return server;
     };
-    Address address(path.c_str(), 0);
+    SocketAddress address(path.c_str(), 0);
     {
         Fd stale(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
         ASSERT_EQ(::bind(stale, address.get(), address.length), 0);
@@ -217,7 +217,7 @@ TEST(Asyncio, Asyncio_145_AStaleUnixPathIsReplacedAndOnlyOursIsRemoved) {
 
 // Has the port, so that nobody else does, and does not listen. -1: somebody has it.
 Fd silent(const char *host, uint16_t port) {
-    Address at(host, port);
+    SocketAddress at(host, port);
     Fd fd(::socket(at.bytes.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
     return ::bind(fd, at.get(), at.length) == 0 ? std::move(fd) : Fd();
 }
@@ -230,11 +230,11 @@ TEST(Asyncio, Asyncio_146_AddressesAreTriedInTurn) {
     while (nobody < 0) { // until the port is nobody else's on ::1
         EXPECT_EQ(evl_close(here), 0);
         ASSERT_EQ(evl_server_listen(w.loop, "127.0.0.1", "0", nullptr, &here), 0);
-        nobody = silent("::1", static_cast<uint16_t>(Address(here).port()));
+        nobody = silent("::1", static_cast<uint16_t>(SocketAddress(here).port()));
     }
     Server server(w, here);
     server.take();
-    std::string port = std::to_string(Address(server.s).port());
+    std::string port = std::to_string(SocketAddress(server.s).port());
     evl_stream *s = nullptr;
     Wait made(w);
     int32_t errors[2] = {1, 1};
@@ -255,7 +255,7 @@ TEST(Asyncio, Asyncio_146_WhenNoneAnswersEachErrorIsThere) {
     World w{{.clock = EVL_CLOCK_REAL}};
     Sys sys;
     Fd nobody = silent("127.0.0.1", 0);
-    Address there;
+    SocketAddress there;
     there.length = sizeof there.bytes;
     ASSERT_EQ(::getsockname(nobody, reinterpret_cast<sockaddr *>(&there.bytes), &there.length), 0);
     std::string port = std::to_string(there.port());

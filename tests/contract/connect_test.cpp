@@ -22,7 +22,7 @@ struct Scene {
     }
     World w;
     Server server{w};
-    Address to{server.s};
+    SocketAddress to{server.s};
     Wait made{w};
     evl_stream *stream = nullptr;
 };
@@ -50,14 +50,14 @@ TEST(Connect, ToALiteral) {
 
 TEST(Connect, FromALocalAddress) {
     Scene t;
-    Address local("127.0.0.2", 0);
+    SocketAddress local("127.0.0.2", 0);
     evl_connect_options options{};
     options.struct_size = sizeof options;
     options.local = &local.bytes;
     options.local_length = local.length;
     EXPECT_EQ(evl_connect_to(t.w.loop, t.made.op, &t.to.bytes, t.to.length, &options, &t.stream), 0);
     t.talk();
-    Address seen;
+    SocketAddress seen;
     int32_t length = evl_stream_peer(t.server.streams[0], &seen.bytes, sizeof seen.bytes);
     ASSERT_GT(length, 0);
     seen.length = static_cast<socklen_t>(length);
@@ -128,7 +128,7 @@ TEST(Connect, Contract_13_OutOfMemoryIsACode) {
         ASSERT_LT(nth, 50u);
         World w, other; // the server's memory is its own
         Server server(other);
-        Address to(server.s);
+        SocketAddress to(server.s);
         Wait made(w);
         evl_stream *s = nullptr;
         w.memory.fail(nth);
@@ -180,7 +180,7 @@ TEST(Connect, AFailureWhoseReasonIsTakenIsAFailure) {
         Wait made(w);
         evl_stream *stream = nullptr;
         Server gone(w);
-        Address nobody(gone.s);
+        SocketAddress nobody(gone.s);
         evl_close(gone.s);
         EXPECT_EQ(evl_connect_to(w.loop, made.op, &nobody.bytes, nobody.length, nullptr, &stream), 0);
         pump(w, [&] { return made.done(); });

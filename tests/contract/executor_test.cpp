@@ -48,7 +48,7 @@ evl_executor *pool_of(World &w, uint32_t threads, uint32_t limit) {
     return pool;
 }
 
-evl_executor_info info(evl_executor *pool) {
+evl_executor_info info_of(evl_executor *pool) {
     evl_executor_info i{};
     i.struct_size = sizeof i;
     EXPECT_EQ(evl_executor_stats(pool, &i), 0);
@@ -94,8 +94,8 @@ TEST(Executor, BadInput) {
     EXPECT_EQ(evl_executor_stats(nullptr, &i), EVL_EINVAL);
     EXPECT_EQ(evl_executor_stats(ours, nullptr), EVL_EINVAL);
     EXPECT_EQ(evl_executor_stats(ours, &i), EVL_EINVAL) << "no struct_size";
-    EXPECT_EQ(info(ours).accepted, 0u);
-    EXPECT_EQ(info(ours).threads, 0u) << "none that nobody asked for";
+    EXPECT_EQ(info_of(ours).accepted, 0u);
+    EXPECT_EQ(info_of(ours).threads, 0u) << "none that nobody asked for";
     EXPECT_EQ(evl_executor_close(ours, EVL_CLOSE_DRAIN, -1), 0);
 }
 
@@ -112,9 +112,9 @@ TEST(Executor, RunsJobsAndTellsTheLoop) {
         t.w.run(); // a job keeps the loop alive
         EXPECT_EQ(t.results, std::vector<int64_t>(500, 0));
         EXPECT_EQ(ran, 500);
-        EXPECT_EQ(info(pool).accepted, 500u);
-        EXPECT_EQ(info(pool).finished, 500u);
-        EXPECT_LE(info(pool).threads, 4u);
+        EXPECT_EQ(info_of(pool).accepted, 500u);
+        EXPECT_EQ(info_of(pool).finished, 500u);
+        EXPECT_LE(info_of(pool).threads, 4u);
         EXPECT_EQ(evl_executor_close(pool, EVL_CLOSE_DRAIN, -1), 0);
     }
 }
@@ -155,10 +155,10 @@ TEST(Executor, AJobThatNeverReturns) {
     EXPECT_EQ(t.results, (std::vector<int64_t>{EVL_ECANCELED, EVL_ETIMEDOUT}));
     t.w.run();
     EXPECT_EQ(evl_loop_alive(t.w.loop), 0) << "it waits for nobody";
-    EXPECT_EQ(info(pool).running, 3u);
+    EXPECT_EQ(info_of(pool).running, 3u);
     EXPECT_EQ(t.gate.dropped, 0) << "the jobs still use it";
     t.gate.open();
-    until([&] { return info(pool).late == 3; });
+    until([&] { return info_of(pool).late == 3; });
     EXPECT_EQ(evl_executor_close(pool, EVL_CLOSE_DRAIN, -1), 0);
     until([&] {
         t.w.nowait();
@@ -223,7 +223,7 @@ TEST(Executor, FullAnswersOrWaits) {
     EXPECT_EQ(evl_op_active(full), 0);
     EXPECT_EQ(t.submit(pool, full, EVL_SUBMIT_WAIT), 0);
     EXPECT_EQ(t.submit(pool, full, EVL_SUBMIT_WAIT), EVL_EBUSY);
-    EXPECT_EQ(info(pool).queued, 2u);
+    EXPECT_EQ(info_of(pool).queued, 2u);
     t.gate.open();
     t.pump(3);
     EXPECT_EQ(t.gate.dropped, 0) << "all were delivered, and refused ones are the caller's";
@@ -241,7 +241,7 @@ TEST(Executor, WithoutAQueueAFreeThreadTakesTheNextJob) {
         t.pump(static_cast<size_t>(i));
     }
     EXPECT_EQ(ran, n);
-    EXPECT_EQ(info(pool).threads, 1u);
+    EXPECT_EQ(info_of(pool).threads, 1u);
     EXPECT_EQ(evl_executor_close(pool, EVL_CLOSE_DRAIN, -1), 0);
 }
 
@@ -254,7 +254,7 @@ TEST(Executor, OneThatHasNotBegunNeverRuns) {
     evl_op *op = t.op();
     ASSERT_EQ(evl_executor_submit(pool, t.w.loop, op, quick, &ran, nullptr, 0), 0);
     EXPECT_EQ(evl_op_cancel(op), 1);
-    EXPECT_EQ(info(pool).canceled, 1u);
+    EXPECT_EQ(info_of(pool).canceled, 1u);
     t.gate.open();
     t.pump(2);
     EXPECT_EQ(evl_executor_close(pool, EVL_CLOSE_DRAIN, -1), 0);
@@ -472,7 +472,7 @@ TEST(Executor, ADropThatClosesItsPool) {
         auto job = [](void *arg) { Gate::job(&static_cast<State *>(arg)->gate); };
         auto drop = [](void *arg) {
             auto *s = static_cast<State *>(arg);
-            s->during = info(s->pool);
+            s->during = info_of(s->pool);
             s->closed = evl_executor_close(s->pool, EVL_CLOSE_ABANDON, s->timeout);
         };
         ASSERT_EQ(evl_executor_submit(state.pool, w.loop, w.op([] {}), job, &state, drop, 0), 0);

@@ -229,7 +229,7 @@ struct Serving : Place {
             EXPECT_EQ(evl_server_listen(w.loop, "127.0.0.1", "0", nullptr, &s), 0);
         }
     }
-    void connect() { clients.push_back(servers::client(servers::Address(s))); }
+    void connect() { clients.push_back(servers::client(servers::SocketAddress(s))); }
     bool free_object() override {
         (void)evl_server_abort_clients(s);
         EXPECT_EQ(evl_close(std::exchange(s, nullptr)), 0);
@@ -451,7 +451,7 @@ struct GetAddrInfo : LookUp {
 struct GetNameInfo : LookUp {
     using LookUp::LookUp;
     int32_t look(evl_op *op, uint32_t flags) {
-        servers::Address a("127.0.0.1", 80);
+        servers::SocketAddress a("127.0.0.1", 80);
         return evl_getnameinfo(w.loop, op, a.get(), a.length, flags, host, sizeof host, service,
                                sizeof service);
     }
@@ -557,7 +557,7 @@ struct ConnectName : Connect {
 struct ConnectTo : Connecting {
     using Connecting::Connecting;
     int32_t start(evl_op *op) override {
-        servers::Address a("::1", 80);
+        servers::SocketAddress a("::1", 80);
         return evl_connect_to(w.loop, op, a.get(), a.length, nullptr, &stream);
     }
 };

@@ -50,10 +50,10 @@ TEST(PushArg, Servers) {
 
 TEST(PushArg, DatagramSockets) {
     World w;
-    Address any("127.0.0.1", 0);
+    SocketAddress any("127.0.0.1", 0);
     evl_udp *udp = nullptr;
     ASSERT_EQ(evl_udp_open(w.loop, any.get(), any.length, 0, &udp), 0);
-    Address to;
+    SocketAddress to;
     int32_t n = evl_udp_local(udp, &to.bytes, sizeof to.bytes);
     ASSERT_GT(n, 0);
     check(w, udp, evl_udp_on_data,

@@ -776,7 +776,7 @@ TEST(Accept, OneOfTwoSocketsClosedBehindItsBack) {
     EXPECT_GE(evl_fd_closing(w.loop, fd), 1);
     ::close(fd);
     EXPECT_EQ(evl_server_sockets(made), 1);
-    EXPECT_EQ(Address(made, 0).host(), "::1");
+    EXPECT_EQ(SocketAddress(made, 0).host(), "::1");
     Fd peer = server.connect();
     pump(w, [&] { return accept.done(); });
     EXPECT_EQ(accept.result, 0);

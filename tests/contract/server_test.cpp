@@ -31,12 +31,12 @@ bool exists(const std::string &path) {
     return ::lstat(path.c_str(), &st) == 0;
 }
 
-Address unix_address(const std::string &path) { return Address(path.c_str(), 0); }
+SocketAddress unix_address(const std::string &path) { return SocketAddress(path.c_str(), 0); }
 
 // A Unix socket that listens or, closed, has left its path behind.
 Fd unix_listener(const std::string &path) {
     Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    Address address = unix_address(path);
+    SocketAddress address = unix_address(path);
     EXPECT_EQ(::bind(fd, address.get(), address.length), 0);
     EXPECT_EQ(::listen(fd, 5), 0);
     return fd;
@@ -56,7 +56,7 @@ TEST(Server, LocalhostIsTwoSocketsWithOnePort) {
         evl_server *server = nullptr;
         ASSERT_EQ(evl_server_listen(w.loop, "localhost", service, nullptr, &server), 0);
         ASSERT_EQ(evl_server_sockets(server), 2);
-        Address first(server, 0), second(server, 1);
+        SocketAddress first(server, 0), second(server, 1);
         EXPECT_EQ(first.host(), "127.0.0.1");
         EXPECT_EQ(second.host(), "::1");
         EXPECT_NE(first.port(), 0);
@@ -79,8 +79,8 @@ TEST(Server, AllAddressesOfTheMachine) {
         evl_server *server = nullptr;
         ASSERT_EQ(evl_server_listen(w.loop, host, "0", nullptr, &server), 0);
         ASSERT_EQ(evl_server_sockets(server), 2);
-        EXPECT_EQ(Address(server, 0).host(), "0.0.0.0");
-        EXPECT_EQ(Address(server, 1).host(), "::");
+        EXPECT_EQ(SocketAddress(server, 0).host(), "0.0.0.0");
+        EXPECT_EQ(SocketAddress(server, 1).host(), "::");
         EXPECT_EQ(option(evl_server_fd(server, 1), IPPROTO_IPV6, IPV6_V6ONLY), 1);
         EXPECT_EQ(evl_close(server), 0);
     }
@@ -127,17 +127,17 @@ TEST(Server, ATakenPortIsTakenUnlessItIsReused) {
     World w;
     evl_server_options reuse = with(EVL_SERVER_REUSE_PORT);
     Server plain(w), shared(w, &reuse);
-    std::string taken = std::to_string(Address(plain.s).port());
+    std::string taken = std::to_string(SocketAddress(plain.s).port());
     evl_server *other = nullptr;
     EXPECT_EQ(evl_server_listen(w.loop, "127.0.0.1", taken.c_str(), nullptr, &other), EVL_EADDRINUSE);
     EXPECT_EQ(evl_server_listen(w.loop, "localhost", taken.c_str(), nullptr, &other), EVL_EADDRINUSE);
     EXPECT_EQ(other, nullptr);
     EXPECT_EQ(evl_close(plain.s), 0);
     EXPECT_EQ(evl_server_listen(w.loop, "127.0.0.1", taken.c_str(), nullptr, &other), 0) << "at once again";
-    std::string port = std::to_string(Address(shared.s).port());
+    std::string port = std::to_string(SocketAddress(shared.s).port());
     World second;
     ASSERT_EQ(evl_server_listen(second.loop, "127.0.0.1", port.c_str(), &reuse, &other), 0);
-    EXPECT_EQ(Address(other).port(), Address(shared.s).port());
+    EXPECT_EQ(SocketAddress(other).port(), SocketAddress(shared.s).port());
 }
 
 TEST(Server, BadInput) {
@@ -247,7 +247,7 @@ TEST(Server, AListOfAddresses) {
     evl_server *server = nullptr;
     EXPECT_EQ(evl_server_listen_any(w.loop, list, nullptr, &server), 0);
     EXPECT_EQ(evl_server_sockets(server), 2);
-    EXPECT_EQ(Address(server, 0).port(), Address(server, 1).port());
+    EXPECT_EQ(SocketAddress(server, 0).port(), SocketAddress(server, 1).port());
     evl_addresses_free(list);
 }
 
@@ -277,7 +277,7 @@ TEST(Server, AnAddressThatIsListedTwice) {
     evl_server *server = nullptr;
     EXPECT_EQ(evl_server_listen_any(w.loop, list, nullptr, &server), 0);
     EXPECT_EQ(evl_server_sockets(server), 2);
-    EXPECT_EQ(Address(server, 1).host(), "127.0.0.2");
+    EXPECT_EQ(SocketAddress(server, 1).host(), "127.0.0.2");
     evl_addresses_free(list);
 }
 
@@ -363,7 +363,7 @@ TEST(Server, OnlyAStalePathIsReplaced) {
     EXPECT_EQ(evl_close(listen_unix(w, path)), 0);
     for (int type : {SOCK_STREAM, SOCK_DGRAM}) {
         Fd bound(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
-        Address address = unix_address(path);
+        SocketAddress address = unix_address(path);
         ASSERT_EQ(::bind(bound, address.get(), address.length), 0);
         EXPECT_EQ(evl_server_listen_unix(w.loop, path.c_str(), nullptr, &server), EVL_EADDRINUSE)
             << "somebody is about to listen, or is of another kind";
@@ -436,7 +436,7 @@ TEST(Server, AnAbstractName) {
 
 Fd inet_listener() {
     Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    Address any("127.0.0.1", 0);
+    SocketAddress any("127.0.0.1", 0);
     EXPECT_EQ(::bind(fd, any.get(), any.length), 0);
     EXPECT_EQ(::listen(fd, 5), 0);
     return fd;

@@ -19,17 +19,17 @@ inline evl_server_options with(uint32_t flags = 0) {
     return options;
 }
 
-struct Address {
+struct SocketAddress {
     sockaddr_storage bytes{};
     socklen_t length = 0;
 
-    Address() = default;
-    Address(const char *host, uint16_t port) {
+    SocketAddress() = default;
+    SocketAddress(const char *host, uint16_t port) {
         uint32_t n = 0;
         EXPECT_EQ(evl_address_parse(host, port, &bytes, sizeof bytes, &n), 0) << host;
         length = n;
     }
-    explicit Address(const evl_server *server, int32_t n = 0) {
+    explicit SocketAddress(const evl_server *server, int32_t n = 0) {
         int32_t rc = evl_server_local(server, n, &bytes, sizeof bytes);
         EXPECT_GT(rc, 0);
         length = rc > 0 ? static_cast<socklen_t>(rc) : 0;
@@ -44,7 +44,7 @@ struct Address {
 };
 
 // A plain client: connected, or -1 with errno.
-inline Fd client(const Address &to) {
+inline Fd client(const SocketAddress &to) {
     Fd fd(::socket(to.bytes.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (::connect(fd, to.get(), to.length) != 0)
         return Fd();
@@ -62,7 +62,7 @@ struct Server {
     Server(const Server &) = delete;
 
     Fd connect(int32_t n = 0) const {
-        Fd fd = client(Address(s, n));
+        Fd fd = client(SocketAddress(s, n));
         EXPECT_GE(fd, 0);
         return fd;
     }

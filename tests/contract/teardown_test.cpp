@@ -111,7 +111,7 @@ struct Serving : Subject {
         return h;
     }
     void activate() override { EXPECT_EQ(evl_server_on_connection(h, World::done(), own), 0); }
-    void fire() override { client = servers::client(servers::Address(h)); }
+    void fire() override { client = servers::client(servers::SocketAddress(h)); }
     void *own = nullptr;
     Fd client;
 };
@@ -119,14 +119,14 @@ struct Serving : Subject {
 struct Udp : Subject {
     using Subject::Subject;
     evl_handle *make(void *arg) override {
-        servers::Address any("127.0.0.1", 0);
+        servers::SocketAddress any("127.0.0.1", 0);
         EXPECT_EQ(evl_udp_open(w.loop, any.get(), any.length, 0, &h), 0);
         EXPECT_EQ(evl_set_arg(h, own = arg), 0);
         return h;
     }
     void activate() override { EXPECT_EQ(evl_udp_on_data(h, World::done(), own), 0); }
     void fire() override {
-        servers::Address to;
+        servers::SocketAddress to;
         to.length = static_cast<socklen_t>(evl_udp_local(h, &to.bytes, sizeof to.bytes));
         Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
         EXPECT_EQ(::sendto(fd, "x", 1, 0, to.get(), to.length), 1);

@@ -416,7 +416,7 @@ task<> streams(Play &p) {
     p.note(all == sent ? "all" : "lost");
 }
 
-task<> echo(evloop::stream s) {
+task<> echo_all(evloop::stream s) {
     for (std::string line = co_await s.read_line(); !line.empty(); line = co_await s.read_line())
         s.write(line);
 }
@@ -425,7 +425,7 @@ task<> servers(Play &p) {
     Piece piece(p);
     evloop::server server = evloop::listen("127.0.0.1", 0);
     co_await evloop::with_group([&](evloop::task_group &group) -> task<> {
-        group.spawn(server.serve(echo));
+        group.spawn(server.serve(echo_all));
         evloop::stream s = co_await evloop::open_connection(server.local());
         const std::string line = words(0) + "\n";
         s.write(line);

@@ -1,6 +1,6 @@
 // udp_scenario.cpp - what the walks play with datagrams. What is lost on its way is sent again, as a program
 // over UDP does.
-#include "stage.hpp"
+#include "step.hpp"
 
 #include <gtest/gtest.h>
 #include <string>
@@ -11,11 +11,6 @@ namespace faults {
 namespace {
 
 constexpr int kTries = 40;
-
-struct Address {
-    alignas(8) unsigned char bytes[EVL_ADDRESS_SIZE] = {};
-    uint32_t length = 0;
-};
 
 evl_udp *open(Stage &s, uint32_t flags) {
     Address any;
