@@ -1,6 +1,6 @@
-"""headers.py [<header>]: what every public header promises to other compilers and other languages.
+"""headers.py [<header>...]: what every public header promises to other compilers and other languages.
 
-With a header: it compiles alone, first, as strict C99 and as strict C++20. Without: the rules of the text.
+With headers: each compiles alone, first, as strict C99 and as strict C++20. Without: the rules of the text.
 CC and CXX name the compilers."""
 import os
 import pathlib
@@ -69,7 +69,8 @@ def keeps_the_rules(path):
 
 
 if sys.argv[1:]:
-    compiles(sys.argv[1])
+    for header in sys.argv[1:]:
+        compiles(header)
 else:
     for header in HEADERS:
         keeps_the_rules(header)
