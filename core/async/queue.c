@@ -29,6 +29,7 @@ struct evl_queue {
     uint64_t next_order;
     uint32_t unfinished;
     bool closed;
+    int32_t error; /* of those that come later, once it is closed */
     evl_fn *drop;
 };
 
@@ -146,7 +147,7 @@ static void deliver_get(evl_operation *op) {
     if (evl_sync_is_freed(&q->getters))
         op->node.u.result = EVL_ECLOSED;
     else if (q->store.size == 0)
-        op->node.u.result = EVL_ESHUTDOWN; /* shut down at once after the wake */
+        op->node.u.result = q->error; /* shut down at once after the wake */
     else
         *(void **)op->value = get_one(q);
     evl_sync_handed(&q->getters);
@@ -225,7 +226,7 @@ int32_t evl_queue_try_put(evl_queue *q, void *value, int64_t priority) {
     if (rc != 0)
         return rc;
     if (q->closed)
-        return EVL_ESHUTDOWN;
+        return q->error;
     if (!has_room(q) || evl_waiters_first(&q->putters))
         return EVL_EAGAIN;
     rc = reserve(&q->store, &q->getters.loop->mem);
@@ -261,7 +262,7 @@ int32_t evl_queue_try_get(evl_queue *q, void **value) {
     if (!value)
         return EVL_EINVAL;
     if (q->store.size <= q->promised)
-        return q->closed && q->store.size == 0 ? EVL_ESHUTDOWN : EVL_EAGAIN;
+        return q->closed && q->store.size == 0 ? q->error : EVL_EAGAIN;
     *value = get_one(q);
     return 0;
 }
@@ -285,7 +286,7 @@ int32_t evl_queue_get(evl_queue *q, evl_op *op, void **value) {
         return rc;
     }
     if (q->closed)
-        return EVL_ESHUTDOWN;
+        return q->error;
     evl_operation *self = evl_op_park(loop, op, &getting, q);
     self->value = value;
     evl_waiters_add(&q->getters, self);
@@ -316,20 +317,28 @@ int32_t evl_queue_join(evl_queue *q, evl_op *op) {
 }
 
 int32_t evl_queue_shutdown(evl_queue *q, int32_t immediate) {
+    return evl_queue_fail(q, EVL_ESHUTDOWN, immediate);
+}
+
+int32_t evl_queue_fail(evl_queue *q, int32_t error, int32_t immediate) {
     int rc = enter(q);
     if (rc != 0)
         return rc;
+    if (error >= 0 || error == EVL_EAGAIN) /* which says that there is nothing yet */
+        return EVL_EINVAL;
+    if (!q->closed)
+        q->error = error;
     store all = {0};
     evl_loop *loop = q->getters.loop;
     evl_fn *drop = q->drop;
     q->closed = true;
-    (void)evl_waiters_wake_all(&q->putters, EVL_ESHUTDOWN);
+    (void)evl_waiters_wake_all(&q->putters, q->error);
     if (immediate) {
         all = empty(q);
         finish(q, all.size);
     }
     if (q->store.size == q->promised || immediate)
-        (void)evl_waiters_wake_all(&q->getters, EVL_ESHUTDOWN);
+        (void)evl_waiters_wake_all(&q->getters, q->error);
     if (immediate)
         drop_all(loop, &all, drop);
     return 0;

@@ -102,6 +102,13 @@ EVL_API int32_t evl_queue_join(evl_queue *queue, evl_op *op);
  * @since 0.1 */
 EVL_API int32_t evl_queue_shutdown(evl_queue *queue, int32_t immediate);
 
+/* As evl_queue_shutdown, with an error of the caller's in place of EVL_ESHUTDOWN: why no more will come. What
+ * the queue holds can still be taken, unless `immediate` is not 0. The error of the first call counts.
+ * Errors:
+ * - EVL_EINVAL: error is not negative, or is EVL_EAGAIN.
+ * @since 0.1 */
+EVL_API int32_t evl_queue_fail(evl_queue *queue, int32_t error, int32_t immediate);
+
 /* Returns the number of items in the queue. @since 0.1 */
 EVL_API int32_t evl_queue_size(const evl_queue *queue);
 
