@@ -58,8 +58,12 @@ static void end(worker *self) {
 /* Idle before it hands the job back: who is called with the result may close the pool and finds it quiet. */
 static void run_job(worker *self, evl_job *job) {
     evl_executor *pool = self->pool;
+    uint64_t waited = (uint64_t)(evl_monotonic() - job->since);
     job->state = EVL_JOB_RUNNING;
     pool->info.queued--;
+    pool->info.wait_ns += waited;
+    if (waited > pool->info.wait_max_ns)
+        pool->info.wait_max_ns = waited;
     begin(self);
     job->fn(job->arg);
     end(self);

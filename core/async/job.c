@@ -7,6 +7,7 @@
 #include "../loop/post.h"
 #include "pool.h"
 
+#include <string.h>
 #include <unistd.h>
 
 /* What a loop has of them. */
@@ -216,6 +217,20 @@ static int default_pool(evl_loop *loop, evl_executor **out) {
     return evl_jobs_pool(loop, EVL_POOL_DEFAULT, threads, "evloop", out);
 }
 
+int32_t evl_loop_executor_stats(evl_loop *loop, evl_executor_info *out) {
+    int rc = evl_enter(loop);
+    if (rc != 0)
+        return rc;
+    const evl_jobs *jobs = evl_part_at(loop, EVL_PART_JOBS);
+    if (jobs && jobs->pools[EVL_POOL_DEFAULT])
+        return evl_executor_stats(jobs->pools[EVL_POOL_DEFAULT], out);
+    if (!out || out->struct_size < sizeof out->struct_size)
+        return EVL_EINVAL;
+    evl_executor_info none = {.struct_size = out->struct_size};
+    memcpy(out, &none, none.struct_size < sizeof none ? none.struct_size : sizeof none);
+    return 0;
+}
+
 /* --- starting --------------------------------------------------------------------------------- */
 
 static int start_job(evl_executor *pool, evl_loop *loop, evl_op *op, const evl_op_type *type, evl_job plan,
@@ -226,6 +241,7 @@ static int start_job(evl_executor *pool, evl_loop *loop, evl_op *op, const evl_o
     *job = plan;
     job->pool = pool;
     job->loop = loop;
+    job->since = evl_monotonic();
     evl_pool_lock(pool);
     int rc = evl_pool_admit(pool, flags);
     if (rc != 0) {

@@ -23,6 +23,7 @@ typedef struct evl_job {
     evl_fn *fn;
     void *arg;
     evl_fn *drop;
+    int64_t since; /* when it was accepted */
     int state;
     bool back;     /* its loop has it, and frees it */
     bool given_up; /* done without having begun */

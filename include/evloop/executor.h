@@ -88,13 +88,15 @@ EVL_API int32_t evl_executor_close(evl_executor *executor, int32_t how, int64_t 
 /* Figures of a pool. Set struct_size before the call. */
 typedef struct evl_executor_info {
     uint32_t struct_size;
-    uint32_t threads;  /* running now */
-    uint32_t queued;   /* jobs that wait for a thread */
-    uint32_t running;  /* jobs that run, those left behind included */
-    uint64_t accepted; /* jobs so far */
-    uint64_t finished; /* jobs that returned while their operation waited */
-    uint64_t canceled; /* jobs that never began */
-    uint64_t late;     /* jobs that returned after their operation had ended */
+    uint32_t threads;     /* running now */
+    uint32_t queued;      /* jobs that wait for a thread */
+    uint32_t running;     /* jobs that run, those left behind included */
+    uint64_t accepted;    /* jobs so far */
+    uint64_t finished;    /* jobs that returned while their operation waited */
+    uint64_t canceled;    /* jobs that never began */
+    uint64_t late;        /* jobs that returned after their operation had ended */
+    uint64_t wait_ns;     /* how long the jobs that began have waited for a thread, added up */
+    uint64_t wait_max_ns; /* and the longest of these waits */
 } evl_executor_info;
 
 /* Stores the pool's figures in *out.
@@ -102,6 +104,10 @@ typedef struct evl_executor_info {
  * - EVL_EINVAL: struct_size is too small to hold itself.
  * @thread any. @since 0.1 */
 EVL_API int32_t evl_executor_stats(evl_executor *executor, evl_executor_info *out);
+
+/* As evl_executor_stats, of the loop's own pool, which jobs without an executor run on; all 0 as long as
+ * there were none. On the loop's thread. @since 0.1 */
+EVL_API int32_t evl_loop_executor_stats(evl_loop *loop, evl_executor_info *out);
 
 #ifdef __cplusplus
 }
