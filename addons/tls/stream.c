@@ -212,12 +212,16 @@ int32_t tls_make(int fd, evl_tls_context *context, const char *server_name, cons
 /* A first read, which gets nothing, lets the stream flush the transport: that begins the handshake, and the
  * stream flushes again when something comes. Nothing is read here: behind this flush no read is repeated, and
  * a fast peer's first bytes would lie unseen in OpenSSL. */
-int32_t tls_start(evl_loop *loop, tls *t, evl_stream **out) {
+static void begin_handshake(tls *t, evl_stream *stream) {
     char none;
+    (void)evl_stream_try_read(stream, &none, sizeof none);
+    t->starting = false;
+}
+
+int32_t tls_start(evl_loop *loop, tls *t, evl_stream **out) {
     int32_t rc = evl_stream_open_on(loop, t->fd, &transport, t, out);
     if (rc == 0)
-        (void)evl_stream_try_read(*out, &none, sizeof none);
-    t->starting = false;
+        begin_handshake(t, *out);
     return rc;
 }
 
@@ -267,50 +271,39 @@ int32_t evl_tls_open(evl_loop *loop, evl_fd fd, evl_tls_context *context, const 
 
 enum { EARLY_MAX = 65536 };
 
-/* Takes the fd and the unread bytes out of a plain stream. */
-static int32_t take_over(evl_stream *plain, tls *t) {
-    size_t len = 0;
-    char *early = malloc(EARLY_MAX);
-    if (!early)
+/* The unread bytes are for TLS. */
+static int32_t copy_early(evl_stream *plain, tls *t) {
+    const void *data;
+    int64_t len = evl_stream_peek(plain, &data);
+    if (len <= 0)
+        return (int32_t)len;
+    if (len > EARLY_MAX)
+        return EVL_ENOBUFS;
+    t->early = malloc((size_t)len);
+    if (!t->early)
         return EVL_ENOMEM;
-    evl_fd fd = evl_stream_detach(plain, early, EARLY_MAX, &len);
-    if (fd < 0) {
-        free(early);
-        return fd;
-    }
-    t->fd = fd;
-    t->early = early;
-    t->early_len = len;
-    if (len == 0) {
-        free(early);
-        t->early = NULL;
-    }
+    memcpy(t->early, data, (size_t)len);
+    t->early_len = (size_t)len;
     return 0;
 }
 
 int32_t tls_upgrade_as(evl_stream *plain, evl_tls_context *context, const char *server_name,
                        const char *service, evl_stream **out) {
     tls *t;
-    evl_loop *loop = evl_loop_of(plain);
     evl_stream_info info = {.struct_size = sizeof info};
     int32_t rc = evl_stream_get_info(plain, &info);
     if (rc == 0 && info.family == 0)
         rc = EVL_EPROTOTYPE;
     if (rc == 0)
-        rc = tls_make(-1, context, server_name, service, &t);
+        rc = tls_make(info.fd, context, server_name, service, &t);
     if (rc == 0) {
-        rc = take_over(plain, t);
-        if (rc != 0)
-            tls_free(t);
+        rc = copy_early(plain, t);
+        if (rc == 0)
+            rc = evl_stream_open_over(plain, &transport, t, out);
+        if (rc == 0)
+            begin_handshake(t, *out);
         else
-            plain = NULL;
-    }
-    if (rc == 0) {
-        rc = tls_start(loop, t, out);
-        if (rc != 0)
-            tls_close(t, 1);
-        else if (info.linger_ns != 0) /* of the server, of the connect */
-            (void)evl_stream_set_linger(*out, info.linger_ns);
+            tls_free(t);
     }
     if (rc == EVL_ENOMEM) /* with or without the fd: the caller needs to know which */
         (void)evl_stream_abort(plain);

@@ -91,17 +91,11 @@ static bool is_complete(const evl_transport *t) {
            t->shutdown && t->close;
 }
 
-int32_t evl_stream_open_on(evl_loop *loop, evl_fd fd, const evl_transport *transport, void *self,
-                           evl_stream **out) {
-    if (out)
-        *out = NULL;
-    int rc = evl_enter(loop);
-    if (rc != 0)
-        return rc;
-    if (!out || !is_complete(transport))
-        return EVL_EINVAL;
+static int make_custom(evl_loop *loop, int fd, const evl_transport *transport, void *self, int64_t linger,
+                       evl_stream_handle **out) {
     evl_stream_handle *s;
-    rc = evl_stream_make(loop, fd, EVL_S_SOCKET | EVL_S_FOREIGN | EVL_S_CAN_READ | EVL_S_CUSTOM, 0, &s);
+    int rc =
+        evl_stream_make(loop, fd, EVL_S_SOCKET | EVL_S_FOREIGN | EVL_S_CAN_READ | EVL_S_CUSTOM, linger, &s);
     if (rc != 0)
         return rc;
     if (!evl_stream_more_of(s)) {
@@ -112,6 +106,74 @@ int32_t evl_stream_open_on(evl_loop *loop, evl_fd fd, const evl_transport *trans
     s->more->transport = transport;
     s->more->self = self;
     evl_stream_interest(s);
+    *out = s;
+    return 0;
+}
+
+int32_t evl_stream_open_on(evl_loop *loop, evl_fd fd, const evl_transport *transport, void *self,
+                           evl_stream **out) {
+    if (out)
+        *out = NULL;
+    int rc = evl_enter(loop);
+    if (rc != 0)
+        return rc;
+    evl_stream_handle *s;
+    rc = out && is_complete(transport) ? make_custom(loop, fd, transport, self, 0, &s) : EVL_EINVAL;
+    if (rc != 0)
+        return rc;
+    *out = &s->io.base;
+    evl_touch(loop);
+    return 0;
+}
+
+static int check_replaceable(const evl_stream_handle *s) {
+    if (s->io.fd < 0)
+        return EVL_EBADF;
+    if (evl_s_has(s, EVL_S_CUSTOM))
+        return EVL_ENOTSUP;
+    return s->reader || s->out || evl_stream_held_fds(s) > 0 ? EVL_EBUSY : 0;
+}
+
+/* Watches the fd again that was disowned. */
+static void take_back(evl_stream_handle *s, int fd) {
+    int rc = evl_io_own(&s->io, fd, evl_stream_wanted(s), evl_s_has(s, EVL_S_EDGE));
+    if (rc != 0)
+        evl_stream_event(&s->io.base, (uint32_t)fd, rc);
+}
+
+/* The server counts the second in place of the first. */
+static void replace_client(evl_stream_handle *first, evl_stream_handle *second) {
+    if (first->server == 0)
+        return;
+    second->server = first->server;
+    first->server = 0;
+    evl_list_insert(&first->peers, &second->peers);
+    evl_list_unlink(&first->peers);
+}
+
+int32_t evl_stream_open_over(evl_stream *stream, const evl_transport *transport, void *self,
+                             evl_stream **out) {
+    if (out)
+        *out = NULL;
+    int rc = evl_stream_enter(stream);
+    if (rc != 0)
+        return rc;
+    if (!out || !is_complete(transport))
+        return EVL_EINVAL;
+    evl_stream_handle *plain = evl_s_of(stream), *s;
+    rc = check_replaceable(plain);
+    if (rc != 0)
+        return rc;
+    evl_loop *loop = stream->loop;
+    int fd = plain->io.fd;
+    evl_io_disown(&plain->io);
+    rc = make_custom(loop, fd, transport, self, plain->more ? plain->more->linger : 0, &s);
+    if (rc != 0) {
+        take_back(plain, fd);
+        return rc;
+    }
+    replace_client(plain, s);
+    evl_stream_finish(plain); /* which has no fd any more */
     *out = &s->io.base;
     evl_touch(loop);
     return 0;

@@ -1,8 +1,8 @@
 /* evloop/transport.h - streams over something else than the fd itself: TLS, compression, a tunnel.
  *
  * A transport moves bytes over an fd without ever waiting. The stream does the rest: operations, deadlines,
- * queueing, backpressure, closing. All of stream.h works on such a stream, except evl_stream_detach, which
- * returns EVL_ENOTSUP. examples/tls_echo.c is TLS by OpenSSL. */
+ * queueing, backpressure, closing. All of stream.h works on such a stream, except evl_stream_detach and the
+ * passing of fds, which return EVL_ENOTSUP. examples/tls_echo.c is TLS by OpenSSL. */
 #ifndef EVLOOP_TRANSPORT_H
 #define EVLOOP_TRANSPORT_H
 
@@ -104,6 +104,23 @@ typedef struct evl_transport {
  * @since 0.1 */
 EVL_API int32_t evl_stream_open_on(evl_loop *loop, evl_fd fd, const evl_transport *transport, void *self,
                                    evl_stream **out);
+
+/* Makes a stream over a transport in place of a plain one, whose fd it goes on with: for a stream that a
+ * server accepted, or a protocol that begins in the clear. `plain` is closed. The server that accepted it
+ * counts the new one in its place (max_connections, evl_server_on_idle, evl_server_close_clients), and its
+ * linger time is kept; marks and timeouts are to be set anew. Bytes that were read and not taken are
+ * discarded: take them before (evl_stream_peek), for the transport.
+ *
+ * On an error everything is the caller's and `plain` is as it was; only if there is no memory even for that,
+ * it has lost its fd, and reports EVL_ENOMEM.
+ * Errors:
+ * - EVL_EINVAL, EVL_ENOMEM: those of evl_stream_open_on.
+ * - EVL_EBUSY: something of `plain` is queued or pending, or fds came that were not taken.
+ * - EVL_ENOTSUP: `plain` is over a transport itself.
+ * - EVL_EBADF: its fd was closed by another part of the program.
+ * @since 0.1 */
+EVL_API int32_t evl_stream_open_over(evl_stream *plain, const evl_transport *transport, void *self,
+                                     evl_stream **out);
 
 /* Returns the `self` of a stream that was opened on this transport; NULL for any other stream, and once the
  * stream was closed. @since 0.1 */

@@ -109,6 +109,8 @@ TEST(Out, IsNullWhenNoHandleWasMade) {
          closed},
         {"evl_stream_open_on", CALL(evl_handle, evl_stream_open_on(LOOP, s.pair.a, nullptr, nullptr, out)),
          closed},
+        {"evl_stream_open_over",
+         CALL(evl_handle, evl_stream_open_over(none ? nullptr : s.server, nullptr, nullptr, out)), closed},
         {"evl_udp_open", CALL(evl_handle, evl_udp_open(LOOP, &s.local, sizeof(sockaddr_in), 0, out)), closed},
         {"evl_udp_open_fd", CALL(evl_handle, evl_udp_open_fd(LOOP, -1, 0, out)), closed},
         {"evl_server_listen", CALL(evl_handle, evl_server_listen(LOOP, localhost, "0", nullptr, out)),

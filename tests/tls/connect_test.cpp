@@ -93,6 +93,25 @@ TEST(TlsConnect, AndEcho) {
     }
 }
 
+// What it has accepted is the server's to count and to end.
+TEST(TlsAccept, TheServerCountsIt) {
+    World w({.clock = EVL_CLOCK_REAL});
+    Context s({EVL_TLS_SERVER, "server"}), c({});
+    Echo echo(w, s);
+    Connecting connecting(w, c, echo.port);
+    ASSERT_EQ(connecting.result(), 0);
+    EXPECT_EQ(evl_server_connections(echo.server), 1);
+    Wait idle(w);
+    EXPECT_EQ(evl_server_on_idle(echo.server, idle.op), 0);
+    EXPECT_EQ(evl_server_stop(echo.server), 0);
+    passes(w);
+    EXPECT_FALSE(idle.done());
+    EXPECT_EQ(evl_server_abort_clients(echo.server), 1);
+    echo.streams.clear();
+    pump(w, [&] { return idle.done(); });
+    EXPECT_EQ(idle.result, 0);
+}
+
 TEST(TlsConnect, Errors) {
     World w({.clock = EVL_CLOCK_REAL});
     Context s({EVL_TLS_SERVER, "server"}), expired({EVL_TLS_SERVER, "expired"}), c({});

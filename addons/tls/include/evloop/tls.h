@@ -135,7 +135,7 @@ typedef struct evl_tls_options {
 EVL_TLS_API int32_t evl_tls_connect(evl_loop *loop, evl_tls_context *context, const char *host,
                                     const char *service, const evl_tls_options *options, evl_future **out);
 
-/* Takes a connection that waits, as evl_server_accept, as a stream of TLS. The server no longer counts it.
+/* Takes a connection that waits, as evl_server_accept, as a stream of TLS, which the server counts.
  * Errors: those of evl_server_accept, and EVL_ENOMEM, with which the connection was closed.
  * - EVL_EINVAL: a NULL pointer, or a context of a client.
  * @since 0.1 */
