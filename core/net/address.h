@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-typedef struct evl_address {
+typedef struct evl_sockaddr {
     uint32_t length;
     union {
         struct sockaddr any;
@@ -19,15 +19,15 @@ typedef struct evl_address {
         struct sockaddr_in6 v6;
         struct sockaddr_un path;
     } u;
-} evl_address;
+} evl_sockaddr;
 
 /* From a Unix path, or "@name" for an abstract one. Errors: EVL_EINVAL (empty), EVL_ENAMETOOLONG. */
-int evl_address_path(const char *text, evl_address *out);
+int evl_sockaddr_path(const char *text, evl_sockaddr *out);
 
 /* From an IP or Unix address of the caller, aligned or not. Errors: EVL_EINVAL, EVL_EAFNOSUPPORT. */
-int evl_address_copy(const void *address, uint32_t length, evl_address *out);
+int evl_sockaddr_copy(const void *address, uint32_t length, evl_sockaddr *out);
 
 /* From an IPv4 or IPv6 literal. Returns EVL_EINVAL for anything else, a host name for instance. */
-int evl_address_literal(const char *text, uint16_t port, evl_address *out);
+int evl_sockaddr_literal(const char *text, uint16_t port, evl_sockaddr *out);
 
 #endif

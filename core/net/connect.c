@@ -21,7 +21,7 @@
 
 typedef struct attempt {
     struct race *race;
-    evl_address address;
+    evl_sockaddr address;
     evl_op op; /* waits for the fd */
     int fd;    /* -1: not started, or failed */
     int error;
@@ -37,9 +37,9 @@ typedef struct race {
     evl_op stagger;
     evl_backoff retry;
     int64_t stagger_ns, retry_ns;
-    int64_t linger_ns; /* of the stream; 0: the loop's */
-    evl_address local; /* length 0: none */
-    uint32_t families; /* EVL_NAME_IPV4, EVL_NAME_IPV6; 0: any */
+    int64_t linger_ns;  /* of the stream; 0: the loop's */
+    evl_sockaddr local; /* length 0: none */
+    uint32_t families;  /* EVL_NAME_IPV4, EVL_NAME_IPV6; 0: any */
     int32_t *errors;
     int32_t errors_cap;
     int n, next, running;
@@ -303,7 +303,7 @@ static int take_list(race *r, const evl_addresses *list) {
     for (int i = 0; i < wanted && rc == 0; i++) {
         uint32_t length;
         const void *address = evl_addresses_at(list, order[i], &length);
-        rc = evl_address_copy(address, length, &r->attempts[i].address);
+        rc = evl_sockaddr_copy(address, length, &r->attempts[i].address);
     }
     evl_mem_free(&r->loop->mem, order, (size_t)n * sizeof *order);
     return rc;
@@ -338,7 +338,7 @@ static int read_options(race *r, const evl_connect_options *given, uint32_t *fla
     r->families = o.flags;
     for (int i = 0; i < o.errors_cap; i++)
         o.errors[i] = 0;
-    return o.local ? evl_address_copy(o.local, o.local_length, &r->local) : 0;
+    return o.local ? evl_sockaddr_copy(o.local, o.local_length, &r->local) : 0;
 }
 
 static int new_race(evl_loop *loop, evl_op *op, const evl_connect_options *options, evl_stream **out,
@@ -386,8 +386,8 @@ int32_t evl_connect_to(evl_loop *loop, evl_op *op, const void *address, uint32_t
     int rc = new_race(loop, op, options, out, &flags, &r);
     if (rc != 0)
         return rc;
-    evl_address to;
-    rc = evl_address_copy(address, length, &to);
+    evl_sockaddr to;
+    rc = evl_sockaddr_copy(address, length, &to);
     if (rc == 0)
         rc = make_attempts(r, is_wanted(r, &to.u.any));
     if (rc == 0 && r->n == 1)
@@ -403,8 +403,8 @@ int32_t evl_connect_to(evl_loop *loop, evl_op *op, const void *address, uint32_t
 int32_t evl_connect_unix(evl_loop *loop, evl_op *op, const char *path, evl_stream **out) {
     if (out)
         *out = NULL;
-    evl_address address;
-    int rc = evl_address_path(path, &address);
+    evl_sockaddr address;
+    int rc = evl_sockaddr_path(path, &address);
     return rc != 0 ? rc : evl_connect_to(loop, op, &address.u, address.length, NULL, out);
 }
 

@@ -31,12 +31,12 @@ struct evl_addresses {
     int32_t count;
     uint32_t size; /* of this block */
     char *canonical;
-    evl_address items[];
+    evl_sockaddr items[];
 };
 
 static evl_addresses *new_list(evl_loop *loop, int32_t count, const char *canonical) {
     size_t text = strlen(canonical) + 1;
-    size_t size = sizeof(evl_addresses) + (size_t)count * sizeof(evl_address) + text;
+    size_t size = sizeof(evl_addresses) + (size_t)count * sizeof(evl_sockaddr) + text;
     evl_addresses *list = evl_mem_zalloc(&loop->mem, size);
     if (!list)
         return NULL;
@@ -124,7 +124,7 @@ static int make_list(evl_loop *loop, const struct addrinfo *found, evl_addresses
     evl_addresses *list = new_list(loop, count, canonical);
     if (!list)
         return EVL_ENOMEM;
-    evl_address *item = list->items;
+    evl_sockaddr *item = list->items;
     for (const struct addrinfo *info = found; info; info = info->ai_next) {
         if (!is_usable(info))
             continue;
@@ -220,23 +220,23 @@ static bool wants_family(uint32_t flags, int family) {
 }
 
 /* Without a host: the wildcard addresses to bind to (passive), or the loopback addresses to connect to. */
-static int no_host_addresses(uint32_t flags, uint16_t port, evl_address out[2]) {
+static int no_host_addresses(uint32_t flags, uint16_t port, evl_sockaddr out[2]) {
     bool passive = (flags & EVL_NAME_PASSIVE) != 0;
     int count = 0;
     if (wants_family(flags, AF_INET6))
-        (void)evl_address_literal(passive ? "::" : "::1", port, &out[count++]);
+        (void)evl_sockaddr_literal(passive ? "::" : "::1", port, &out[count++]);
     if (wants_family(flags, AF_INET))
-        (void)evl_address_literal(passive ? "0.0.0.0" : "127.0.0.1", port, &out[count++]);
+        (void)evl_sockaddr_literal(passive ? "0.0.0.0" : "127.0.0.1", port, &out[count++]);
     return count;
 }
 
 /* Returns the number of addresses that are known without the resolver, 0 if it is needed, or an error. */
-static int find_at_once(const char *host, const char *service, uint32_t flags, evl_address out[2]) {
+static int find_at_once(const char *host, const char *service, uint32_t flags, evl_sockaddr out[2]) {
     int port = port_at_once(service, flags);
     if (port < -1)
         return port;
     bool none = host[0] == '\0';
-    int rc = none ? 0 : evl_address_literal(host, (uint16_t)(port < 0 ? 0 : port), &out[0]);
+    int rc = none ? 0 : evl_sockaddr_literal(host, (uint16_t)(port < 0 ? 0 : port), &out[0]);
     if (rc == EVL_EINVAL)
         return flags & EVL_NAME_NUMERIC_HOST ? EVL_EAI_NONAME : 0;
     if (rc != 0) /* of the scope: no such interface, or a failed system call */
@@ -255,7 +255,7 @@ static void refuse_literal(evl_operation *op) { evl_addresses_free(op->value); }
 static const evl_op_type literal = {
     .name = "getaddrinfo", .deliver = deliver_literal, .refuse = refuse_literal};
 
-static int complete_at_once(evl_loop *loop, evl_op *op, const char *canonical, const evl_address *found,
+static int complete_at_once(evl_loop *loop, evl_op *op, const char *canonical, const evl_sockaddr *found,
                             int count, evl_addresses **out) {
     evl_addresses *list = new_list(loop, count, canonical);
     if (!list)
@@ -285,7 +285,7 @@ int32_t evl_getaddrinfo(evl_loop *loop, evl_op *op, const char *host, const char
     if ((host[0] == '\0' && !service) || strlen(host) >= HOST_SIZE ||
         (service && strlen(service) >= PORT_SIZE))
         return EVL_EAI_NONAME;
-    evl_address found[2];
+    evl_sockaddr found[2];
     int count = find_at_once(host, service, flags, found);
     if (count < 0)
         return count;
@@ -298,7 +298,7 @@ int32_t evl_getaddrinfo(evl_loop *loop, evl_op *op, const char *host, const char
 
 typedef struct naming {
     evl_loop *loop; /* a reference, for its memory */
-    evl_address address;
+    evl_sockaddr address;
     int flags;
     int error;
     char *host, *service; /* the caller's, written at delivery; NULL: not wanted */

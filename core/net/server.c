@@ -189,7 +189,7 @@ evl_fd evl_server_fd(const evl_server *handle, int32_t n) {
     return l ? l->io.fd : EVL_EINVAL;
 }
 
-int32_t evl_server_local(const evl_server *handle, int32_t n, void *address, size_t cap) {
+int32_t evl_server_local(const evl_server *handle, int32_t n, void *address, uint32_t cap) {
     int rc = evl_enter_to_read(handle, EVL_KIND_SERVER);
     if (rc != 0)
         return rc;

@@ -110,7 +110,7 @@ bool evl_server_take(evl_handle *handle, int64_t *result);
 /* server_socket.c */
 
 /* Makes, binds and adds a listening socket. */
-int evl_server_listen_at(evl_server_state *sv, const evl_address *address);
+int evl_server_listen_at(evl_server_state *sv, const evl_sockaddr *address);
 void evl_listener_remove_path(evl_listener *l); /* unlinks it if bind created it */
 void evl_listener_forget_path(evl_listener *l); /* leaves the file alone */
 void evl_listener_close(evl_listener *l);

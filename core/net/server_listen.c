@@ -7,7 +7,7 @@
 
 #define PORT_TRIES 8
 
-static void set_port(evl_address *address, uint16_t port) {
+static void set_port(evl_sockaddr *address, uint16_t port) {
     if (address->u.any.sa_family == AF_INET)
         address->u.v4.sin_port = port;
     else if (address->u.any.sa_family == AF_INET6)
@@ -15,14 +15,14 @@ static void set_port(evl_address *address, uint16_t port) {
 }
 
 /* In the network's byte order. */
-static uint16_t port_of(const evl_address *address) {
+static uint16_t port_of(const evl_sockaddr *address) {
     return address->u.any.sa_family == AF_INET    ? address->u.v4.sin_port
            : address->u.any.sa_family == AF_INET6 ? address->u.v6.sin6_port
                                                   : 0;
 }
 
 static uint16_t bound_port(const evl_server_state *sv) {
-    evl_address address;
+    evl_sockaddr address;
     socklen_t len = sizeof address.u;
     memset(&address, 0, sizeof address);
     if (evl_sys.getsockname(sv->first->io.fd, &address.u.any, &len) != 0)
@@ -34,7 +34,7 @@ static bool is_absent(int error) { return error == EVL_EADDRNOTAVAIL || error ==
 
 /* Listens at all addresses or fails, except for those that the machine does not have. With port 0 all get the
  * port that the first one was given; *clash: it is in use at another address, and another port may do. */
-static int listen_all(evl_server_state *sv, evl_address *addresses, int n, bool *clash) {
+static int listen_all(evl_server_state *sv, evl_sockaddr *addresses, int n, bool *clash) {
     int rc = EVL_EADDRNOTAVAIL;
     bool any = port_of(&addresses[0]) == 0;
     *clash = false;
@@ -51,7 +51,7 @@ static int listen_all(evl_server_state *sv, evl_address *addresses, int n, bool 
     return sv->first ? 0 : rc;
 }
 
-static int listen_addresses(evl_loop *loop, evl_address *addresses, int n, const evl_server_options *options,
+static int listen_addresses(evl_loop *loop, evl_sockaddr *addresses, int n, const evl_server_options *options,
                             evl_server **out) {
     int rc = EVL_EINVAL;
     bool any = n > 0 && port_of(&addresses[0]) == 0, clash = n > 0;
@@ -76,10 +76,10 @@ int32_t evl_server_listen_on(evl_loop *loop, const void *address, uint32_t lengt
                              const evl_server_options *options, evl_server **out) {
     if (out)
         *out = NULL;
-    evl_address copy;
+    evl_sockaddr copy;
     int rc = evl_server_check_new(loop, out);
     if (rc == 0)
-        rc = evl_address_copy(address, length, &copy);
+        rc = evl_sockaddr_copy(address, length, &copy);
     return rc != 0 ? rc : listen_addresses(loop, &copy, 1, options, out);
 }
 
@@ -87,15 +87,15 @@ int32_t evl_server_listen_unix(evl_loop *loop, const char *path, const evl_serve
                                evl_server **out) {
     if (out)
         *out = NULL;
-    evl_address address;
+    evl_sockaddr address;
     int rc = evl_server_check_new(loop, out);
     if (rc == 0)
-        rc = evl_address_path(path, &address);
+        rc = evl_sockaddr_path(path, &address);
     return rc != 0 ? rc : listen_addresses(loop, &address, 1, options, out);
 }
 
 /* Some resolvers return an address twice, and the second bind would fail with EADDRINUSE. */
-static bool is_among(const evl_address *addresses, int n, const evl_address *address) {
+static bool is_among(const evl_sockaddr *addresses, int n, const evl_sockaddr *address) {
     for (int i = 0; i < n; i++)
         if (addresses[i].length == address->length &&
             memcmp(&addresses[i].u, &address->u, address->length) == 0)
@@ -113,15 +113,15 @@ int32_t evl_server_listen_any(evl_loop *loop, const evl_addresses *list, const e
         rc = EVL_EINVAL;
     if (rc != 0)
         return rc;
-    size_t size = (size_t)n * sizeof(evl_address);
-    evl_address *addresses = evl_mem_zalloc(&loop->mem, size);
+    size_t size = (size_t)n * sizeof(evl_sockaddr);
+    evl_sockaddr *addresses = evl_mem_zalloc(&loop->mem, size);
     if (!addresses)
         return EVL_ENOMEM;
     int different = 0;
     for (int i = 0; i < n && rc == 0; i++) {
         uint32_t length;
         const void *address = evl_addresses_at(list, i, &length);
-        rc = evl_address_copy(address, length, &addresses[different]);
+        rc = evl_sockaddr_copy(address, length, &addresses[different]);
         different += !is_among(addresses, different, &addresses[different]);
     }
     if (rc == 0)
@@ -145,7 +145,7 @@ int32_t evl_server_listen(evl_loop *loop, const char *host, const char *service,
                           const evl_server_options *options, evl_server **out) {
     if (out)
         *out = NULL;
-    evl_address addresses[2];
+    evl_sockaddr addresses[2];
     uint16_t port = 0;
     int n = 2, rc = evl_server_check_new(loop, out);
     if (rc == 0)
@@ -154,11 +154,11 @@ int32_t evl_server_listen(evl_loop *loop, const char *host, const char *service,
         return rc;
     bool all = !host || host[0] == '\0';
     if (all || strcmp(host, "localhost") == 0) {
-        (void)evl_address_literal(all ? "0.0.0.0" : "127.0.0.1", port, &addresses[0]);
-        (void)evl_address_literal(all ? "::" : "::1", port, &addresses[1]);
+        (void)evl_sockaddr_literal(all ? "0.0.0.0" : "127.0.0.1", port, &addresses[0]);
+        (void)evl_sockaddr_literal(all ? "::" : "::1", port, &addresses[1]);
     } else {
         n = 1;
-        rc = evl_address_literal(host, port, &addresses[0]);
+        rc = evl_sockaddr_literal(host, port, &addresses[0]);
         if (rc != 0)
             return rc == EVL_EINVAL ? EVL_EAI_NONAME : rc;
     }

@@ -28,7 +28,7 @@ static int set_socket_options(int fd, int family, uint32_t flags) {
 /* Whether the path is a socket file that no process has open. Connecting a socket of another type tests that
  * without reaching a live server: it fails with EPROTOTYPE if the socket is open, with ECONNREFUSED if it is
  * not. */
-static bool is_stale(const evl_address *address) {
+static bool is_stale(const evl_sockaddr *address) {
     struct stat st;
     if (evl_sys.lstat(address->u.path.sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
         return false;
@@ -44,11 +44,11 @@ static bool is_stale(const evl_address *address) {
     return refused;
 }
 
-static bool is_path(const evl_address *address) {
+static bool is_path(const evl_sockaddr *address) {
     return address->u.any.sa_family == AF_UNIX && address->u.path.sun_path[0] != '\0';
 }
 
-static int bind_to(int fd, const evl_address *address) {
+static int bind_to(int fd, const evl_sockaddr *address) {
     if (evl_sys.bind(fd, &address->u.any, address->length) == 0)
         return 0;
     int error = evl_err_from_errno(errno);
@@ -59,7 +59,7 @@ static int bind_to(int fd, const evl_address *address) {
 }
 
 /* Absolute, since the current directory may change before the path is removed. */
-static int remember_path(const evl_server_state *sv, evl_listener *l, const evl_address *address) {
+static int remember_path(const evl_server_state *sv, evl_listener *l, const evl_sockaddr *address) {
     char before[4096] = "";
     const char *path = address->u.path.sun_path;
     struct stat st;
@@ -77,7 +77,7 @@ static int remember_path(const evl_server_state *sv, evl_listener *l, const evl_
     return 0;
 }
 
-int evl_server_listen_at(evl_server_state *sv, const evl_address *address) {
+int evl_server_listen_at(evl_server_state *sv, const evl_sockaddr *address) {
     int family = address->u.any.sa_family;
     int fd = evl_sys.socket(family, SOCK_STREAM, 0);
     if (fd < 0)

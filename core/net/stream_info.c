@@ -38,7 +38,7 @@ int32_t evl_stream_get_info(const evl_stream *stream, evl_stream_info *out) {
 }
 
 static int32_t address(const evl_stream *stream, int (*call)(int, struct sockaddr *, socklen_t *), void *out,
-                       size_t cap) {
+                       uint32_t cap) {
     int rc = evl_enter_to_read(stream, EVL_KIND_STREAM);
     if (rc != 0)
         return rc;
@@ -48,11 +48,11 @@ static int32_t address(const evl_stream *stream, int (*call)(int, struct sockadd
     return evl_s_has(s, EVL_S_SOCKET) ? evl_socket_address(s->io.fd, call, out, cap) : EVL_ENOTSOCK;
 }
 
-int32_t evl_stream_local(const evl_stream *stream, void *out, size_t cap) {
+int32_t evl_stream_local(const evl_stream *stream, void *out, uint32_t cap) {
     return address(stream, evl_sys.getsockname, out, cap);
 }
 
-int32_t evl_stream_peer(const evl_stream *stream, void *out, size_t cap) {
+int32_t evl_stream_peer(const evl_stream *stream, void *out, uint32_t cap) {
     return address(stream, evl_sys.getpeername, out, cap);
 }
 

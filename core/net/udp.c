@@ -163,7 +163,7 @@ static int set_open_options(int fd, int family, uint32_t flags) {
 int32_t evl_udp_open(evl_loop *loop, const void *given, uint32_t length, uint32_t flags, evl_udp **out) {
     if (out)
         *out = NULL;
-    evl_address address = {.u.any.sa_family = flags & EVL_UDP_IPV6 ? AF_INET6 : AF_INET};
+    evl_sockaddr address = {.u.any.sa_family = flags & EVL_UDP_IPV6 ? AF_INET6 : AF_INET};
     int rc = evl_enter(loop);
     if (rc != 0)
         return rc;
@@ -190,7 +190,7 @@ int32_t evl_udp_open(evl_loop *loop, const void *given, uint32_t length, uint32_
 
 /* Type, family and state of an fd that the program opened. */
 static int inspect_socket(int fd, uint32_t *flags, int *status) {
-    evl_address address;
+    evl_sockaddr address;
     int type = 0;
     socklen_t len = sizeof type;
     *status = evl_sys.get_fd_flags(fd);
@@ -250,7 +250,7 @@ int32_t evl_udp_connect(evl_udp *udp, const void *given, uint32_t length) {
     if (rc != 0)
         return rc;
     evl_udp_socket *u = evl_u_of(udp);
-    evl_address address;
+    evl_sockaddr address;
     if (given && (length < offsetof(struct sockaddr, sa_data) || length > sizeof address.u))
         return EVL_EINVAL;
     if (u->queued != 0)

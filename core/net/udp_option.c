@@ -15,7 +15,7 @@ evl_fd evl_udp_fd(const evl_udp *udp) {
 }
 
 static int32_t udp_address(const evl_udp *udp, int (*call)(int, struct sockaddr *, socklen_t *),
-                           void *address, size_t cap) {
+                           void *address, uint32_t cap) {
     int rc = evl_enter_to_read(udp, EVL_KIND_UDP);
     if (rc == 0)
         rc = evl_u_of(udp)->lost;
@@ -24,11 +24,11 @@ static int32_t udp_address(const evl_udp *udp, int (*call)(int, struct sockaddr 
     return rc != 0 ? rc : evl_socket_address(evl_u_of(udp)->io.fd, call, address, cap);
 }
 
-int32_t evl_udp_local(const evl_udp *udp, void *address, size_t cap) {
+int32_t evl_udp_local(const evl_udp *udp, void *address, uint32_t cap) {
     return udp_address(udp, evl_sys.getsockname, address, cap);
 }
 
-int32_t evl_udp_peer(const evl_udp *udp, void *address, size_t cap) {
+int32_t evl_udp_peer(const evl_udp *udp, void *address, uint32_t cap) {
     return udp_address(udp, evl_sys.getpeername, address, cap);
 }
 
@@ -110,7 +110,7 @@ int32_t evl_udp_set_option(evl_udp *udp, int32_t option, int32_t value) {
 
 #if defined(MCAST_JOIN_GROUP)
 static int copy_group_address(struct sockaddr_storage *to, const void *address, uint32_t length, int family) {
-    evl_address given;
+    evl_sockaddr given;
     if (!address || length < offsetof(struct sockaddr, sa_data) || length > sizeof given.u)
         return EVL_EINVAL;
     memcpy(&given.u, address, length);

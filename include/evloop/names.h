@@ -25,6 +25,19 @@ extern "C" {
 /* Bytes that are enough for the text of any address, its final 0 included. */
 #define EVL_ADDRESS_TEXT 160
 
+/* An address of one's own, of any family: a value that may be copied. Where a function takes an address and
+ * its length, pass `data` and `length`; where one writes an address and returns its length, pass `data` and
+ * sizeof its size, and store the result in `length`.
+ *
+ *     evl_address to;
+ *     evl_address_from_text("127.0.0.1:5353", &to);
+ *     evl_udp_send(udp, "hello", 5, to.data, to.length); */
+typedef struct evl_address {
+    uint64_t data[EVL_ADDRESS_SIZE / 8]; /* a struct sockaddr; 0 behind its end */
+    uint32_t length;                     /* bytes of it; 0: no address */
+    uint32_t reserved;                   /* 0 */
+} evl_address;
+
 /* Address families: the same numbers on every platform. */
 enum { EVL_FAMILY_UNIX = 1, EVL_FAMILY_IPV4 = 4, EVL_FAMILY_IPV6 = 6 };
 
@@ -106,6 +119,25 @@ EVL_API void evl_addresses_free(evl_addresses *list);
  * @thread any. @since 0.1 */
 EVL_API int32_t evl_address_parse(const char *text, uint32_t port, void *address, uint32_t cap,
                                   uint32_t *length);
+
+/* As evl_address_parse, with the port in the text, as evl_address_text writes it: "127.0.0.1:80", "[::1]:80",
+ * "[fe80::1%eth0]:80", a path, "@abstract". Without a port ("127.0.0.1", "::1") it is 0.
+ * Errors, after which out->length is 0: those of evl_address_parse.
+ * @thread any. @since 0.1 */
+EVL_API int32_t evl_address_from_text(const char *text, evl_address *out);
+
+/* Copies an IP or Unix address, a struct sockaddr, to *out.
+ * Errors, after which out->length is 0:
+ * - EVL_EINVAL: a NULL pointer, or not an address.
+ * - EVL_EAFNOSUPPORT: an address of another family.
+ * @thread any. @since 0.1 */
+EVL_API int32_t evl_address_set(evl_address *out, const void *address, uint32_t length);
+
+/* Compares two addresses: returns 0 if they are the same, else -1 or 1, an order for sorting: none, Unix by
+ * their paths, IPv4, IPv6, each by host, then port, then scope. Bytes of the structure that mean nothing are
+ * left out. An IPv4 address is not the same as its form within IPv6. NULL counts as none.
+ * @thread any. @since 0.1 */
+EVL_API int32_t evl_address_compare(const evl_address *a, const evl_address *b);
 
 /* Converts an address to text: "127.0.0.1:80", "[::1]:80", a path, "@abstract", or "" for a Unix socket
  * without a name.

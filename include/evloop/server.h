@@ -161,7 +161,7 @@ EVL_API int32_t evl_server_sockets(const evl_server *server);
 EVL_API evl_fd evl_server_fd(const evl_server *server, int32_t n);
 
 /* Writes the address of the n-th listening socket, as evl_stream_local. @since 0.1 */
-EVL_API int32_t evl_server_local(const evl_server *server, int32_t n, void *address, size_t cap);
+EVL_API int32_t evl_server_local(const evl_server *server, int32_t n, void *address, uint32_t cap);
 
 /* Returns the number of its connections that live, lingering ones included. @since 0.1 */
 EVL_API int32_t evl_server_connections(const evl_server *server);

@@ -478,13 +478,13 @@ EVL_API int32_t evl_stream_get_info(const evl_stream *stream, evl_stream_info *o
  * Errors:
  * - EVL_ENOTSOCK: not a socket.
  * @since 0.1 */
-EVL_API int32_t evl_stream_local(const evl_stream *stream, void *address, size_t cap);
+EVL_API int32_t evl_stream_local(const evl_stream *stream, void *address, uint32_t cap);
 
 /* As evl_stream_local, the peer's address.
  * Errors:
  * - EVL_ENOTSOCK, EVL_ENOTCONN: not a socket, or not connected.
  * @since 0.1 */
-EVL_API int32_t evl_stream_peer(const evl_stream *stream, void *address, size_t cap);
+EVL_API int32_t evl_stream_peer(const evl_stream *stream, void *address, uint32_t cap);
 
 /* Returns the fd, which stays the stream's. The stream reads from it by itself: what was read already lies in
  * the stream's buffer. Do not read, write or close it.

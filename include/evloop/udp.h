@@ -1,7 +1,7 @@
 /* evloop/udp.h - datagrams: UDP, and Unix sockets of type SOCK_DGRAM.
  *
- *     evl_address_parse("127.0.0.1", 5353, own, sizeof own, &length);
- *     evl_udp_open(loop, own, length, 0, &udp);
+ *     evl_address_from_text("127.0.0.1:5353", &own);
+ *     evl_udp_open(loop, own.data, own.length, 0, &udp);
  *     evl_udp_on_data(udp, received, app);                     // received(app, length), see evl_udp_peek
  *     evl_udp_send(udp, "hello", 5, to, to_length);            // never blocks
  *
@@ -203,13 +203,13 @@ EVL_API evl_fd evl_udp_fd(const evl_udp *udp);
 
 /* Writes the socket's own address, a struct sockaddr, to `address`, at most cap bytes. Returns its length,
  * which may be more than cap. @since 0.1 */
-EVL_API int32_t evl_udp_local(const evl_udp *udp, void *address, size_t cap);
+EVL_API int32_t evl_udp_local(const evl_udp *udp, void *address, uint32_t cap);
 
 /* As evl_udp_local, the connected address.
  * Errors:
  * - EVL_ENOTCONN: there is none.
  * @since 0.1 */
-EVL_API int32_t evl_udp_peer(const evl_udp *udp, void *address, size_t cap);
+EVL_API int32_t evl_udp_peer(const evl_udp *udp, void *address, uint32_t cap);
 
 /* Options of evl_udp_set_option. */
 enum {

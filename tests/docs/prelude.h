@@ -38,7 +38,8 @@ extern void *app, *arg, *conn, *view, *job, *file, *item, *pool, *vm;
 extern const char *text;
 extern size_t len;
 extern const void *to;
-extern char buf[256], own[EVL_ADDRESS_SIZE];
+extern char buf[256];
+extern evl_address own;
 
 extern evl_fn fn, refresh, finished, give_up, collect_garbage, read_all;
 extern evl_done_fn connected, done, readable, changed, exited, interrupted, received, work_came;
