@@ -18,8 +18,8 @@ def build(directory, html=False):
     """Doxygen's warnings, each naming the header that it is about."""
     out = pathlib.Path(directory).resolve()
     copies = out / "headers"
-    for folder, pattern in ("include", "*.h"), ("addons/tls/include", "*.h*"), ("addons/fiber/include", "*.h*"),
-                            ("addons/http/include", "*.h*"), ("cpp", "*.hpp"):
+    folders = ("include", "*.h"), *((f"addons/{name}/include", "*.h*") for name in ("fiber", "http", "tls")), ("cpp", "*.hpp")
+    for folder, pattern in folders:
         for header in sorted((ROOT / folder).rglob(pattern)):
             if header.parent.name == "adapters":  # docs/adapters.md
                 continue

@@ -1,6 +1,7 @@
 // What the examples in the C++ headers take as given.
 #include <evloop.hpp>
 #include <evloop/channel.hpp>
+#include <evloop/fiber.hpp>
 #include <evloop/file.hpp>
 #include <evloop/http.hpp>
 #include <evloop/local.hpp>
