@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"(?:<!-- (program: \w+|fragment|given:(?:(?!-->).)*?)\s*-->\n)?```(c|cpp)\n(.*?)```", re.DOTALL)
 # Where the headers of the libraries are that adapters are for; a block with an adapter whose library is not here is
 # left out.
-ADAPTERS = {"asio": "", "cares": "libcares", "curl": "libcurl", "glib": "glib-2.0", "hiredis": "hiredis", "libpq": "libpq",
+ADAPTERS = {"asio": "", "cares": "libcares", "curl": "libcurl", "glib": "glib-2.0", "glib_context": "glib-2.0",  "hiredis": "hiredis", "libpq": "libpq",
             "libuv": "libuv", "poll": "", "sd_event": "libsystemd", "select": ""}
 FLAGS = {"c": ["-x", "c", "-std=gnu11"], "cpp": ["-x", "c++", "-std=c++20"]}
 
