@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <source_location>
+#include <string>
 
 namespace evloop::inline EVLOOP_CPP_ABI {
 
@@ -44,7 +45,36 @@ inline std::int32_t code_or_rethrow(const std::exception_ptr &exception) {
 
 } // namespace detail
 
+namespace detail {
+
+// Calls fn with what an error says.
+template <class F>
+void with_text(const std::exception_ptr &error, F fn) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const cancelled &) {
+        fn("cancelled");
+    } catch (const std::exception &exception) {
+        fn(exception.what());
+    } catch (...) {
+        fn("an exception that is no std::exception");
+    }
+}
+
+} // namespace detail
+
+// What an error says, as a hook gets it: what() of an exception; without exceptions the text of its code.
+inline std::string describe(const std::exception_ptr &error) {
+    std::string text;
+    if (error)
+        detail::with_text(error, [&text](const char *what) { text = what; });
+    return text;
+}
+
 #else
+
+// What a code says.
+inline std::string describe(std::int32_t code) { return evl_strerror(code); }
 
 namespace detail {
 using error_type = std::int32_t;

@@ -17,6 +17,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <optional>
 
 namespace evloop::inline EVLOOP_CPP_ABI {
 namespace detail {
@@ -295,6 +296,13 @@ class channel {
     // Awaited, in a task of any loop: the next item. One that is cancelled has taken none. Errors:
     // EVL_ESHUTDOWN when it was closed and nothing is left, or what it was closed with; EVL_ENOMEM.
     detail::attempt<T> receive() const { return passing<false, T>(place(state_), 0); }
+    // The same, and gives none when it was closed and nothing is left:
+    //
+    //     while (auto text = co_await texts.next())
+    //         use(*text);
+    detail::attempt<std::optional<T>> next() const {
+        return passing<false, std::optional<T>, true>(place(state_), 0);
+    }
     // Awaited, in a task of any loop: puts an item in, which waits for room. One that is cancelled has not
     // put it in. Errors: EVL_ESHUTDOWN when it was closed, EVL_ENOMEM.
     detail::attempt<void> send(T value) const {
@@ -304,7 +312,7 @@ class channel {
     }
 
     // Without waiting. 0; EVL_EAGAIN when there is no room; EVL_ESHUTDOWN, EVL_ENOMEM. The value is where it
-    // was with all but 0. @thread any
+    // was with all but 0. A thread that is to wait has a task do it: task_poster. @thread any
     std::int32_t try_send(T &&value) const {
         place what(*state_);
         if (!what.put(std::move(value)))
@@ -353,7 +361,8 @@ class channel {
     static std::int32_t pass(place &what, detail::channel_waiter *waiter) noexcept {
         return Sends ? what.channel().put(what.item, waiter) : what.channel().take(what.item, waiter);
     }
-    template <bool Sends, class Result>
+    // EndsInNone: that none will come is no error.
+    template <bool Sends, class Result, bool EndsInNone = false>
     static detail::attempt<Result> passing(place what, std::int32_t rc) {
         if (rc == 0)
             rc = pass<Sends>(what, nullptr);
@@ -373,10 +382,13 @@ class channel {
         if (const std::exception_ptr error = rc == EVL_ESHUTDOWN && !Sends ? what.channel().error() : nullptr)
             std::rethrow_exception(error);
 #endif
+        if constexpr (EndsInNone)
+            if (rc == EVL_ESHUTDOWN)
+                co_return Result();
         if (rc < 0)
             EVLOOP_CO_FAIL(rc);
         if constexpr (!Sends)
-            co_return what.item->value.take();
+            co_return Result(what.item->value.take());
 #if !EVLOOP_EXCEPTIONS
         else
             co_return result<void>();

@@ -235,6 +235,11 @@ class [[nodiscard]] result {
 
     // The value, or `other` in place of an error.
     template <class U>
+        requires std::is_copy_constructible_v<T>
+    T value_or(U &&other) const & {
+        return has_value() ? value_ : static_cast<T>(std::forward<U>(other));
+    }
+    template <class U>
     T value_or(U &&other) && {
         return has_value() ? std::move(value_) : static_cast<T>(std::forward<U>(other));
     }
@@ -247,6 +252,14 @@ class [[nodiscard]] result {
     // A result of what fn(value) returns; or with this error.
     template <class F>
     auto transform(F &&fn) & {
+        return detail::transform<evloop::result>(*this, std::forward<F>(fn));
+    }
+    template <class F>
+    auto and_then(F &&fn) const & {
+        return detail::and_then(*this, std::forward<F>(fn));
+    }
+    template <class F>
+    auto transform(F &&fn) const & {
         return detail::transform<evloop::result>(*this, std::forward<F>(fn));
     }
     template <class F>

@@ -64,6 +64,10 @@ class [[nodiscard]] outcome {
         throw_error();
         return value_.get();
     }
+    decltype(auto) value() const & {
+        throw_error();
+        return value_.get();
+    }
     T value() && {
         throw_error();
         return value_.take();
@@ -74,6 +78,21 @@ class [[nodiscard]] outcome {
     {
         return value_.get();
     }
+    const auto &operator*() const & noexcept
+        requires(!std::is_void_v<T>)
+    {
+        return value_.get();
+    }
+    auto *operator->() noexcept
+        requires(!std::is_void_v<T>)
+    {
+        return std::addressof(value_.get());
+    }
+    const auto *operator->() const noexcept
+        requires(!std::is_void_v<T>)
+    {
+        return std::addressof(value_.get());
+    }
     std::add_rvalue_reference_t<T> operator*() && noexcept
         requires(!std::is_void_v<T>)
     {
@@ -81,6 +100,11 @@ class [[nodiscard]] outcome {
     }
 
     // The value, or `other` in place of an exception.
+    template <class U>
+        requires std::is_copy_constructible_v<T>
+    T value_or(U &&other) const & {
+        return has_value() ? value_.get() : static_cast<T>(std::forward<U>(other));
+    }
     template <class U>
         requires(!std::is_void_v<T>)
     T value_or(U &&other) && {
@@ -95,6 +119,14 @@ class [[nodiscard]] outcome {
     // An outcome of what fn(value) returns; or with this exception.
     template <class F>
     auto transform(F &&fn) & {
+        return detail::transform<evloop::outcome>(*this, std::forward<F>(fn));
+    }
+    template <class F>
+    auto and_then(F &&fn) const & {
+        return detail::and_then(*this, std::forward<F>(fn));
+    }
+    template <class F>
+    auto transform(F &&fn) const & {
         return detail::transform<evloop::outcome>(*this, std::forward<F>(fn));
     }
     template <class F>

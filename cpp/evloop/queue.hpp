@@ -8,6 +8,8 @@
 
 #include "sync.hpp"
 
+#include <optional>
+
 namespace evloop::inline EVLOOP_CPP_ABI {
 
 // In which order a queue gives its items.
@@ -98,6 +100,13 @@ class queue : public detail::owned<evl_queue, evl_queue_free>, public detail::fo
     // Waits for an item; one that is cancelled has taken none. Errors: EVL_ESHUTDOWN when none will come, or
     // what it was shut down with.
     getting get() noexcept { return getting(*this); }
+    // Waits for an item, and gives none when it was shut down and nothing is left:
+    //
+    //     while (auto item = co_await jobs.next())
+    //         work(*item);
+    //
+    // Errors: what it was shut down with; EVL_ECLOSED when it has gone.
+    detail::attempt<std::optional<T>> next() { return next_of(get()); }
     // Waits until task_done has been said of every item.
     joining join() noexcept { return joining(c()); }
 
@@ -133,6 +142,25 @@ class queue : public detail::owned<evl_queue, evl_queue_free>, public detail::fo
 #endif
 
   private:
+    static detail::attempt<std::optional<T>> next_of(getting item) {
+#if EVLOOP_EXCEPTIONS
+        try {
+            co_return co_await item;
+        } catch (const std::system_error &error) {
+            if (error.code() != make_error_code(EVL_ESHUTDOWN))
+                throw;
+        }
+        co_return std::nullopt;
+#else
+        result<T> got = co_await detail::settled(item);
+        if (got)
+            co_return std::optional<T>(*std::move(got));
+        if (got.code() != EVL_ESHUTDOWN)
+            co_return fail(got.code());
+        co_return std::optional<T>();
+#endif
+    }
+
     // NULL: out of memory.
     static T *make(T &&value) {
         return detail::object_make<T>([&](void *at) { ::new (at) T(std::move(value)); });

@@ -148,15 +148,7 @@ inline void print_error_at(const char *what, const std::source_location &where) 
                      static_cast<unsigned>(where.line()));
 }
 inline void print_error(const std::exception_ptr &error, std::source_location where = {}) noexcept {
-    try {
-        std::rethrow_exception(error);
-    } catch (const cancelled &) {
-        print_error_at("cancelled", where);
-    } catch (const std::exception &exception) {
-        print_error_at(exception.what(), where);
-    } catch (...) {
-        print_error_at("an exception that is no std::exception", where);
-    }
+    with_text(error, [&where](const char *what) { print_error_at(what, where); });
 }
 inline void print_unhandled(void *, std::int64_t code) noexcept {
     print_error(unhandled_exception(code), unhandled_where());

@@ -70,6 +70,12 @@ struct slot {
         else
             return value;
     }
+    const std::remove_reference_t<T> &get() const noexcept {
+        if constexpr (std::is_reference_v<T>)
+            return *value;
+        else
+            return value;
+    }
     T take() {
         if constexpr (std::is_reference_v<T>)
             return *value;
@@ -90,7 +96,7 @@ struct slot {
 template <>
 struct slot<void> {
     void put() noexcept { full = true; }
-    void get() noexcept {}
+    void get() const noexcept {}
     void take() noexcept {}
     void reset() noexcept { full = false; }
     bool full = false;

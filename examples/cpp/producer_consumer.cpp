@@ -27,19 +27,13 @@ static task<> produce(items &queue, int number, int count) {
 }
 
 static task<> consume(items &queue, int number, result &all) {
-    try {
-        for (;;) {
-            const int item = co_await queue.get();
-            co_await evloop::sleep(300us); // the work
-            all.sum += item;
-            all.done++;
-            queue.task_done();
-        }
-    } catch (const std::system_error &error) {
-        if (error.code().value() != EVL_ESHUTDOWN)
-            throw;
-        std::printf("consumer %d stops\n", number);
+    while (const auto item = co_await queue.next()) {
+        co_await evloop::sleep(300us); // the work
+        all.sum += *item;
+        all.done++;
+        queue.task_done();
     }
+    std::printf("consumer %d stops\n", number);
 }
 
 static task<int> work(int producers, int consumers, int count) {

@@ -293,4 +293,34 @@ TEST(Serve, HasAHookForWhatATaskThrows) {
     EXPECT_EQ(log, "handler hook");
 }
 
+// --- what cannot be changed -----------------------------------------------------------------------
+
+TEST(Outcome, IsLookedAtAsAConstant) {
+    World w;
+    run(w, []() -> task<> {
+        const auto good = co_await evloop::as_outcome(gives(std::string("text")));
+        EXPECT_EQ(*good, "text");
+        EXPECT_EQ(good->size(), 4u);
+        EXPECT_EQ(good.value(), "text");
+        EXPECT_EQ(good.value_or("other"), "text");
+        const auto bad = co_await evloop::as_outcome(throws("broken"));
+        EXPECT_EQ(bad.value_or(7), 7);
+        EXPECT_THROW(static_cast<void>(bad.value()), Error);
+        EXPECT_EQ(evloop::describe(bad.error()), "broken");
+        const evloop::result<std::string> value("text"), none = evloop::fail(EVL_ENOENT);
+        EXPECT_EQ(value.value_or("other"), "text");
+        EXPECT_EQ(none.value_or("other"), "other");
+        const auto size = [](const std::string &text) { return text.size(); };
+        EXPECT_EQ(value.transform(size).value(), 4u);
+        EXPECT_EQ(none.transform(size).code(), EVL_ENOENT);
+        EXPECT_EQ(good.transform(size).value(), 4u);
+        EXPECT_EQ(
+            value.and_then([](const std::string &text) { return evloop::result<char>(text[0]); }).value(),
+            't');
+    }());
+    EXPECT_EQ(evloop::describe({}), "");
+    EXPECT_EQ(evloop::describe(std::make_exception_ptr(evloop::cancelled{})), "cancelled");
+    EXPECT_NE(evloop::describe(std::make_exception_ptr(7)), "");
+}
+
 } // namespace

@@ -640,4 +640,41 @@ TEST(Sync, AQueueIsShutDownWithAnException) {
     }());
 }
 
+TEST(Sync, AQueueGivesTheNextUntilItEnds) {
+    World w;
+    run(w, []() -> task<> {
+        const auto sums = [](evloop::queue<std::unique_ptr<int>> &queue) -> task<int> {
+            int sum = 0;
+            while (const auto item = co_await queue.next())
+                sum += **item;
+            co_return sum;
+        };
+        auto queue = std::make_unique<evloop::queue<std::unique_ptr<int>>>(1);
+        auto job = evloop::spawn(sums(*queue));
+        for (int i = 1; i <= 3; i++)
+            co_await queue->put(std::make_unique<int>(i));
+        queue->shutdown();
+        const int sum = co_await job;
+        EXPECT_EQ(sum, 6);
+        const auto none = co_await queue->next();
+        EXPECT_FALSE(none);
+
+        queue->shutdown(std::make_exception_ptr(Error("broken")));
+        const std::string broken = co_await how(queue->next());
+        EXPECT_EQ(broken, "broken");
+
+        queue = std::make_unique<evloop::queue<std::unique_ptr<int>>>(1);
+        auto waits = evloop::spawn(sums(*queue));
+        co_await evloop::yield();
+        waits.cancel();
+        const std::string cancelled = co_await how_of(waits);
+        EXPECT_EQ(cancelled, "cancelled");
+        waits = evloop::spawn(sums(*queue));
+        co_await evloop::yield();
+        queue.reset();
+        const auto gone = co_await as_result(waits);
+        EXPECT_EQ(gone.code(), EVL_ECLOSED);
+    }());
+}
+
 } // namespace

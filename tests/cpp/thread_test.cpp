@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -306,7 +307,7 @@ TEST(Channel, ManyThreadsLoseNothing) {
             if (item.code() == EVL_ESHUTDOWN)
                 break;
             got++;
-            sum += const_cast<evloop::outcome<int> &>(item).value();
+            sum += *item;
         }
     };
     for (int i = 0; i < 2; i++)
@@ -456,6 +457,33 @@ TEST(Channel, AllocatesNothingInSteadyState) {
         echo.join();
         EXPECT_EQ(others, 0u);
     }(w));
+}
+
+TEST(Channel, GivesTheNextUntilItEnds) {
+    World w({.clock = EVL_CLOCK_REAL});
+    run(w, []() -> task<> {
+        channel<std::optional<int>> ch(1); // what is in it may be none
+        std::thread thread([ch] {
+            evloop::run([](channel<std::optional<int>> ch) -> task<> {
+                co_await ch.send(1);
+                co_await ch.send(std::nullopt);
+                co_await ch.send(2);
+                ch.close();
+            }(ch));
+        });
+        int count = 0, sum = 0;
+        while (const auto item = co_await ch.next()) {
+            count++;
+            sum += item->value_or(0);
+        }
+        thread.join();
+        EXPECT_EQ(count, 3);
+        EXPECT_EQ(sum, 3);
+        channel<int> broken;
+        broken.close(std::make_exception_ptr(Error("broken")));
+        const std::string end = co_await how(broken.next());
+        EXPECT_EQ(end, "broken");
+    }());
 }
 
 } // namespace

@@ -42,7 +42,7 @@ def check_c():
 
 # Functions of the C++ layer whose return type does not say that it is awaited (next() is that of as_completed too).
 ALSO_AWAITED = {
-    "acquire": 1, "acquire_shared": 1, "communicate": 1, "gather": 1, "get": 1, "join": 1, "map": 1, "next": 1, "put": 1,
+    "acquire": 1, "acquire_shared": 1, "communicate": 1, "gather": 1, "get": 1, "join": 1, "map": 1, "next": 4, "put": 1,
     "readable": 1, "receive": 1, "run_in_executor": 1, "scoped": 1, "scoped_shared": 1, "send": 1, "shield": 1, "take": 1,
     "timeout": 1, "wait": 1, "wait_future": 1, "wait_signal": 1, "when_any": 1, "with_group": 1, "yield": 1,
 }
