@@ -49,17 +49,20 @@ def tags():
 
 def calls(build, problems):
     defined, wanted = {}, collections.defaultdict(set)
+    sources = {}
     for obj in sorted(pathlib.Path(build).rglob("*.o*")):
         source = re.search(r"core/(\w+/\w+\.c)\.o(bj)?$", obj.as_posix())
-        if not source or not (CORE / source[1]).exists():
-            continue
-        listing = subprocess.run(["nm", "-P", obj], capture_output=True, text=True, check=True).stdout
-        for line in listing.splitlines():
-            symbol, kind = line.split()[:2]
-            if kind in "Uu":
-                wanted[source[1]].add(symbol)
-            elif kind.isupper():
-                defined[symbol] = source[1]
+        if source and (CORE / source[1]).exists():
+            sources[str(obj)] = source[1]
+    listing = subprocess.run(["nm", "-A", "-P", *sources], capture_output=True, text=True, check=True).stdout
+    for line in listing.splitlines() if sources else []:
+        obj, _, rest = line.rpartition(": ")
+        symbol, kind = rest.split()[:2]
+        source = sources[obj]
+        if kind in "Uu":
+            wanted[source].add(symbol)
+        elif kind.isupper():
+            defined[symbol] = source
     if not defined:
         problems.append(f"{build} has no objects of core/")
     for source, symbols in sorted(wanted.items()):
