@@ -249,10 +249,17 @@ class stream : public handle {
 
     // Sends at once what the kernel takes, and queues a copy of the rest. Does not wait: drain() does, where
     // there is much of it.
-    status write(bytes data) { return written(evl_stream_write(c(), data.data(), data.size()), data.size()); }
+    status write(bytes data) { return check(try_write(data)); }
+    // The same without an exception: 0, or the error. For the stream of another, whose end is its own affair.
+    [[nodiscard]] std::int32_t try_write(bytes data) noexcept {
+        return written(evl_stream_write(c(), data.data(), data.size()), data.size());
+    }
     // The same of several pieces, one behind the other: write_all({head, body}). They need not be put
     // together before, and go out by one writev where the kernel takes them.
-    status write_all(std::span<const bytes> pieces) {
+    status write_all(std::span<const bytes> pieces) { return check(try_write_all(pieces)); }
+    status write_all(std::initializer_list<bytes> pieces) { return check(try_write_all(pieces)); }
+    // The same without an exception: 0, or the error.
+    [[nodiscard]] std::int32_t try_write_all(std::span<const bytes> pieces) noexcept {
         constexpr std::size_t most = 1024; // that C takes
         do {
             const auto some = pieces.first(std::min(pieces.size(), most));
@@ -266,8 +273,8 @@ class stream : public handle {
                 return written(n, size);
         } while (true);
     }
-    status write_all(std::initializer_list<bytes> pieces) {
-        return write_all(std::span<const bytes>(pieces.begin(), pieces.size()));
+    [[nodiscard]] std::int32_t try_write_all(std::initializer_list<bytes> pieces) noexcept {
+        return try_write_all(std::span<const bytes>(pieces.begin(), pieces.size()));
     }
     // The same as write, and the queue has the string itself.
     status write_owned(std::string data) {
@@ -279,11 +286,12 @@ class stream : public handle {
         const std::int64_t n = evl_stream_write_ref(c(), kept->data(), size, release, kept);
         if (n < 0)
             delete kept;
-        return written(n, size);
+        return check(written(n, size));
     }
     // The same of what stays where it is for good.
     status write_static(bytes data) {
-        return written(evl_stream_write_ref(c(), data.data(), data.size(), nullptr, nullptr), data.size());
+        return check(
+            written(evl_stream_write_ref(c(), data.data(), data.size(), nullptr, nullptr), data.size()));
     }
 
     // Awaited: until little enough is queued; until nothing is.
@@ -390,9 +398,9 @@ class stream : public handle {
                          ? evl_stream_set_option(c(), option, static_cast<std::int32_t>(value))
                          : EVL_EINVAL);
     }
-    static status written(std::int64_t n, std::size_t size) {
+    static std::int32_t written(std::int64_t n, std::size_t size) noexcept {
         const bool all = n >= 0 && static_cast<std::size_t>(n) == size;
-        return check(all ? 0 : n < 0 ? static_cast<std::int32_t>(n) : EVL_ENOMEM);
+        return all ? 0 : n < 0 ? static_cast<std::int32_t>(n) : EVL_ENOMEM;
     }
 };
 

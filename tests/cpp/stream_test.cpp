@@ -486,6 +486,12 @@ TEST(Stream, WritesSeveralPiecesAtOnce) {
         EXPECT_EQ(all.substr(5998), "xy");
         e.a.write_eof();
         EXPECT_EQ(code_of([&] { e.a.write_all({head, head}); }), EVL_EPIPE);
+        EXPECT_EQ(e.a.try_write(head), EVL_EPIPE);
+        EXPECT_EQ(e.a.try_write_all({head, head}), EVL_EPIPE);
+        EXPECT_EQ(e.b.try_write(head), 0);
+        EXPECT_EQ(e.b.try_write_all({head, "\n"}), 0);
+        const std::string tried = co_await e.a.read_line();
+        EXPECT_EQ(tried, "head head \n");
         e.a.close();
         EXPECT_EQ(code_of([&] { e.a.write_all({head, head}); }), EVL_EINVAL);
     }());
