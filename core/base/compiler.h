@@ -9,11 +9,13 @@
 #    define EVL_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #    define EVL_COLD        __attribute__((cold, noinline))
 #    define EVL_APART       __attribute__((noinline)) /* so that its caller needs fewer registers */
+#    define EVL_PREFETCH(p) __builtin_prefetch(p)
 #else
 #    define EVL_LIKELY(x)   (x)
 #    define EVL_UNLIKELY(x) (x)
 #    define EVL_COLD
 #    define EVL_APART
+#    define EVL_PREFETCH(p) ((void)(p))
 #endif
 
 #if defined(__has_builtin)

@@ -46,6 +46,11 @@ static inline void *evl_slab_at(const evl_slab *slab, uint32_t slot) {
 
 static inline uint32_t evl_slab_slots(const evl_slab *slab) { return slab->count << EVL_CHUNK_SHIFT; }
 
+/* Once another object is taken. */
+static inline uint32_t evl_slab_slots_then(const evl_slab *slab) {
+    return evl_slab_slots(slab) + (slab->free ? 0 : EVL_CHUNK);
+}
+
 void evl_slab_free(evl_slab *slab, evl_mem *mem);
 
 #endif

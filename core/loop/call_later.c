@@ -54,7 +54,7 @@ int32_t evl_call_later_owned(evl_loop *loop, int64_t delay_ns, evl_fn *fn, void 
         (void)evl_close(timer);
         return rc;
     }
-    (void)evl_timer_start_in(timer, delay_ns, 0);
+    (void)evl_timer_start_at(timer, evl_saturated_add(evl_clock_read(&loop->clock), delay_ns), 0);
     if (id)
         *id = evl_handle_id(timer);
     return 0;

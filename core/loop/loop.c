@@ -98,8 +98,8 @@ static void init_parts(evl_loop *loop, const evl_options *options) {
     evl_node_know(loop, EVL_NODE_LATER, &evl_later_node);
     evl_node_know(loop, EVL_NODE_REPORT, &evl_report_node);
     loop->report = (evl_node){.sink = EVL_SINK_CALL, .type = EVL_NODE_REPORT, .kind = EVL_KIND_CALL};
-    evl_tq_init(&loop->timers, evl_timer_key_of, loop);
-    evl_tq_init(&loop->walls, evl_wall_key_of, loop);
+    evl_tq_init(&loop->timers);
+    evl_tq_init(&loop->walls);
     loop->flags = options->flags;
     loop->clock.mode = options->clock;
     loop->poll_interval = options->poll_interval ? options->poll_interval : POLL_INTERVAL;

@@ -46,7 +46,6 @@ struct evl_loop {
     int32_t ops;              /* active operations */
     uint32_t sync_in_row;     /* starts completed at once since the pass, or an operation's callback, began */
     uint32_t internal;        /* handles that are parts of operations */
-    bool timers_backlog;      /* the last pass left due timers behind */
     bool woken;               /* the last poll was ended by a wake */
     bool waiting;     /* in the kernel, with everything in order: what a child of a fork may go on from */
     bool was_stopped; /* the last run was ended by evl_stop */

@@ -5,8 +5,8 @@
 #include "loop.h"
 
 /* Whether a timer of either clock may be due; false is certain. */
-static inline bool evl_may_be_due(const evl_loop *loop) {
-    return evl_tq_may_be_due(&loop->timers, loop->now) || loop->handles[EVL_KIND_WALL].live != 0;
+static inline bool evl_may_be_due(evl_loop *loop) {
+    return evl_tq_next(&loop->timers) <= loop->now || loop->handles[EVL_KIND_WALL].live != 0;
 }
 
 /* The backend's wait, into loop->events. */

@@ -5,11 +5,6 @@
 #include "loop.h"
 #include "wall.h"
 
-evl_timer_key *evl_timer_key_of(void *loop, uint32_t slot) {
-    evl_timer_handle *timer = evl_slab_at(&((evl_loop *)loop)->handles[EVL_KIND_TIMER], slot);
-    return &timer->key;
-}
-
 static evl_timer_handle *timer_of(const evl_handle *handle) {
     return EVL_OWNER(handle, evl_timer_handle, base);
 }
@@ -43,12 +38,12 @@ static evl_handle *set_up(evl_handle *handle) {
     evl_timer_handle *timer = timer_of(handle);
     timer->repeat = 0;
     timer->slack_bits = 0;
-    timer->key = (evl_timer_key){.deadline = EVL_NEVER};
     return handle;
 }
 
 static int reserve(evl_loop *loop) {
-    return evl_tq_reserve(&loop->timers, &loop->mem, loop->handles[EVL_KIND_TIMER].live + 1);
+    const evl_slab *slab = &loop->handles[EVL_KIND_TIMER];
+    return evl_tq_reserve(&loop->timers, &loop->mem, slab->live + 1, evl_slab_slots_then(slab));
 }
 
 int32_t evl_timer_new(evl_loop *loop, evl_done_fn *fn, void *arg, evl_timer **out) {
@@ -72,26 +67,33 @@ evl_handle *evl_timer_internal(evl_loop *loop, evl_done_fn *expired, void *arg) 
     return reserve(loop) == 0 ? set_up(evl_handle_alloc_internal(loop, EVL_KIND_TIMER, expired, arg)) : NULL;
 }
 
+static int64_t deadline_of(const evl_handle *handle) {
+    return evl_tq_deadline(&handle->loop->timers, handle->node.slot);
+}
+
 void evl_timer_set(evl_handle *handle, int64_t deadline) {
-    evl_tq_start(&handle->loop->timers, &timer_of(handle)->key, handle->node.slot, deadline);
-    evl_handle_set_active(handle, true);
+    evl_timer_queue *timers = &handle->loop->timers;
+    if (deadline == EVL_NEVER)
+        evl_tq_stop(timers, handle->node.slot);
+    else
+        evl_tq_start(timers, handle->node.slot, deadline);
+    evl_handle_set_active(handle, deadline != EVL_NEVER);
+}
+
+static void stop(evl_handle *handle) {
+    evl_timer_set(handle, EVL_NEVER);
+    evl_list_unlink(&handle->node.link);
 }
 
 void evl_timer_first(evl_handle *handle, int64_t deadline) {
-    if (!evl_handle_is_active(handle) || timer_of(handle)->key.deadline > deadline)
+    if (!evl_handle_is_active(handle) || deadline_of(handle) > deadline)
         evl_timer_set(handle, deadline);
 }
 
-static void stop(evl_timer_handle *timer) {
-    timer->key.deadline = EVL_NEVER;
-    evl_handle_set_active(&timer->base, false);
-    evl_list_unlink(&timer->base.node.link);
-}
-
 static void detach(evl_handle *handle) {
-    evl_timer_handle *timer = (evl_timer_handle *)handle;
-    stop(timer);
-    timer->key.entry_order = 0; /* the slot's next owner must not be taken for the entry's */
+    evl_loop *loop = handle->loop;
+    stop(handle);
+    evl_tq_trim(&loop->timers, &loop->mem, loop->handles[EVL_KIND_TIMER].live);
 }
 
 const evl_handle_type evl_timer_type = {.size = sizeof(evl_timer_handle), .detach = detach};
@@ -105,19 +107,6 @@ static int64_t with_slack(evl_timer_handle *timer, int64_t deadline) {
     return deadline >= EVL_NEVER - grid ? deadline : (deadline + grid - 1) & ~(grid - 1);
 }
 
-/* The common case, a started timer that is moved later, without a call. False: start has to see to it. */
-static inline bool postpone(evl_handle *handle, int64_t deadline, int64_t repeat) {
-    evl_loop *loop = handle->loop;
-    evl_timer_handle *timer = timer_of(handle);
-    bool plain = evl_handle_is_active(handle) && !evl_linked(&handle->node.link) && timer->slack_bits == 0 &&
-                 deadline != EVL_NEVER && repeat >= 0 && !(loop->waits_outside & EVL_WAITS_HOST);
-    if (!plain || !evl_tq_postpone(&loop->timers, &timer->key, deadline))
-        return false;
-    timer->repeat = repeat;
-    timer->exact = deadline;
-    return true;
-}
-
 static int32_t start(evl_handle *handle, int64_t deadline, int64_t repeat) {
     if (repeat < 0)
         return EVL_EINVAL;
@@ -125,29 +114,19 @@ static int32_t start(evl_handle *handle, int64_t deadline, int64_t repeat) {
     evl_timer_handle *timer = timer_of(handle);
     evl_list_unlink(&handle->node.link);
     timer->repeat = repeat;
-    if (deadline == EVL_NEVER)
-        stop(timer);
-    else {
-        evl_tq_start(&loop->timers, &timer->key, handle->node.slot, with_slack(timer, deadline));
-        evl_handle_set_active(handle, true);
-    }
+    evl_timer_set(handle, deadline == EVL_NEVER ? deadline : with_slack(timer, deadline));
     evl_touch(loop);
     return 0;
 }
 
 int32_t evl_timer_start_at(evl_timer *handle, int64_t deadline_ns, int64_t repeat_ns) {
     int rc = evl_enter_handle(handle, EVL_KIND_TIMER);
-    if (rc != 0)
-        return rc;
-    return postpone(handle, deadline_ns, repeat_ns) ? 0 : start(handle, deadline_ns, repeat_ns);
+    return rc != 0 ? rc : start(handle, deadline_ns, repeat_ns);
 }
 
 int32_t evl_timer_start_in(evl_timer *handle, int64_t delay_ns, int64_t repeat_ns) {
     int rc = evl_enter_handle(handle, EVL_KIND_TIMER);
-    if (rc != 0)
-        return rc;
-    int64_t deadline = evl_saturated_add(evl_clock_read(&handle->loop->clock), delay_ns);
-    return postpone(handle, deadline, repeat_ns) ? 0 : start(handle, deadline, repeat_ns);
+    return rc != 0 ? rc : start(handle, evl_saturated_add(evl_now(handle->loop), delay_ns), repeat_ns);
 }
 
 int32_t evl_timer_set_slack(evl_timer *handle, int64_t slack_ns) {
@@ -169,13 +148,13 @@ int32_t evl_timer_stop(evl_timer *handle) {
         rc = evl_enter_child(handle->loop);
     if (rc != 0)
         return rc;
-    stop(timer_of(handle));
+    stop(handle);
     evl_touch(handle->loop);
     return 0;
 }
 
 int64_t evl_timer_deadline(const evl_timer *handle) {
-    return evl_check_kind(handle, EVL_KIND_TIMER) == 0 ? timer_of(handle)->key.deadline : EVL_NEVER;
+    return evl_check_kind(handle, EVL_KIND_TIMER) == 0 ? deadline_of(handle) : EVL_NEVER;
 }
 
 /* A repeating timer goes on from its deadline, not from now, so that it does not drift; what it missed is
@@ -207,23 +186,20 @@ static void expire(evl_loop *loop, evl_timer_handle *timer) {
     if (next.deadline == EVL_NEVER)
         evl_handle_set_active(&timer->base, false);
     else
-        evl_tq_start(&loop->timers, &timer->key, timer->base.node.slot, with_slack(timer, next.deadline));
+        evl_tq_start(&loop->timers, timer->base.node.slot, with_slack(timer, next.deadline));
     evl_report_count(loop, &timer->base.node, next.count);
 }
 
 void evl_timers_due(evl_loop *loop) {
-    uint32_t slot;
-    int64_t deadline;
+    const evl_slab *slab = &loop->handles[EVL_KIND_TIMER];
+    evl_timer_queue *timers = &loop->timers;
     int left = EVL_DUE_MAX;
-    if (EVL_UNLIKELY(loop->timers_backlog))
-        evl_tq_gather(&loop->timers, &loop->mem, loop->now);
-    while (left > 0 && evl_tq_pop(&loop->timers, loop->now, &slot, &deadline)) {
-        evl_timer_key *key = evl_timer_key_of(loop, slot);
-        expire(loop, EVL_OWNER(key, evl_timer_handle, key));
-        left--;
+    for (; left > 0 && evl_tq_is_due(timers, loop->now); left--) {
+        evl_timer_entry due = evl_tq_pop(timers);
+        EVL_PREFETCH(evl_slab_at(slab, evl_tq_soon(timers)));
+        expire(loop, evl_slab_at(slab, evl_timer_slot(&due)));
     }
     loop->metrics.timers += (uint64_t)(EVL_DUE_MAX - left);
-    loop->timers_backlog = left == 0;
     if (EVL_UNLIKELY(loop->handles[EVL_KIND_WALL].live != 0))
         evl_walls_due(loop);
 }

@@ -10,12 +10,10 @@
 typedef struct evl_timer_handle {
     evl_handle base;
     int64_t repeat;
-    evl_timer_key key;
     int64_t exact;       /* the deadline before it was rounded up */
     uint32_t slack_bits; /* deadlines are multiples of 2^(slack_bits - 1) ns; 0: no slack */
 } evl_timer_handle;
 
-evl_timer_key *evl_timer_key_of(void *loop, uint32_t slot);
 extern const evl_handle_type evl_timer_type;
 void evl_timers_due(evl_loop *loop);
 evl_handle *evl_timer_internal(evl_loop *loop, evl_done_fn *expired, void *arg); /* NULL: out of memory */

@@ -12,11 +12,6 @@
 
 #define CHECK_AT_LEAST INT64_C(60000000000) /* ns, where the platform does not notify of a changed clock */
 
-evl_timer_key *evl_wall_key_of(void *loop, uint32_t slot) {
-    evl_wall_handle *wall = evl_slab_at(&((evl_loop *)loop)->handles[EVL_KIND_WALL], slot);
-    return &wall->key;
-}
-
 static evl_wall_handle *wall_of(const evl_handle *handle) { return EVL_OWNER(handle, evl_wall_handle, base); }
 
 static int64_t read_wall(const evl_loop *loop) {
@@ -137,22 +132,27 @@ static void expire(evl_loop *loop, evl_wall_handle *wall, int64_t deadline, int6
     if (next.deadline == EVL_NEVER)
         evl_handle_set_active(&wall->base, false);
     else
-        evl_tq_start(&loop->walls, &wall->key, wall->base.node.slot, next.deadline);
+        evl_tq_start(&loop->walls, wall->base.node.slot, next.deadline);
     evl_report_count(loop, &wall->base.node, next.count);
 }
 
 void evl_walls_due(evl_loop *loop) {
     if (evl_tq_next(&loop->walls) == EVL_NEVER)
         return;
-    int64_t now = read_wall(loop), deadline;
-    uint32_t slot;
-    for (int left = EVL_DUE_MAX; left > 0 && evl_tq_pop(&loop->walls, now, &slot, &deadline); left--) {
-        expire(loop, EVL_OWNER(evl_wall_key_of(loop, slot), evl_wall_handle, key), deadline, now);
+    int64_t now = read_wall(loop);
+    for (int left = EVL_DUE_MAX; left > 0 && evl_tq_is_due(&loop->walls, now); left--) {
+        evl_timer_entry due = evl_tq_pop(&loop->walls);
+        expire(loop, evl_slab_at(&loop->handles[EVL_KIND_WALL], evl_timer_slot(&due)), due.deadline, now);
         loop->metrics.timers++;
     }
 }
 
 /* --- the timers ------------------------------------------------------------------------------- */
+
+static int reserve(evl_loop *loop) {
+    const evl_slab *slab = &loop->handles[EVL_KIND_WALL];
+    return evl_tq_reserve(&loop->walls, &loop->mem, slab->live + 1, evl_slab_slots_then(slab));
+}
 
 int32_t evl_wall_new(evl_loop *loop, evl_done_fn *fn, void *arg, evl_wall **out) {
     if (out)
@@ -161,7 +161,7 @@ int32_t evl_wall_new(evl_loop *loop, evl_done_fn *fn, void *arg, evl_wall **out)
     if (rc == 0 && !out)
         rc = EVL_EINVAL;
     if (rc == 0)
-        rc = evl_tq_reserve(&loop->walls, &loop->mem, loop->handles[EVL_KIND_WALL].live + 1);
+        rc = reserve(loop);
     if (rc == 0)
         rc = open_alarm(loop);
     if (rc != 0)
@@ -170,21 +170,20 @@ int32_t evl_wall_new(evl_loop *loop, evl_done_fn *fn, void *arg, evl_wall **out)
     if (!handle)
         return EVL_ENOMEM;
     wall_of(handle)->repeat = 0;
-    wall_of(handle)->key = (evl_timer_key){.deadline = EVL_NEVER};
     *out = handle;
     return 0;
 }
 
-static void stop(evl_wall_handle *wall) {
-    wall->key.deadline = EVL_NEVER;
-    evl_handle_set_active(&wall->base, false);
-    evl_list_unlink(&wall->base.node.link);
+static void stop(evl_handle *handle) {
+    evl_tq_stop(&handle->loop->walls, handle->node.slot);
+    evl_handle_set_active(handle, false);
+    evl_list_unlink(&handle->node.link);
 }
 
 static void detach(evl_handle *handle) {
-    evl_wall_handle *wall = (evl_wall_handle *)handle;
-    stop(wall);
-    wall->key.entry_order = 0; /* the slot's next owner must not be taken for the entry's */
+    evl_loop *loop = handle->loop;
+    stop(handle);
+    evl_tq_trim(&loop->walls, &loop->mem, loop->handles[EVL_KIND_WALL].live);
 }
 
 const evl_handle_type evl_wall_type = {.size = sizeof(evl_wall_handle), .detach = detach};
@@ -195,11 +194,10 @@ int32_t evl_wall_start_at(evl_wall *handle, int64_t unix_ns, int64_t repeat_ns) 
         return rc;
     if (repeat_ns < 0)
         return EVL_EINVAL;
-    evl_wall_handle *wall = wall_of(handle);
-    stop(wall);
-    wall->repeat = repeat_ns;
+    stop(handle);
+    wall_of(handle)->repeat = repeat_ns;
     if (unix_ns != EVL_NEVER) {
-        evl_tq_start(&handle->loop->walls, &wall->key, handle->node.slot, unix_ns);
+        evl_tq_start(&handle->loop->walls, handle->node.slot, unix_ns);
         evl_handle_set_active(handle, true);
     }
     evl_touch(handle->loop);
@@ -212,11 +210,13 @@ int32_t evl_wall_stop(evl_wall *handle) {
         rc = evl_enter_child(handle->loop);
     if (rc != 0)
         return rc;
-    stop(wall_of(handle));
+    stop(handle);
     evl_touch(handle->loop);
     return 0;
 }
 
 int64_t evl_wall_deadline(const evl_wall *handle) {
-    return evl_check_kind(handle, EVL_KIND_WALL) == 0 ? wall_of(handle)->key.deadline : EVL_NEVER;
+    return evl_check_kind(handle, EVL_KIND_WALL) != 0
+               ? EVL_NEVER
+               : evl_tq_deadline(&handle->loop->walls, handle->node.slot);
 }

@@ -8,10 +8,8 @@
 typedef struct evl_wall_handle {
     evl_handle base;
     int64_t repeat;
-    evl_timer_key key;
 } evl_wall_handle;
 
-evl_timer_key *evl_wall_key_of(void *loop, uint32_t slot);
 extern const evl_handle_type evl_wall_type;
 void evl_walls_due(evl_loop *loop);
 int64_t evl_wall_wait(evl_loop *loop);

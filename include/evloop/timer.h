@@ -57,8 +57,9 @@ EVL_API int32_t evl_timer_new(evl_loop *loop, evl_done_fn *fn, void *arg, evl_ti
  * @since 0.1 */
 EVL_API int32_t evl_timer_start_at(evl_timer *timer, int64_t deadline_ns, int64_t repeat_ns);
 
-/* As evl_timer_start_at, with a deadline delay_ns from now (reads the clock). A negative delay is a
- * deadline in the past.
+/* As evl_timer_start_at, with a deadline delay_ns from now, which is evl_now: inside a callback the time at
+ * which its pass began. After a long computation, start it at evl_time(loop) + delay_ns instead. A negative
+ * delay is a deadline in the past.
  * @since 0.1 */
 EVL_API int32_t evl_timer_start_in(evl_timer *timer, int64_t delay_ns, int64_t repeat_ns);
 
