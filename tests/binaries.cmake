@@ -150,3 +150,12 @@ if(have_libcurl AND TARGET evloop::http)
     target_include_directories(http PRIVATE "${PROJECT_SOURCE_DIR}/cpp")
     target_link_libraries(http PRIVATE evloop_http_test)
 endif()
+
+# libevloop-httpd, likewise.
+evloop_wants(have_boost_beast httpd boost_beast)
+if(have_boost_beast AND TARGET evloop::httpd)
+    evloop_add_httpd(evloop_httpd_test STATIC evloop_test)
+    evloop_tests(httpd BACKENDS ${evloop_test_backends})
+    target_include_directories(httpd PRIVATE "${PROJECT_SOURCE_DIR}/cpp")
+    target_link_libraries(httpd PRIVATE evloop_httpd_test)
+endif()

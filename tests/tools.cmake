@@ -4,6 +4,7 @@ include_guard(GLOBAL)
 
 # The packages of Debian and Ubuntu, where they have other names.
 set(evloop_package_asio libasio-dev)
+set(evloop_package_boost_beast libboost-dev)
 set(evloop_package_clang++-19 clang-19)
 set(evloop_package_dot graphviz)
 set(evloop_package_glib-2.0 libglib2.0-dev)

@@ -38,6 +38,7 @@ if [ "${1:-all}" != demo ]; then
     wants valgrind valgrind
     [ -e /usr/include/openssl/ssl.h ] || missing="$missing libssl-dev"
     [ -e /usr/include/boost/context/detail/fcontext.hpp ] || missing="$missing libboost-context-dev"
+    [ -e /usr/include/boost/beast/http/basic_parser.hpp ] || missing="$missing libboost-dev"
     [ -e /usr/include/gtest/gtest.h ] || missing="$missing libgtest-dev"
     [ -e /usr/include/gmock/gmock.h ] || missing="$missing libgmock-dev"
     wants_library hiredis libhiredis-dev # those of the adapters' tests, and their servers

@@ -92,7 +92,7 @@ def block(lines, opening):
 
 
 def is_declaration(line):
-    return bool(re.match(r"(EVL_API|EVL_TLS_API|EVL_FIBER_API|EVL_HTTP_API|typedef|struct|enum|#\s*define EVL|[a-z])", line))
+    return bool(re.match(r"(EVL_API|EVL_TLS_API|EVL_FIBER_API|EVL_HTTP_API|EVL_HTTPD_API|typedef|struct|enum|#\s*define EVL|[a-z])", line))
 
 
 # Of a C++ class: what is there because the language, or co_await, wants it. Nothing of it is in the reference.
@@ -246,7 +246,7 @@ def convert(source, name):
             continue
         if not cpp:
             # Declarations that stand together share the comment above the first.
-            declared = re.match(r"EVL_(?:TLS_|FIBER_|HTTP_)?API\b[^;]*?\b(evl_\w+)\(", line)
+            declared = re.match(r"EVL_(?:TLS_|FIBER_|HTTP_|HTTPD_)?API\b[^;]*?\b(evl_\w+)\(", line)
             alias = re.match(r"typedef struct evl_handle (evl_\w+);", line) or re.match(r"#define (EVL_VERSION_\w+)", line)
             if not line.strip() or line.startswith("#if") or line.startswith("}"):
                 shared = None

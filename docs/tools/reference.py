@@ -18,7 +18,8 @@ def build(directory, html=False):
     """Doxygen's warnings, each naming the header that it is about."""
     out = pathlib.Path(directory).resolve()
     copies = out / "headers"
-    folders = ("include", "*.h"), *((f"addons/{name}/include", "*.h*") for name in ("fiber", "http", "tls")), ("cpp", "*.hpp")
+    addons = ((f"addons/{name}/include", "*.h*") for name in ("fiber", "http", "httpd", "tls"))
+    folders = ("include", "*.h"), *addons, ("cpp", "*.hpp")
     for folder, pattern in folders:
         for header in sorted((ROOT / folder).rglob(pattern)):
             if header.parent.name == "adapters":  # docs/adapters.md

@@ -61,7 +61,7 @@ def main(cc, cxx):
             count += 1
             command = [{"c": cc, "cpp": cxx}[block[2]], *FLAGS[block[2]], "-Wall", "-Wextra", "-Werror", "-Wno-unused",
                        "-fsyntax-only", *adapters, f"-I{ROOT}/include", f"-I{ROOT}/addons/tls/include", f"-I{ROOT}/addons/fiber/include",
-                       f"-I{ROOT}/addons/http/include", f"-I{ROOT}/cpp", f"-I{examples.HERE}", "-"]
+                       f"-I{ROOT}/addons/http/include", f"-I{ROOT}/addons/httpd/include", f"-I{ROOT}/cpp", f"-I{examples.HERE}", "-"]
             done = subprocess.run(command, input=source(block[2], given + block[3]), text=True, capture_output=True)
             if done.returncode != 0:
                 failed += 1

@@ -46,7 +46,8 @@ def source_cpp(code):
 
 def compiles(command, text, what):
     done = subprocess.run([*command, *WARNINGS, "-fsyntax-only", f"-I{ROOT / 'include'}", f"-I{ROOT / 'addons/tls/include'}",
-                           f"-I{ROOT / 'addons/fiber/include'}", f"-I{ROOT / 'addons/http/include'}", f"-I{HERE}", "-"],
+                           f"-I{ROOT / 'addons/fiber/include'}", f"-I{ROOT / 'addons/http/include'}",
+                           f"-I{ROOT / 'addons/httpd/include'}", f"-I{HERE}", "-"],
                           input=text, text=True, capture_output=True)
     if done.returncode != 0:
         sys.exit(f"{what}: an example does not compile\n{done.stderr}")

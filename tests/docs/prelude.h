@@ -2,6 +2,7 @@
 #include <evloop.h>
 #include <evloop/fiber.h>
 #include <evloop/http.h>
+#include <evloop/http_server.h>
 #include <evloop/tls.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +21,8 @@ extern evl_hook *hook;
 extern evl_async *async;
 extern evl_future *future;
 extern evl_tls_context *context;
+extern evl_server *listener;
+extern evl_http_server *web;
 extern evl_http_session *session;
 extern evl_http_request *request;
 extern evl_lock *lock;

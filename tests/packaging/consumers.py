@@ -10,7 +10,7 @@ from common import CC, ROOT, dynamic, fresh, prefix, run
 HERE = Path(__file__).resolve().parent / "consumer"
 mode, scratch = sys.argv[1], Path(sys.argv[2]).resolve()
 work = fresh(scratch / "consumers" / mode)
-ADDONS = ("fiber", "http", "tls")
+ADDONS = ("fiber", "http", "httpd", "tls")
 
 
 def cmake(mode, *options):

@@ -24,7 +24,9 @@ LIBRARIES = (Library("libevloop", "include", "core/evloop.map", "EVL_API", "EVLO
              Library("libevloop-tls", "addons/tls/include", "addons/tls/evloop-tls.map", "EVL_TLS_API", "EVLOOP_TLS_"),
              Library("libevloop-fiber", "addons/fiber/include", "addons/fiber/evloop-fiber.map", "EVL_FIBER_API",
                      "EVLOOP_FIBER_"),
-             Library("libevloop-http", "addons/http/include", "addons/http/evloop-http.map", "EVL_HTTP_API", "EVLOOP_HTTP_"))
+             Library("libevloop-http", "addons/http/include", "addons/http/evloop-http.map", "EVL_HTTP_API", "EVLOOP_HTTP_"),
+             Library("libevloop-httpd", "addons/httpd/include", "addons/httpd/evloop-httpd.map", "EVL_HTTPD_API",
+                     "EVLOOP_HTTPD_"))
 
 
 def in_headers(library):
