@@ -123,6 +123,14 @@ class executor {
     evl_executor *pool_ = nullptr;
 };
 
+// The figures of a loop's own pool, as executor::info().
+inline evl_executor_info executor_info(loop_ref loop) noexcept {
+    evl_executor_info all{};
+    all.struct_size = sizeof all;
+    (void)evl_loop_executor_stats(loop, &all);
+    return all;
+}
+
 inline std::int32_t closing_awaitable::start(evl_loop *loop, evl_op *op) noexcept {
     if (!pool_->pool_)
         return evl_defer(loop, op);

@@ -3,6 +3,8 @@
 //     evloop::queue<std::string> jobs(16);       // room for 16
 //     co_await jobs.put("first");                // waits for room
 //     std::string next = co_await jobs.get();    // waits for an item
+//     while (auto job = co_await jobs.next())    // until it is shut down and empty
+//         work(*job);
 //     jobs.task_done();                          // co_await jobs.join() ends when every item is done
 #pragma once
 
@@ -122,7 +124,7 @@ class queue : public detail::owned<evl_queue, evl_queue_free>, public detail::fo
     result<T> try_get() {
         void *item = nullptr;
         if (const std::int32_t rc = evl_queue_try_get(c(), &item); rc < 0)
-            return fail(rc);
+            return evloop::fail(rc);
         return result<T>(std::in_place, take(item));
     }
 
@@ -132,6 +134,9 @@ class queue : public detail::owned<evl_queue, evl_queue_free>, public detail::fo
     void shutdown(bool immediate = false) noexcept { (void)evl_queue_shutdown(c(), immediate ? 1 : 0); }
     std::size_t size() const noexcept { return detail::number<std::size_t>(evl_queue_size(c())); }
 
+    // As shutdown(), and what waits, or comes when nothing is left, fails with this error instead. 0, or
+    // EVL_EINVAL when it is none.
+    std::int32_t fail(std::int32_t code) noexcept { return evl_queue_fail(c(), code, 0); }
 #if EVLOOP_EXCEPTIONS
     // As shutdown(): what is in it is still got, and then get throws this exception. The first one counts.
     void shutdown(std::exception_ptr error) noexcept {
@@ -156,7 +161,7 @@ class queue : public detail::owned<evl_queue, evl_queue_free>, public detail::fo
         if (got)
             co_return std::optional<T>(*std::move(got));
         if (got.code() != EVL_ESHUTDOWN)
-            co_return fail(got.code());
+            co_return evloop::fail(got.code());
         co_return std::optional<T>();
 #endif
     }

@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -240,6 +241,17 @@ class stream : public handle {
         return result<std::size_t>(std::in_place, static_cast<std::size_t>(n));
     }
 
+    // Lets fds come in, so many at a time: to be called before anything is read. They come with the byte that
+    // they were sent with, and take_fd gives them, the oldest first, which is the caller's then; EVL_EAGAIN:
+    // there is none.
+    status receive_fds(std::uint32_t most) { return check(evl_stream_receive_fds(c(), most)); }
+    result<evl_fd> take_fd() noexcept {
+        const evl_fd fd = evl_stream_take_fd(c());
+        if (fd < 0)
+            return fail(fd);
+        return result<evl_fd>(std::in_place, fd);
+    }
+
     // Awaited: moves everything that comes to another stream, until this one ends, and gives how many bytes.
     // The end is not passed on: to.write_eof() does that. Both must stay meanwhile. Errors: those of
     // evl_stream_splice.
@@ -275,6 +287,15 @@ class stream : public handle {
     }
     [[nodiscard]] std::int32_t try_write_all(std::initializer_list<bytes> pieces) noexcept {
         return try_write_all(std::span<const bytes>(pieces.begin(), pieces.size()));
+    }
+    // As write, and with the first byte go open fds, to the process at the other end of a Unix socket. The
+    // caller keeps its own. Errors: those of evl_stream_write_fds.
+    status write_fds(bytes data, std::span<const evl_fd> fds) {
+        const std::int32_t count = std::in_range<std::int32_t>(fds.size())
+                                       ? static_cast<std::int32_t>(fds.size())
+                                       : std::numeric_limits<std::int32_t>::max();
+        return check(
+            written(evl_stream_write_fds(c(), data.data(), data.size(), fds.data(), count), data.size()));
     }
     // The same as write, and the queue has the string itself.
     status write_owned(std::string data) {

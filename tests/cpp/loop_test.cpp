@@ -502,6 +502,9 @@ TEST(LoopOptions, AnExecutorHasFigures) {
     }(pool));
     EXPECT_EQ(pool.info().accepted, 3u);
     EXPECT_EQ(pool.info().finished, 3u);
+    EXPECT_EQ(evloop::executor_info(loop).accepted, 0u);
+    evloop::run(loop, []() -> evloop::task<> { co_await evloop::run_in_executor([] {}); }());
+    EXPECT_EQ(evloop::executor_info(loop).accepted, 1u);
     pool.close();
     EXPECT_EQ(pool.info().accepted, 0u);
 }

@@ -582,6 +582,27 @@ TEST(Stream, GivesItsFdUp) {
     }());
 }
 
+TEST(Stream, PassesFds) {
+    evloop::run([]() -> task<> {
+        Ends e;
+        Ends passed;
+        e.b.receive_fds(2);
+        EXPECT_EQ(e.b.take_fd().code(), EVL_EAGAIN);
+        const std::array<evl_fd, 2> fds{passed.a.fd(), passed.b.fd()};
+        e.a.write_fds("two", fds);
+        const std::string word = co_await e.b.read();
+        EXPECT_EQ(word, "two");
+        stream one(evloop::this_loop(), *e.b.take_fd());
+        stream other(evloop::this_loop(), *e.b.take_fd());
+        EXPECT_EQ(e.b.take_fd().code(), EVL_EAGAIN);
+        one.write("hello\n");
+        const std::string line = co_await other.read_line();
+        EXPECT_EQ(line, "hello\n");
+        EXPECT_EQ(code_of([&] { e.a.write_fds("none", {}); }), EVL_EINVAL);
+        EXPECT_EQ(code_of([&] { stream().receive_fds(1); }), EVL_EINVAL);
+    }());
+}
+
 TEST(Stream, SplicesToAnother) {
     evloop::run([]() -> task<> {
         Ends from, to;

@@ -659,6 +659,16 @@ TEST(Sync, AQueueGivesTheNextUntilItEnds) {
         const auto none = co_await queue->next();
         EXPECT_FALSE(none);
 
+        evloop::queue<int> failed;
+        EXPECT_EQ(failed.try_put(1), 0);
+        EXPECT_EQ(failed.fail(0), EVL_EINVAL);
+        EXPECT_EQ(failed.fail(EVL_EIO), 0);
+        const auto last = co_await failed.next();
+        EXPECT_EQ(last, 1);
+        const auto end = co_await as_result(failed.next());
+        EXPECT_EQ(end.code(), EVL_EIO);
+        EXPECT_EQ(failed.try_get().code(), EVL_EIO);
+
         queue->shutdown(std::make_exception_ptr(Error("broken")));
         const std::string broken = co_await how(queue->next());
         EXPECT_EQ(broken, "broken");
