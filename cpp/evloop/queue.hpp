@@ -104,8 +104,8 @@ class queue : public detail::owned<evl_queue, evl_queue_free>, public detail::fo
     getting get() noexcept { return getting(*this); }
     // Waits for an item, and gives none when it was shut down and nothing is left:
     //
-    //     while (auto item = co_await jobs.next())
-    //         work(*item);
+    //     while (auto item = co_await items.next())
+    //         use(*item);
     //
     // Errors: what it was shut down with; EVL_ECLOSED when it has gone.
     detail::attempt<std::optional<T>> next() { return next_of(get()); }

@@ -35,6 +35,8 @@ extern std::string url, path, page, a, b;
 extern std::vector<std::string> urls;
 extern std::vector<evloop::task<int>> tasks;
 extern std::vector<evloop::spawned<int>> jobs;
+extern evloop::queue<int> items;
+extern evloop::channel<std::string> texts;
 
 evloop::task<std::string> fetch(std::string url);
 evloop::task<int> measure(std::string url);
