@@ -366,19 +366,29 @@ static int sys_pidfd_signal(int pidfd, int signo) {
 #endif
 }
 
+#if defined(WNOWAIT)
+static int wait_by(int type, int id, int *status, int flags) {
+    siginfo_t info = {.si_pid = 0};
+    if (waitid((idtype_t)type, (id_t)id, &info, WEXITED | flags) != 0)
+        return -1;
+    *status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status & 0x7f;
+    return info.si_pid;
+}
+#endif
+
 /* By number where there is no pidfd, or a kernel that has none to wait for. */
 static int sys_wait_child(int pidfd, int pid, int *status, int flags) {
 #if defined(SYS_pidfd_open)
     const int by_pidfd = 3; /* P_PIDFD */
-    siginfo_t info = {.si_pid = 0};
-    if (pidfd >= 0 && waitid((idtype_t)by_pidfd, (id_t)pidfd, &info, WEXITED | flags) == 0) {
-        *status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status & 0x7f;
-        return info.si_pid;
-    }
-    if (pidfd >= 0 && errno != EINVAL)
-        return -1;
+    int rc = pidfd >= 0 ? wait_by(by_pidfd, pidfd, status, flags) : -1;
+    if (pidfd >= 0 && (rc >= 0 || errno != EINVAL))
+        return rc;
 #endif
     (void)pidfd;
+#if defined(WNOWAIT)
+    if (flags & WNOWAIT)
+        return wait_by(P_PID, pid, status, flags);
+#endif
     return waitpid(pid, status, flags);
 }
 

@@ -168,7 +168,8 @@ typedef struct evl_mmsg {
  * Of the processes: dup_above is fcntl(F_DUPFD_CLOEXEC); keep_on_exec takes FD_CLOEXEC away; close_above sees
  * to it that no fd from the given one on outlives an exec, ENOSYS where only a loop can; reset_signals gives
  * every signal its default action; become sets ids for good, those that are not NULL, and leaves all further
- * groups; wait_child is waitpid, by pidfd if that is not -1. What a kernel lacks is ENOSYS. */
+ * groups; wait_child is waitpid, by pidfd if that is not -1, and takes WNOWAIT where there is one. What a
+ * kernel lacks is ENOSYS. */
 typedef struct evl_sys_table {
 #define EVL_SYS_ROW(ret, name, params, args) ret(*name) params;
     EVL_SYSCALLS(EVL_SYS_ROW)

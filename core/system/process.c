@@ -34,6 +34,7 @@ typedef struct child {
     int pid;
     int exit_fd; /* readable when the child has ended; -1: SIGCHLD reports that */
     bool is_pidfd;
+    bool is_left;     /* it has ended, and is a zombie until the handle is closed */
     evl_op exit_wait; /* internal: waits for one of them */
 } child;
 
@@ -41,6 +42,7 @@ struct process {
     evl_handle base;
     evl_waiters waiters; /* evl_process_wait */
     child *child;        /* NULL: ended */
+    child *left;         /* ended, and its number still stands for its group; or NULL */
     int32_t pid;
     int32_t status; /* result of the callback; EVL_EAGAIN while the child runs */
     int32_t signo;
@@ -101,6 +103,17 @@ static void close_exit_fd(child *c) {
     c->exit_fd = -1;
 }
 
+/* As long as its status is not taken, no other process gets the number of a group's leader, and so those that
+ * it has left behind can be reached. */
+static int leave_flag(const child *c) {
+#if defined(WNOWAIT)
+    return c->handle && c->handle->leads_group ? WNOWAIT : 0;
+#else
+    (void)c;
+    return 0;
+#endif
+}
+
 static void free_child(child *c) {
     evl_list_unlink(&c->link);
     evl_mem_free(&c->loop->mem, c, sizeof *c);
@@ -122,18 +135,36 @@ static void report_exit(process *p, int32_t status, int32_t signo) {
 
 static void end_child(child *c, int32_t status, int32_t signo) {
     evl_op_end(&c->exit_wait);
-    close_exit_fd(c);
+    if (!c->is_left || !c->is_pidfd)
+        close_exit_fd(c);
     if (c->handle)
         report_exit(c->handle, status, signo);
-    free_child(c);
+    if (c->is_left)
+        c->handle->left = c;
+    else
+        free_child(c);
 }
 
-static int take_status(const child *c, int *status) {
+static int take_status(const child *c, int *status, int flags) {
     int rc;
     do
-        rc = evl_sys.wait_child(c->is_pidfd ? c->exit_fd : -1, c->pid, status, WNOHANG);
+        rc = evl_sys.wait_child(c->is_pidfd ? c->exit_fd : -1, c->pid, status, WNOHANG | flags);
     while (rc < 0 && errno == EINTR);
     return rc;
+}
+
+/* In a forked child it is the parent's. */
+static void reap_left(process *p, bool forked) {
+    child *c = p->left;
+    int status;
+    if (!c)
+        return;
+    p->left = NULL;
+    if (!forked) {
+        (void)take_status(c, &status, 0);
+        close_exit_fd(c);
+    }
+    free_child(c);
 }
 
 /* A SIGCHLD may be about any child, so the next one is waited for before the status is taken. If another part
@@ -147,7 +178,9 @@ static void exit_event(void *arg, int64_t result) {
     }
     if (c->exit_fd < 0)
         rc = wait_for_exit(c);
-    int pid = take_status(c, &status);
+    int leave = leave_flag(c);
+    int pid = take_status(c, &status, leave);
+    c->is_left = leave != 0 && pid > 0;
     if (pid == 0 && c->exit_fd >= 0)
         rc = wait_for_exit(c);
     if (pid == 0 && rc == 0)
@@ -166,8 +199,7 @@ static void exit_event(void *arg, int64_t result) {
 
 /* --- the handle ------------------------------------------------------------------------------- */
 
-static int send_signal(const process *p, int signo) {
-    const child *c = p->child;
+static int send_signal(const child *c, int signo) {
     int rc = -1;
     if (c->is_pidfd)
         rc = evl_sys.pidfd_signal(c->exit_fd, signo);
@@ -179,7 +211,8 @@ static int send_signal(const process *p, int signo) {
 /* If another part of the program has taken the status, or SIGCHLD is ignored, the number may belong to
  * another group by now, before the end was reported here. */
 static int send_to_group(const process *p, int signo) {
-    if (send_signal(p, 0) == EVL_ESRCH)
+    const child *leader = p->child ? p->child : p->left;
+    if (!leader || send_signal(leader, 0) == EVL_ESRCH)
         return EVL_ESRCH;
     return evl_sys.kill(-p->pid, signo) == 0 ? 0 : evl_err_from_errno(errno);
 }
@@ -197,9 +230,10 @@ static void process_detach(evl_handle *handle) {
     process *p = (process *)handle;
     bool forked = evl_is_forked(handle->loop);
     (void)evl_waiters_wake_all(&p->waiters, EVL_ECLOSED);
-    if (p->child && (p->flags & EVL_PROCESS_KILL) && !forked)
-        (void)(p->leads_group ? send_to_group(p, SIGKILL) : send_signal(p, SIGKILL));
+    if ((p->child || p->left) && (p->flags & EVL_PROCESS_KILL) && !forked)
+        (void)(p->leads_group ? send_to_group(p, SIGKILL) : send_signal(p->child, SIGKILL));
     free_fds(p, forked);
+    reap_left(p, forked);
     if (!p->child)
         return;
     p->child->handle = NULL;
@@ -227,7 +261,7 @@ static process *new_handle(evl_loop *loop, const evl_process_options *options, u
     if (!p)
         return NULL;
     evl_waiters_init(&p->waiters, loop);
-    p->child = NULL;
+    p->child = p->left = NULL;
     p->status = EVL_EAGAIN;
     p->signo = 0;
     p->flags = options->flags;
@@ -381,7 +415,7 @@ static void end_children(evl_loop *loop, void *state) {
         int status;
         evl_op_end(&c->exit_wait);
         if (!forked) {
-            if (take_status(c, &status) == 0)
+            if (take_status(c, &status, 0) == 0)
                 evl_unreaped_add(c->pid);
             close_exit_fd(c);
         }
@@ -399,7 +433,12 @@ static void fork_children(evl_loop *loop, void *state) {
         child *c = EVL_OWNER(children->next, child, link);
         if (!c->is_pidfd)
             c->exit_fd = -1; /* a kqueue is not inherited */
-        end_child(c, EVL_ECHILD, 0);
+        if (c->is_left) {
+            c->handle->left = NULL;
+            close_exit_fd(c);
+            free_child(c);
+        } else
+            end_child(c, EVL_ECHILD, 0);
     }
 }
 
@@ -435,7 +474,7 @@ int32_t evl_process_kill(evl_process *handle, int32_t signo) {
     if (rc != 0)
         return rc;
     const process *p = (const process *)handle;
-    return p->child ? send_signal(p, signo) : EVL_ESRCH;
+    return p->child ? send_signal(p->child, signo) : EVL_ESRCH;
 }
 
 int32_t evl_process_kill_group(evl_process *handle, int32_t signo) {
@@ -443,7 +482,7 @@ int32_t evl_process_kill_group(evl_process *handle, int32_t signo) {
     if (rc != 0)
         return rc;
     const process *p = (const process *)handle;
-    return !p->leads_group ? EVL_EINVAL : p->child ? send_to_group(p, signo) : EVL_ESRCH;
+    return p->leads_group ? send_to_group(p, signo) : EVL_EINVAL;
 }
 
 int32_t evl_process_pid(const evl_process *handle) {

@@ -149,11 +149,14 @@ EVL_API int32_t evl_process_communicate(evl_process *process, evl_op *op, evl_co
 EVL_API int32_t evl_process_kill(evl_process *process, int32_t signo);
 
 /* Sends a signal to every process of the group that the child leads (EVL_PROCESS_GROUP with group 0, or
- * EVL_PROCESS_SESSION). Processes that the child leaves behind in its group (sh -c 'sleep 9 & exit') can no
- * longer be reached once the child itself has ended, neither by this nor by EVL_PROCESS_KILL: keep a process
- * alive that waits for them, or have them end with a pipe that closes.
+ * EVL_PROCESS_SESSION), until the handle is closed: also to those that the child left behind when it ended
+ * (sh -c 'sleep 9 & exit'). For that the ended leader of a group stays a zombie until evl_close, which, with
+ * EVL_PROCESS_KILL, ends those that are left.
+ *
+ * Returns 0, also when the child has ended and left none.
  * Errors:
- * - EVL_ESRCH: the child has ended, so that its number no longer stands for the group.
+ * - EVL_ESRCH: another part of the program, or the system (SIGCHLD ignored), has taken the child's status, so
+ *   that its number no longer stands for the group.
  * - EVL_EPERM: not permitted.
  * - EVL_EINVAL: the child does not lead a group, or there is no such signal.
  * @since 0.1 */

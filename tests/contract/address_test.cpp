@@ -54,7 +54,7 @@ TEST(Address, WhatIsNoAddress) {
 
 TEST(Address, FromTheSystems) {
     evl_address a;
-    Address raw("127.0.0.1", 80);
+    SocketAddress raw("127.0.0.1", 80);
     EXPECT_EQ(evl_address_set(&a, &raw.bytes, raw.length), 0);
     EXPECT_EQ(text_of(a), "127.0.0.1:80");
     evl_address copy = a;

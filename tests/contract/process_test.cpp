@@ -614,7 +614,7 @@ TEST(Process, Groups) {
     EXPECT_EQ(t.read_all(out), "ready\n") << "the grandchild had it open too, and is gone";
     t.w.run();
     EXPECT_EQ(t.ends, (std::vector<int64_t>{128 + SIGKILL, 128 + SIGKILL}));
-    EXPECT_EQ(evl_process_kill_group(leader, SIGKILL), EVL_ESRCH);
+    EXPECT_EQ(evl_process_kill_group(leader, SIGKILL), 0) << "its number is its own until it is closed";
     EXPECT_EQ(evl_close(leader), 0);
     EXPECT_EQ(evl_close(member), 0);
     evl_process *session = t.shell("exec sleep 1000", {}, EVL_PROCESS_SESSION);
@@ -622,6 +622,85 @@ TEST(Process, Groups) {
     EXPECT_EQ(evl_process_kill_group(session, SIGTERM), 0);
     t.w.run();
     EXPECT_EQ(evl_close(session), 0);
+}
+
+// A shell that ends and leaves one behind in its group, which holds its pipe open.
+struct LeftBehind {
+    explicit LeftBehind(Scene &scene, uint32_t flags = 0) : t(scene) {
+        leader = t.shell("sleep 1000 & echo ready; exit 3", {kNull, kFrom}, EVL_PROCESS_GROUP | flags);
+        out = Fd(evl_process_take_fd(leader, 1));
+        pid = evl_process_pid(leader);
+        t.w.run();
+        EXPECT_EQ(t.ends, std::vector<int64_t>{3});
+    }
+    Scene &t;
+    evl_process *leader;
+    Fd out;
+    int pid;
+};
+
+TEST(Process, ThoseThatALeaderLeftBehindAreReached) {
+    for (Way way : ways()) {
+        SCOPED_TRACE(name_of(way));
+        Only only(way);
+        Scene t;
+        LeftBehind left(t);
+        EXPECT_EQ(evl_process_kill(left.leader, SIGKILL), EVL_ESRCH) << "the child itself has ended";
+        EXPECT_EQ(evl_process_kill_group(left.leader, 0), 0);
+        EXPECT_EQ(evl_process_kill_group(left.leader, SIGKILL), 0);
+        EXPECT_EQ(t.read_all(left.out), "ready\n") << "it had the pipe open, and is gone";
+        EXPECT_EQ(evl_close(left.leader), 0);
+        no_child_left(t.w);
+    }
+}
+
+TEST(Process, ClosingKillsThoseThatALeaderLeftBehind) {
+    for (bool destroy : {false, true}) {
+        Scene t;
+        LeftBehind left(t, EVL_PROCESS_KILL);
+        EXPECT_EQ(destroy ? t.w.destroy() : evl_close(left.leader), 0);
+        std::string all;
+        char bytes[64];
+        EXPECT_EQ(::fcntl(left.out, F_SETFL, 0), 0);
+        for (ssize_t n; (n = ::read(left.out, bytes, sizeof bytes)) > 0;)
+            all.append(bytes, static_cast<size_t>(n));
+        EXPECT_EQ(all, "ready\n");
+        EXPECT_EQ(::waitpid(left.pid, nullptr, WNOHANG), -1) << "its status was taken";
+    }
+}
+
+// In a forked child the group is the parent's.
+TEST(Process, AForkedChildReachesNoneOfThem) {
+    Scene t;
+    LeftBehind left(t, EVL_PROCESS_KILL);
+    in_child([&] {
+        EXPECT_EQ(evl_loop_fork(t.w.loop), 0);
+        EXPECT_EQ(evl_process_kill_group(left.leader, SIGKILL), EVL_ESRCH);
+        EXPECT_EQ(evl_process_exit_code(left.leader), 3);
+        EXPECT_EQ(evl_close(left.leader), 0);
+        EXPECT_EQ(t.w.destroy(), 0);
+    });
+    EXPECT_EQ(evl_process_kill_group(left.leader, 0), 0);
+    in_child([&] { EXPECT_EQ(t.w.destroy(), 0); });
+    EXPECT_EQ(evl_process_kill_group(left.leader, 0), 0);
+    EXPECT_EQ(evl_close(left.leader), 0);
+    EXPECT_EQ(t.read_all(left.out), "ready\n");
+}
+
+// Another part of the program takes the status: the number may be another's.
+TEST(Process, ALeaderThatIsReapedElsewhereStandsForNoGroup) {
+    for (Way way : ways()) {
+        SCOPED_TRACE(name_of(way));
+        Only only(way);
+        Scene t;
+        evl_process *leader = t.shell("exit 3", {}, EVL_PROCESS_GROUP);
+        t.w.run();
+        EXPECT_EQ(::waitpid(evl_process_pid(leader), nullptr, 0), evl_process_pid(leader));
+        EXPECT_EQ(evl_process_kill_group(leader, SIGKILL), EVL_ESRCH);
+        EXPECT_EQ(evl_process_exit_code(leader), 3);
+        EXPECT_EQ(evl_close(leader), 0);
+        no_child_left(t.w);
+    }
 }
 
 TEST(Process, UserAndGroup) {

@@ -282,7 +282,7 @@ int true_wait_child(int pidfd, int pid, int *status, int flags) {
     int err = due(Call::wait_child);
     if (err != 0 && err != ECHILD)
         return fail(err);
-    int rc = real.wait_child(pidfd, pid, status, flags);
+    int rc = real.wait_child(pidfd, pid, status, err == ECHILD ? flags & ~WNOWAIT : flags);
     return err == ECHILD && rc > 0 ? fail(ECHILD) : rc;
 }
 
