@@ -44,9 +44,9 @@ EVL_API int32_t evl_waitq_park(evl_waitq *q, evl_op *op);
 EVL_API int32_t evl_waitq_wake(evl_waitq *q, int32_t n, int64_t result);
 
 /* Completes when an operation leaves the queue without a wake, because it was cancelled, timed out or
- * closed: with the number of those that still wait. So that work for which nothing waits any more can be
- * ended, which only its owner knows how to do. One operation can wait for this at a time; it does not count
- * as one of the queue's, and must be closed before the queue's memory is freed.
+ * closed: with the number of those that still wait, and before that one does. So that work for which nothing
+ * waits any more can be ended, which only its owner knows how to do. One operation can wait for this at a
+ * time; it does not count as one of the queue's, and must be closed before the queue's memory is freed.
  * Errors:
  * - EVL_EBUSY: the operation is active, or another one waits for this already.
  * @since 0.1 */
