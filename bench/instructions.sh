@@ -43,7 +43,7 @@ per_coroutine() {
 }
 
 printf 'user-space instructions per echoed message, by messages ready per pass\n  %-16s%12s%12s%12s%12s\n' '' 1 8 50 100
-for server in evloop raw stream stream-op coroutine libev libuv libuv-stream libevent asio asio-coroutine libcoro; do
+for server in evloop raw stream stream-op coroutine fiber libev libuv libuv-stream libevent asio asio-coroutine libcoro; do
     "$directory/passes$suffix" 1 1 $server >/dev/null 2>&1 || continue
     printf '  %-16s' $server
     for ready in 1 8 50 100; do

@@ -31,6 +31,7 @@ void serve_coroutine(const int *fds, int n);      /* evloop's */
 void serve_asio(const int *fds, int n);           /* by callbacks */
 void serve_asio_coroutine(const int *fds, int n); /* by awaiting */
 void serve_libevent(const int *fds, int n);
+void serve_fiber(const int *fds, int n); /* evloop's */
 void serve_libcoro(const int *fds, int n);
 
 #ifdef __cplusplus

@@ -279,6 +279,9 @@ static const server servers[] = {
     {"libevent", serve_libevent},
 #endif
     {"coroutine", serve_coroutine},
+#if BENCH_FIBER
+    {"fiber", serve_fiber},
+#endif
 #if BENCH_ASIO
     {"asio", serve_asio},           {"asio-coroutine", serve_asio_coroutine},
 #endif

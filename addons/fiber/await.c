@@ -1,8 +1,8 @@
 /* await.c - waiting for operations. */
-#include "internal.h"
+#include "context.h"
 
 int32_t evl_fiber_op_init(evl_op *op) {
-    evl_fiber *self = fiber_current();
+    evl_fiber *self = fiber_now;
     return self ? evl_op_init(op, fiber_woken, self, EVL_OP_SYNC) : EVL_EPERM;
 }
 
@@ -40,7 +40,7 @@ int64_t fiber_await(evl_fiber *self, evl_op *op, const char *what, void *where) 
 }
 
 int64_t evl_await(evl_op *op) {
-    evl_fiber *self = fiber_current();
+    evl_fiber *self = fiber_now;
     return self ? fiber_await(self, op, "operation", FIBER_HERE) : EVL_EPERM;
 }
 
@@ -55,7 +55,7 @@ static int32_t first_over(evl_op *const *ops, int32_t n) {
 }
 
 int32_t evl_await_any(evl_op *const *ops, int32_t n) {
-    evl_fiber *self = fiber_current();
+    evl_fiber *self = fiber_now;
     if (!self)
         return EVL_EPERM;
     if (!ops || n < 1)

@@ -1,5 +1,5 @@
 /* end.c - how fibers end, and waiting for it. */
-#include "internal.h"
+#include "context.h"
 
 /* --- ending ----------------------------------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
 /* fiber.c - making fibers, references, and what can be asked of one. */
-#include "internal.h"
+#include "context.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -99,27 +99,14 @@ struct evl_fiber {
     char name[32];
 };
 
-/* --- context.c: the machine's stacks --- */
+/* --- context.c --- */
 
-/* The running fiber of this thread. Not inline: a fiber may go on on another thread. */
+/* The running fiber of this thread. */
 evl_fiber *fiber_current(void);
-void fiber_set_current(evl_fiber *fiber);
 
 /* Makes the stack of a fiber ready for its first switch. */
 void fiber_prepare(evl_fiber *fiber);
 void fiber_unprepare(evl_fiber *fiber);
-
-/* Leaves `from`, goes on in `to`, and returns when something comes back. */
-void fiber_jump(fiber_context *from, fiber_context *to);
-
-/* Runs a fiber until it waits, parks or ends. */
-void fiber_resume(evl_fiber *fiber);
-
-/* The running fiber goes back to its hub, and returns when it is resumed. */
-void fiber_suspend(evl_fiber *self, int state);
-
-/* The running fiber becomes `state`, and another one, which has not to wait, goes on in its place. */
-void fiber_give_way(evl_fiber *self, int state, evl_fiber *next);
 
 /* --- stack.c --- */
 int32_t fiber_stack_new(size_t size, bool guarded, fiber_stack *out);

@@ -1,5 +1,5 @@
 /* switch.c - switching from fiber to fiber by the program's own decision, as greenlet has it. */
-#include "internal.h"
+#include "context.h"
 
 /* What a fiber finds that was switched to. */
 static int32_t receive(evl_fiber *self, void **received) {
@@ -23,7 +23,8 @@ static void give(evl_fiber *target, void *value, int32_t error) {
 }
 
 /* To the program's own stack. */
-static int32_t to_program(evl_fiber *self, void *value, int32_t error, void **received) {
+static inline __attribute__((always_inline)) int32_t to_program(evl_fiber *self, void *value, int32_t error,
+                                                                void **received) {
     if (!self) {
         if (received)
             *received = value;
@@ -40,13 +41,13 @@ static int32_t to_program(evl_fiber *self, void *value, int32_t error, void **re
 }
 
 /* From the program's own stack. */
-static int32_t from_program(evl_fiber *target, void **received) {
+static inline __attribute__((always_inline)) int32_t from_program(evl_fiber *target, void **received) {
     fiber_hub hub = {.switching = true};
     target->hub = &hub;
     target->state = EVL_FIBER_RUNNING;
-    fiber_set_current(target);
+    fiber_now = target;
     fiber_jump(&hub.context, &target->context);
-    fiber_set_current(NULL);
+    fiber_now = NULL;
     if (!hub.received)
         return EVL_EINPROGRESS;
     if (received)
@@ -67,8 +68,9 @@ static int32_t check(const evl_fiber *self, evl_fiber *target) {
     return rc < 0 ? rc : 0;
 }
 
-static int32_t transfer(evl_fiber *target, void *value, int32_t error, void **received) {
-    evl_fiber *self = fiber_current();
+static inline __attribute__((always_inline)) int32_t transfer(evl_fiber *target, void *value, int32_t error,
+                                                              void **received) {
+    evl_fiber *self = fiber_now;
     if (received)
         *received = NULL;
     if (!target)
@@ -97,7 +99,7 @@ int32_t evl_fiber_throw(evl_fiber *target, int32_t error, void **received) {
         return EVL_EINVAL;
     if (!target || target->state != EVL_FIBER_NEW)
         return transfer(target, NULL, error, received);
-    int32_t rc = check(fiber_current(), target);
+    int32_t rc = check(fiber_now, target);
     if (rc != 0)
         return rc;
     evl_fiber *parent = target->parent;

@@ -1,6 +1,7 @@
 // end_test.cpp - cancelling, killing, leaving, the end of the loop, forks: in every state of a fiber.
 #include "fiber.hpp"
 
+#include <csignal>
 #include <sys/wait.h>
 
 using namespace fibers;
@@ -287,6 +288,31 @@ TEST(FiberExit, CleanupsDoNotWait) {
     EXPECT_EQ(w.run(), EVL_RUN_DONE);
     EXPECT_EQ(f.result(), EVL_ECANCELED);
 }
+
+#if !defined(__SANITIZE_THREAD__)
+int64_t overflow(void *depth) {
+    volatile char frame[512];
+    frame[0] = static_cast<char>(reinterpret_cast<intptr_t>(depth));
+    int64_t below = overflow(static_cast<char *>(depth) + 1);
+    return below + frame[0];
+}
+
+TEST(FiberStack, AnOverflowFaultsAtTheGuard) {
+    World w;
+    pid_t child = ::fork();
+    if (child == 0) {
+        ::signal(SIGSEGV, SIG_DFL);
+        ::signal(SIGBUS, SIG_DFL);
+        evl_fiber *fiber = nullptr;
+        if (evl_loop_fork(w.loop) == 0 && evl_fiber_spawn(w.loop, overflow, nullptr, nullptr, &fiber) == 0)
+            evl_loop_run(w.loop, EVL_RUN_DEFAULT);
+        ::_exit(0);
+    }
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFSIGNALED(status) && (WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGBUS)) << status;
+}
+#endif
 
 TEST(FiberCrowd, SleepsAtOnce) {
     World w;
