@@ -130,7 +130,9 @@ struct evl_loop {
     int32_t error; /* the first unhandled one */
     bool in_error_hook;
     char name[EVL_NAME_SIZE];
-    atomic_uintptr_t data; /* evl_loop_set_data */
+    atomic_uintptr_t data;   /* evl_loop_set_data */
+    evl_resolve_fn *resolve; /* in place of the system's; NULL: none */
+    void *resolver;
 };
 
 /* A ready node is queued with one address: of the list heads none is as often used. */

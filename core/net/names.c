@@ -5,7 +5,7 @@
  * completes. */
 #include "../async/executor.h"
 #include "../loop/loop.h"
-#include "address.h"
+#include "resolver.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -45,6 +45,14 @@ static evl_addresses *new_list(evl_loop *loop, int32_t count, const char *canoni
     list->size = (uint32_t)size;
     list->canonical = (char *)&list->items[count];
     memcpy(list->canonical, canonical, text);
+    return list;
+}
+
+evl_addresses *evl_addresses_make(evl_loop *loop, const evl_sockaddr *found, int32_t count,
+                                  const char *canonical) {
+    evl_addresses *list = new_list(loop, count, canonical);
+    if (list)
+        memcpy(list->items, found, (size_t)count * sizeof *found);
     return list;
 }
 
@@ -257,11 +265,9 @@ static const evl_op_type literal = {
 
 static int complete_at_once(evl_loop *loop, evl_op *op, const char *canonical, const evl_sockaddr *found,
                             int count, evl_addresses **out) {
-    evl_addresses *list = new_list(loop, count, canonical);
+    evl_addresses *list = evl_addresses_make(loop, found, count, canonical);
     if (!list)
         return EVL_ENOMEM;
-    for (int i = 0; i < count; i++)
-        list->items[i] = found[i];
     evl_operation_of(op)->value = list;
     int rc = evl_op_start_done(loop, op, &literal, out, count);
     if (rc == 1)
@@ -289,6 +295,8 @@ int32_t evl_getaddrinfo(evl_loop *loop, evl_op *op, const char *host, const char
     int count = find_at_once(host, service, flags, found);
     if (count < 0)
         return count;
+    if (count == 0 && loop->resolve && host[0] != '\0')
+        return evl_resolver_start(loop, op, host, service, flags, out);
     if (count == 0)
         return start_resolution(loop, op, host, service, flags, out);
     return complete_at_once(loop, op, flags & EVL_NAME_CANONICAL ? host : "", found, count, out);

@@ -9,8 +9,9 @@
  * To connect to a name, evl_connect (connect.h) does all of this.
  *
  * An address is what the system's socket calls take: a struct sockaddr and its length. Look-ups run on a
- * pool of four threads of the loop's own, so that a slow name server holds up neither the loop nor the
- * jobs of its executor. Literal addresses are converted at once and start no thread. */
+ * pool of four threads of the loop's own (or by a resolver of the program's), so that a slow name server
+ * holds up neither the loop nor the jobs of its executor. Literal addresses are converted at once and start
+ * no thread. */
 #ifndef EVLOOP_NAMES_H
 #define EVLOOP_NAMES_H
 
@@ -76,6 +77,58 @@ typedef struct evl_addresses evl_addresses;
  * @since 0.1 */
 EVL_API int32_t evl_getaddrinfo(evl_loop *loop, evl_op *op, const char *host, const char *service,
                                 uint32_t flags, evl_addresses **out);
+
+/* --- another resolver ---
+ *
+ * A program may look names up itself, as with c-ares (adapters/cares.h). evl_getaddrinfo, and evl_connect and
+ * all else that takes the name of a host, asks it for every host that is no literal address:
+ *
+ *     static int32_t resolve(void *self, evl_resolution *r, const char *host, const char *service,
+ *                            uint32_t flags) {
+ *         evl_resolution_add(r, address, length);
+ *         return evl_resolution_end(r, 0); // now, or later
+ *     }
+ *
+ *     evl_loop_set_resolver(loop, resolve, app); */
+
+/* A look-up that is a resolver's to end; opaque. */
+typedef struct evl_resolution evl_resolution;
+
+/* Begins to look up a host and a service, with the flags of evl_getaddrinfo; service may be NULL. Both texts
+ * are valid during the call. Returns 0, after which evl_resolution_end must be called exactly once, here or
+ * later; or an error, which evl_getaddrinfo returns, and `r` is gone. Must not call anything else of the loop
+ * that runs or ends it. */
+typedef int32_t evl_resolve_fn(void *self, evl_resolution *r, const char *host, const char *service,
+                               uint32_t flags);
+
+/* Has names looked up by resolve(self, ...) from now on; NULL: by the system's resolver, as unless set.
+ * evl_getnameinfo is not affected. Look-ups that have begun go on. `self` must stay valid as long as it is
+ * set, and a resolver ends its look-ups also when the loop was destroyed meanwhile.
+ * @since 0.1 */
+EVL_API int32_t evl_loop_set_resolver(evl_loop *loop, evl_resolve_fn *resolve, void *self);
+
+/* Adds an IPv4 or IPv6 address with its port, to be tried after those that were added before; it is copied.
+ * Errors:
+ * - EVL_EINVAL: not an address, or the look-up has ended.
+ * - EVL_EAFNOSUPPORT: an address of another family.
+ * - EVL_ENOMEM: out of memory, or more than 4096.
+ * @since 0.1 */
+EVL_API int32_t evl_resolution_add(evl_resolution *r, const void *address, uint32_t length);
+
+/* Sets what evl_addresses_canonical returns; it is copied.
+ * Errors:
+ * - EVL_EINVAL: a NULL pointer, or the look-up has ended.
+ * - EVL_ENAMETOOLONG: longer than a name may be.
+ * @since 0.1 */
+EVL_API int32_t evl_resolution_set_canonical(evl_resolution *r, const char *name);
+
+/* Ends a look-up: with 0 and the addresses that were added, of which none is EVL_EAI_NODATA, or with an
+ * error, EVL_EAI_* above all. `r` is gone then. To be called on the loop's thread, also when nothing waits
+ * for it any more, because the operation was cancelled or the loop destroyed. Never runs the operation's
+ * function inside this call. Errors, after which nothing has changed:
+ * - EVL_EINVAL: r is NULL, or error is above 0.
+ * @since 0.1 */
+EVL_API int32_t evl_resolution_end(evl_resolution *r, int32_t error);
 
 /* Looks up the names of an address.
  *

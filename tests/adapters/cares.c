@@ -6,7 +6,8 @@
 
 enum { ALL = 10000 };
 
-/* --- the server: nN.test has the address 10.0.0.0 + N, noN.test is unknown, of dropN.test nothing is heard
+/* --- the server: nN.test has the address 10.0.0.0 + N, lN.test is 127.0.0.1, noN.test is unknown, of
+ * dropN.test nothing is heard
  * ---- */
 
 static size_t answer(const unsigned char *query, size_t n, unsigned char *out) {
@@ -21,7 +22,7 @@ static size_t answer(const unsigned char *query, size_t n, unsigned char *out) {
     end += 5; /* the final 0, type, class */
     if (end > n || strncmp(name, "drop", 4) == 0)
         return 0;
-    int known = name[0] == 'n' && name[1] != 'o' && query[end - 3] == 1;
+    int known = (name[0] == 'l' || (name[0] == 'n' && name[1] != 'o')) && query[end - 3] == 1;
     memcpy(out, query, end);
     out[2] = 0x81;
     out[3] = name[1] == 'o' ? 0x83 : 0x80;
@@ -48,6 +49,8 @@ static size_t answer(const unsigned char *query, size_t n, unsigned char *out) {
                                     (unsigned char)(number >> 8),
                                     (unsigned char)number};
     memcpy(out + end, record, sizeof record);
+    if (name[0] == 'l')
+        memcpy(out + end + 12, "\x7f\0\0\1", 4);
     return end + sizeof record;
 }
 
@@ -264,6 +267,99 @@ static void freed_in_flight(void) {
         }
 }
 
+/* --- as evloop's resolver --- */
+
+enum { LOOKUPS = 1000 };
+static evl_op ops[LOOKUPS];
+static evl_addresses *lists[LOOKUPS];
+
+static void looked_up(void *arg, int64_t result) {
+    struct sockaddr_in a;
+    int i = (int)(intptr_t)arg;
+    if (result != 1) {
+        counts.failed++;
+        counts.status = (int)result;
+        return;
+    }
+    memcpy(&a, evl_addresses_at(lists[i], 0, NULL), sizeof a);
+    counts.right += ntohl(a.sin_addr.s_addr) == (10u << 24) + (uint32_t)i && ntohs(a.sin_port) == 80;
+    evl_addresses_free(lists[i]);
+}
+
+static void look_up(evl_loop *loop, const char *prefix, int i) {
+    char name[32];
+    snprintf(name, sizeof name, "%s%d.test", prefix, i);
+    evl_op_init(&ops[i], looked_up, (void *)(intptr_t)i, 0);
+    CHECK_EQ(evl_getaddrinfo(loop, &ops[i], name, "http", EVL_NAME_IPV4, &lists[i]), 0);
+}
+
+static void as_resolver(void) {
+    evl_loop *loop = new_loop();
+    evl_cares *c = new_channel(loop, ARES_FLAG_USEVC, 5000, 4, port);
+    CHECK_EQ(evl_cares_use(c), 0);
+    for (int i = 0; i < LOOKUPS; i++)
+        look_up(loop, "n", i);
+    CHECK_EQ(evl_loop_run(loop, EVL_RUN_DEFAULT), EVL_RUN_DONE);
+    CHECK_EQ(counts.right, LOOKUPS);
+
+    look_up(loop, "no", 0);
+    CHECK_EQ(evl_loop_run(loop, EVL_RUN_DEFAULT), EVL_RUN_DONE);
+    CHECK_EQ(counts.status, EVL_EAI_NONAME);
+
+    look_up(loop, "drop", 0);
+    CHECK_EQ(evl_op_timeout(&ops[0], 10 * EVL_MS), 0);
+    while (evl_op_active(&ops[0]))
+        evl_loop_run(loop, EVL_RUN_ONCE);
+    CHECK_EQ(counts.status, EVL_ETIMEDOUT);
+    evl_cares_free(c);
+    close_loop(loop);
+}
+
+static void connected(void *arg, int64_t result) {
+    (void)arg;
+    counts.status = (int)result;
+}
+
+static void connects_by_name(void) {
+    evl_loop *loop = new_loop();
+    evl_cares *c = new_channel(loop, 0, 5000, 4, port);
+    evl_stream *stream;
+    char service[8];
+    CHECK_EQ(evl_cares_use(c), 0);
+    snprintf(service, sizeof service, "%d", port);
+    evl_op_init(&ops[0], connected, NULL, 0);
+    counts.status = 1;
+    CHECK_EQ(evl_connect(loop, &ops[0], "l1.test", service, NULL, &stream), 0);
+    while (evl_op_active(&ops[0]))
+        evl_loop_run(loop, EVL_RUN_ONCE);
+    CHECK_EQ(counts.status, 0);
+    evl_stream_abort(stream);
+    evl_cares_free(c);
+    CHECK_EQ(evl_loop_run(loop, EVL_RUN_DEFAULT), EVL_RUN_DONE);
+    close_loop(loop);
+}
+
+static void resolver_freed_in_flight(void) {
+    for (int loop_first = 0; loop_first < 2; loop_first++) {
+        evl_loop *loop = new_loop();
+        evl_cares *c = new_channel(loop, 0, 5000, 4, port);
+        CHECK_EQ(evl_cares_use(c), 0);
+        for (int i = 0; i < 10; i++)
+            look_up(loop, "drop", i);
+        evl_op_close(&ops[5]);
+        evl_loop_run(loop, EVL_RUN_NOWAIT);
+        if (loop_first)
+            CHECK_EQ(evl_loop_destroy(loop), 0);
+        evl_cares_free(c);
+        if (loop_first)
+            continue;
+        CHECK_EQ(evl_loop_run(loop, EVL_RUN_DEFAULT), EVL_RUN_DONE);
+        CHECK_EQ(counts.failed, 9);
+        CHECK_EQ(counts.status, EVL_ECANCELED);
+        close_loop(loop);
+    }
+}
+
 int main(void) {
     begin_tests();
     CHECK_EQ(ares_library_init(ARES_LIB_INIT_ALL), ARES_SUCCESS);
@@ -281,6 +377,9 @@ int main(void) {
     CASE(errors);
     CASE(cancelled);
     CASE(freed_in_flight);
+    CASE(as_resolver);
+    CASE(connects_by_name);
+    CASE(resolver_freed_in_flight);
     end_program(server, SIGKILL);
     ares_library_cleanup();
     return 0;

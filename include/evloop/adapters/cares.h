@@ -10,7 +10,8 @@
  *     ares_getaddrinfo(evl_cares_channel(cares), "example.org", "http", &hints, found, app);
  *
  * For many look-ups at once, and for records that evl_getaddrinfo does not give (MX, SRV, TXT): its threads
- * are four. Only this header: link c-ares, 1.16 or newer, and evloop. */
+ * are four, unless evl_cares_use(cares) has it ask c-ares, too. Only this header: link c-ares, 1.16 or newer,
+ * and evloop. */
 #ifndef EVLOOP_ADAPTERS_CARES_H
 #define EVLOOP_ADAPTERS_CARES_H
 
@@ -20,6 +21,7 @@
 #include <evloop.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 
 struct evl_cares;
@@ -38,6 +40,7 @@ typedef struct evl_cares {
     ares_channel channel;
     evl_timer *timer; /* fires when c-ares has something to repeat or to give up, or sooner */
     evl_cares_socket *sockets;
+    int32_t resolves; /* evl_cares_use */
 } evl_cares;
 
 /* Starts the timer for what c-ares waits for. c-ares walks over all of its queries for it. */
@@ -154,11 +157,77 @@ static inline int32_t evl_cares_new(evl_loop *loop, const struct ares_options *o
 /* Returns the channel, for every function of c-ares that takes one but ares_destroy. */
 static inline ares_channel evl_cares_channel(const evl_cares *c) { return c->channel; }
 
+static inline int32_t evl_cares_error(int status) {
+    switch (status) {
+    case ARES_SUCCESS:
+        return 0;
+    case ARES_ENOTFOUND:
+    case ARES_EBADNAME:
+        return EVL_EAI_NONAME;
+    case ARES_ENODATA:
+        return EVL_EAI_NODATA;
+    case ARES_ESERVICE:
+        return EVL_EAI_SERVICE;
+    case ARES_ETIMEOUT:
+    case ARES_ECONNREFUSED:
+    case ARES_ESERVFAIL:
+        return EVL_EAI_AGAIN;
+    case ARES_ENOMEM:
+        return EVL_ENOMEM;
+    case ARES_ECANCELLED:
+    case ARES_EDESTRUCTION:
+        return EVL_ECANCELED;
+    default:
+        return EVL_EAI_FAIL;
+    }
+}
+
+static inline void evl_cares_resolved(void *arg, int status, int timeouts, struct ares_addrinfo *list) {
+    evl_resolution *r = (evl_resolution *)arg;
+    int32_t error = evl_cares_error(status);
+    (void)timeouts;
+    if (list) {
+        const struct ares_addrinfo_node *node = error == 0 ? list->nodes : NULL;
+        for (; node && error == 0; node = node->ai_next)
+            error = evl_resolution_add(r, node->ai_addr, (uint32_t)node->ai_addrlen);
+        if (list->name)
+            (void)evl_resolution_set_canonical(r, list->name);
+        ares_freeaddrinfo(list);
+    }
+    (void)evl_resolution_end(r, error);
+}
+
+static inline int32_t evl_cares_resolve(void *self, evl_resolution *r, const char *host, const char *service,
+                                        uint32_t flags) {
+    evl_cares *c = (evl_cares *)self;
+    uint32_t families = flags & (EVL_NAME_IPV4 | EVL_NAME_IPV6);
+    struct ares_addrinfo_hints hints;
+    memset(&hints, 0, sizeof hints);
+    hints.ai_family = families == EVL_NAME_IPV4 ? AF_INET : families == EVL_NAME_IPV6 ? AF_INET6 : AF_UNSPEC;
+    hints.ai_socktype = flags & EVL_NAME_DATAGRAM ? SOCK_DGRAM : SOCK_STREAM;
+    hints.ai_flags = (flags & EVL_NAME_CANONICAL ? ARES_AI_CANONNAME : 0) |
+                     (flags & EVL_NAME_NUMERIC_SERVICE ? ARES_AI_NUMERICSERV : 0) |
+                     (flags & EVL_NAME_CONFIGURED ? ARES_AI_ADDRCONFIG : 0);
+    ares_getaddrinfo(c->channel, host, service, &hints, evl_cares_resolved, r);
+    return 0;
+}
+
+/* Makes the channel its loop's resolver (evl_loop_set_resolver): evl_getaddrinfo, evl_connect and all else
+ * that takes the name of a host ask c-ares, and no threads. Until evl_cares_free, which ends what is still
+ * asked for with EVL_ECANCELED. Errors: those of evl_loop_set_resolver. */
+static inline int32_t evl_cares_use(evl_cares *c) {
+    int32_t rc = evl_loop_set_resolver(c->loop, evl_cares_resolve, c);
+    c->resolves = rc == 0;
+    return rc;
+}
+
 /* Destroys the channel, before or after its loop: what is still asked for ends with ARES_EDESTRUCTION, inside
  * this call. As ares_destroy, not in a callback of c-ares. NULL is allowed. */
 static inline void evl_cares_free(evl_cares *c) {
     if (!c)
         return;
+    if (c->resolves)
+        (void)evl_loop_set_resolver(c->loop, NULL, NULL);
     ares_destroy(c->channel);
     while (c->sockets)
         evl_cares_remove(c, c->sockets->fd);
