@@ -6,15 +6,12 @@
 #define LINE 64u /* bytes; four entries */
 #define ROOT EVL_TIMER_ROOT
 
-#define HEAP_SIZE                                                                                            \
-    128u           /* about so many become the heap: enough that dividing pays, few enough to sift fast      \
-                    */
-#define SHARE  8u  /* dividing leaves one in so many in front */
-#define SAMPLE 16u /* entries, to find where to divide */
-#define DIVIDE_AHEAD                                                                                         \
-    32768u /* a region as large as this is divided before it is needed: at once it would take 50 us */
-#define LOOK_EVERY 4096u /* timers that are started */
-#define TRIM_MIN   4096u /* entries; less is not given back */
+#define HEAP_SIZE    128u   /* entries: dividing pays, and sifting is quick */
+#define SHARE        8u     /* dividing leaves one in so many in front */
+#define SAMPLE       16u    /* entries, to find where to divide */
+#define DIVIDE_AHEAD 32768u /* entries: to divide these at once would take 50 us */
+#define LOOK_EVERY   4096u  /* timers that are started */
+#define TRIM_MIN     4096u  /* entries; less is not given back */
 
 typedef evl_timer_entry entry;
 
@@ -314,10 +311,6 @@ static void refill(evl_timer_queue *q) {
 }
 
 int64_t evl_tq_settle(evl_timer_queue *q) {
-    if (evl_tq_is_empty(q)) {
-        reset(q);
-        return EVL_NEVER;
-    }
     refill(q);
     return q->entries[ROOT].deadline;
 }
@@ -403,7 +396,10 @@ static void take_out(evl_timer_queue *q, uint32_t place) {
     q->places[evl_timer_slot(&q->entries[place])] = 0;
     lift(q, place, region);
     (void)hole_to_back(q, region, q->last);
-    work_ahead(q);
+    if (EVL_UNLIKELY(evl_tq_is_empty(q)))
+        reset(q);
+    else
+        work_ahead(q);
 }
 
 void evl_tq_stop(evl_timer_queue *q, uint32_t slot) {

@@ -70,11 +70,13 @@ static inline bool evl_tq_is_empty(const evl_timer_queue *q) { return q->end[q->
 
 static inline bool evl_tq_heap_is_empty(const evl_timer_queue *q) { return q->end[0] == EVL_TIMER_ROOT; }
 
-int64_t evl_tq_settle(evl_timer_queue *q); /* what evl_tq_next has to do when the heap is empty */
+int64_t evl_tq_settle(evl_timer_queue *q); /* what evl_tq_next has to do when only the heap is empty */
 
 /* The earliest deadline; EVL_NEVER if there is none. */
 static inline int64_t evl_tq_next(evl_timer_queue *q) {
-    return EVL_LIKELY(!evl_tq_heap_is_empty(q)) ? q->entries[EVL_TIMER_ROOT].deadline : evl_tq_settle(q);
+    if (!evl_tq_heap_is_empty(q))
+        return q->entries[EVL_TIMER_ROOT].deadline;
+    return EVL_LIKELY(evl_tq_is_empty(q)) ? EVL_NEVER : evl_tq_settle(q);
 }
 
 static inline uint32_t evl_timer_slot(const evl_timer_entry *entry) {
