@@ -4,7 +4,7 @@
 //     co_await jobs.put("first");                // waits for room
 //     std::string next = co_await jobs.get();    // waits for an item
 //     while (auto job = co_await jobs.next())    // until it is shut down and empty
-//         work(*job);
+//         use(*job);
 //     jobs.task_done();                          // co_await jobs.join() ends when every item is done
 #pragma once
 
