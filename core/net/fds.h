@@ -25,7 +25,7 @@ typedef struct evl_chunk_fds {
     int fds[];
 } evl_chunk_fds;
 
-/* Whether the stream is a Unix socket without a transport. */
-bool evl_stream_passes_fds(const evl_stream_handle *s);
+/* 0 for a Unix socket without a transport, else EVL_ENOTSUP or what the system reports. */
+int evl_stream_check_passing(const evl_stream_handle *s);
 
 #endif

@@ -90,9 +90,10 @@ uint32_t evl_stream_held_fds(const evl_stream_handle *s) {
     return s->more && s->more->held ? s->more->held->count : 0;
 }
 
-bool evl_stream_passes_fds(const evl_stream_handle *s) {
+int evl_stream_check_passing(const evl_stream_handle *s) {
     const uint32_t kind = EVL_S_SOCKET | EVL_S_TCP | EVL_S_CUSTOM;
-    return (s->flags & kind) == EVL_S_SOCKET && evl_socket_family(s->io.fd) == AF_UNIX;
+    int family = (s->flags & kind) == EVL_S_SOCKET ? evl_socket_family(s->io.fd) : AF_UNSPEC;
+    return family == AF_UNIX ? 0 : family < 0 ? family : EVL_ENOTSUP;
 }
 
 /* Room for `max` fds, allocated here so that no read can fail for want of it. */
@@ -118,8 +119,9 @@ int32_t evl_stream_receive_fds(evl_stream *stream, uint32_t max) {
     evl_stream_handle *s = evl_s_of(stream);
     if (max > HELD_MAX)
         return EVL_EINVAL;
-    if (!evl_stream_passes_fds(s))
-        return EVL_ENOTSUP;
+    rc = evl_stream_check_passing(s);
+    if (rc != 0)
+        return rc;
     if (max == 0) {
         s->flags &= ~(uint32_t)EVL_S_FDS;
         return 0;

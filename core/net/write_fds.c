@@ -124,7 +124,7 @@ int64_t evl_stream_write_fds(evl_stream *stream, const void *data, size_t len, c
     if (!data || len == 0 || len > PTRDIFF_MAX || !fds || count <= 0 || count > EVL_FDS_MAX)
         return EVL_EINVAL;
     rc = evl_stream_check_write(s);
-    if (rc == 0 && !evl_stream_passes_fds(s))
-        rc = EVL_ENOTSUP;
+    if (rc == 0)
+        rc = evl_stream_check_passing(s);
     return rc != 0 ? rc : write_fds(s, &(evl_buf){data, len}, fds, count);
 }

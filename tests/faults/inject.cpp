@@ -213,6 +213,11 @@ ssize_t short_recv(int fd, void *buf, size_t len, int flags) {
     return err > 0 ? fail(err) : real.recv(fd, buf, err ? 1 : len, flags);
 }
 
+ssize_t true_recvmsg(int fd, msghdr *msg, int flags) {
+    int err = due_if_true(Call::recvmsg, fd, POLLIN);
+    return err > 0 ? fail(err) : real.recvmsg(fd, msg, flags);
+}
+
 // One that is interrupted goes on by itself, except where it would have waited for room.
 int odd_connect(int fd, const sockaddr *address, socklen_t len) {
     int err = due(Call::connect);
@@ -477,6 +482,7 @@ Injector::Injector() {
     evl_sys.accept = own_accept;
     evl_sys.reopen = own_reopen;
     evl_sys.recv = short_recv;
+    evl_sys.recvmsg = true_recvmsg;
     evl_sys.connect = odd_connect;
     evl_sys.send = short_send;
     evl_sys.sendmsg = short_sendmsg;

@@ -167,6 +167,8 @@ void pass_fd(Stage &s, const Ends &ends, int fd, size_t before) {
     if (sent < 0)
         s.tell(sent);
     int64_t seen = 0, all = taken + sent;
+    Step flushed(s); // with what sending met
+    bool waits = flushed.start([&](evl_op *op) { return evl_stream_flush(ends.near, op); });
     for (bool more = taken >= 0 && sent > 0; more && seen < all;) {
         Step read(s);
         more = read.run([&](evl_op *op) {
@@ -174,6 +176,8 @@ void pass_fd(Stage &s, const Ends &ends, int fd, size_t before) {
         }) && read.result > 0;
         seen += more ? read.result : 0;
     }
+    if (seen == all && waits)
+        flushed.wait();
     evl_fd came = evl_stream_take_fd(ends.far);
     s.expect(came >= 0 || sent < 0 || seen < all, "the fd comes with its byte");
     if (came >= 0)
