@@ -150,10 +150,10 @@ const Shape kShapes[] = {
 // Random steps while a region is being divided, whose invariants are checked all the time; then a storm.
 TEST(TimerQueue, ALargeRegionIsDividedBitByBit) {
     uint64_t start = seed();
+    int64_t divided = 0;
     for (const Shape &shape : kShapes) {
         SCOPED_TRACE(shape.name);
         QueueModel m(80'000, start);
-        int64_t divided = 0;
         for (int round = 0; round < 2; round++) {
             for (uint32_t slot = 0; slot < m.slots(); slot++) {
                 m.start(slot, m.now + shape.deadline(m, slot));
@@ -180,8 +180,8 @@ TEST(TimerQueue, ALargeRegionIsDividedBitByBit) {
         }
         m.drain();
         EXPECT_EQ(m.wrong, 0) << "EVLOOP_SEED=" << start;
-        EXPECT_GT(divided, 0) << "no region was";
     }
+    EXPECT_GT(divided, 0) << "no region was";
 }
 
 // After all were used up, and after they were stopped, the next ones are in order.
