@@ -79,7 +79,8 @@ void httpd_connection_detach(httpd_connection *c) {
 /* The timer only ever moves to the front here; when it looks too early it is set again. So a request costs
  * nothing but a store. */
 void httpd_connection_deadline(httpd_connection *c, int64_t ns) {
-    c->deadline = ns == 0 ? EVL_NEVER : evl_now(c->loop) + ns;
+    int64_t now = evl_now(c->loop);
+    c->deadline = ns == 0 || ns > EVL_NEVER - now ? EVL_NEVER : now + ns;
     if (c->deadline >= c->armed)
         return;
     c->armed = c->deadline;
@@ -101,6 +102,25 @@ static void on_timer(void *arg, int64_t n) {
         httpd_response_refuse(c, 408);
     else
         httpd_connection_close(c, EVL_ETIMEDOUT, false);
+}
+
+static bool wants_input(const httpd_connection *c) {
+    if (!c->stream || c->finishing)
+        return false;
+    if (c->held)
+        return !c->body_over && httpd_bytes_size(&c->body) < HTTPD_MARK;
+    return evl_stream_queued(c->stream) <= HTTPD_MARK;
+}
+
+/* It waits for more of a request, or for the program. */
+void httpd_connection_wait(httpd_connection *c) {
+    const evl_http_server_options *o = &c->server->o;
+    if (c->head_over && !c->body_over)
+        httpd_connection_deadline(c, wants_input(c) ? o->body_timeout_ns : 0);
+    else if (c->begun && !c->head_over && !c->timed) {
+        c->timed = true; /* from its first byte, however much comes */
+        httpd_connection_deadline(c, o->header_timeout_ns);
+    }
 }
 
 static void parse_rest(httpd_connection *c);
@@ -132,14 +152,6 @@ int32_t httpd_connection_send(httpd_connection *c) {
 }
 
 /* --- input ------------------------------------------------------------------------------------ */
-
-static bool wants_input(const httpd_connection *c) {
-    if (!c->stream || c->finishing)
-        return false;
-    if (c->held)
-        return !c->body_over && httpd_bytes_size(&c->body) < HTTPD_MARK;
-    return evl_stream_queued(c->stream) <= HTTPD_MARK;
-}
 
 bool httpd_connection_is_idle(const httpd_connection *c) { return !c->held && !c->finishing && !c->begun; }
 
@@ -214,17 +226,6 @@ static bool parse_some(httpd_connection *c) {
     return result == HTTPD_HEAD || result == HTTPD_DONE;
 }
 
-/* It waits for more of a request, or for the program. */
-static void set_deadline(httpd_connection *c) {
-    const evl_http_server_options *o = &c->server->o;
-    if (c->head_over && !c->body_over)
-        httpd_connection_deadline(c, wants_input(c) ? o->body_timeout_ns : 0);
-    else if (c->begun && !c->head_over && !c->timed) {
-        c->timed = true; /* from its first byte, however much comes */
-        httpd_connection_deadline(c, o->header_timeout_ns);
-    }
-}
-
 /* What is left lies in the stream. A client that sends on and on is held up. */
 static void keep_input(httpd_connection *c) {
     size_t len = c->input_len;
@@ -249,7 +250,7 @@ static void on_input(httpd_connection *c) {
     if (c->stream)
         keep_input(c);
     if (c->stream)
-        set_deadline(c);
+        httpd_connection_wait(c);
     c->input_len = 0;
 }
 
@@ -304,6 +305,7 @@ void httpd_connection_go_on(httpd_connection *c) {
         c->paused = false;
         (void)evl_stream_pause(c->stream);
         (void)evl_stream_resume(c->stream);
+        httpd_connection_wait(c);
     }
 }
 
@@ -325,18 +327,26 @@ static int32_t set_up(httpd_connection *c) {
     return rc;
 }
 
-/* On an error nothing of the stream has changed that its owner could notice. */
-static int32_t attach(httpd_connection *c, evl_stream *stream) {
-    int32_t rc = evl_set_arg(stream, c);
+static int32_t take_over(httpd_connection *c, evl_stream *stream) {
+    int32_t rc = evl_stream_set_write_timeout(stream, c->server->o.write_timeout_ns);
     if (rc == 0)
-        rc = evl_stream_set_write_timeout(stream, c->server->o.write_timeout_ns);
-    if (rc == 0)
-        rc = evl_stream_on_data(stream, on_data, c);
-    if (rc != 0)
-        return rc;
-    rc = evl_set_drop(stream, drop);
+        rc = evl_set_drop(stream, drop);
     if (rc != 0)
         (void)evl_stream_pause(stream);
+    return rc;
+}
+
+/* On an error nothing of the stream has changed that its owner could notice. */
+static int32_t attach(httpd_connection *c, evl_stream *stream) {
+    void *before = evl_arg(stream);
+    int32_t rc = evl_set_arg(stream, c);
+    if (rc != 0)
+        return rc;
+    rc = evl_stream_on_data(stream, on_data, c);
+    if (rc == 0)
+        rc = take_over(c, stream);
+    if (rc != 0)
+        (void)evl_set_arg(stream, before);
     return rc;
 }
 

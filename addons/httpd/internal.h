@@ -119,6 +119,7 @@ void httpd_connection_close(httpd_connection *c, int32_t error, bool abort);
 void httpd_connection_detach(httpd_connection *c);
 bool httpd_connection_is_idle(const httpd_connection *c);
 void httpd_connection_deadline(httpd_connection *c, int64_t ns); /* 0: none */
+void httpd_connection_wait(httpd_connection *c);                 /* with the deadline of where it is */
 int32_t httpd_connection_send(httpd_connection *c);              /* what is in `out` */
 void httpd_connection_go_on(httpd_connection *c);                /* to parse what is there, in a later pass */
 

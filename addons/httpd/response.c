@@ -320,6 +320,7 @@ static int32_t start_file(httpd_connection *c, int64_t offset, int64_t len) {
     c->file_len = len;
     c->held = false;
     c->finishing = true;
+    httpd_connection_wait(c);
     return 0;
 }
 

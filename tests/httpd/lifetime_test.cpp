@@ -1,6 +1,8 @@
 // lifetime_test.cpp - limits of time, ends of every kind, and what the program holds then.
 #include "httpd.hpp"
 
+#include <cstdio>
+#include <sys/socket.h>
 #include <unistd.h>
 
 using namespace httpd;
@@ -58,6 +60,69 @@ TEST(HttpdTime, SlowBody) {
     }
     EXPECT_EQ(status_of(waited(w, client, 2500 * ms)), 408);
     EXPECT_TRUE(client.ended());
+}
+
+TEST(HttpdTime, WithoutLimits) {
+    World w;
+    Server server(w, echo,
+                  {.header_timeout = EVL_NEVER,
+                   .body_timeout = EVL_NEVER,
+                   .idle_timeout = EVL_NEVER,
+                   .write_timeout = EVL_NEVER});
+    Client client(server);
+    EXPECT_EQ(waited(w, client, 3600 * sec), "");
+    EXPECT_EQ(status_of(client.ask(get)), 200);
+    EXPECT_EQ(waited(w, client, 3600 * sec), "");
+    EXPECT_EQ(client.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"), "");
+    EXPECT_EQ(waited(w, client, 3600 * sec), "");
+    EXPECT_EQ(status_of(client.ask("abc")), 200);
+    EXPECT_FALSE(client.ended());
+}
+
+// It was held up, and sends nothing more when it may.
+TEST(HttpdTime, SlowBodyBehindBackpressure) {
+    World w;
+    evl_http_exchange *x = nullptr;
+    Server server(w, [&](evl_http_exchange *exchange) { x = exchange; },
+                  {.flags = EVL_HTTP_SERVER_STREAM, .body_timeout = 2 * sec});
+    Client client(server);
+    client.ask("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n" + std::string(70000, 'p'));
+    ASSERT_NE(x, nullptr);
+    EXPECT_EQ(waited(w, client, 5 * sec), "") << "the program takes its time";
+    EXPECT_FALSE(client.ended());
+    size_t got = 0;
+    for (int64_t n; (n = evl_http_exchange_consume(x, SIZE_MAX)) > 0; client.go_on())
+        got += static_cast<size_t>(n);
+    EXPECT_EQ(got, 70000u);
+    int64_t result = 0;
+    EXPECT_EQ(evl_http_exchange_wait(x, w.op([&](int64_t n) { result = n; })), 0);
+    EXPECT_EQ(waited(w, client, 3 * sec), "");
+    EXPECT_EQ(result, EVL_ETIMEDOUT);
+    EXPECT_TRUE(client.ended());
+    evl_http_exchange_abort(x);
+}
+
+// The body is not read any more, so that it has no limit either.
+TEST(HttpdTime, AFileInsteadOfTheBody) {
+    World w;
+    evl_http_exchange *x = nullptr;
+    Server server(w, [&](evl_http_exchange *exchange) { x = exchange; },
+                  {.flags = EVL_HTTP_SERVER_STREAM, .body_timeout = 2 * sec});
+    Client client(server);
+    client.ask("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nbody");
+    ASSERT_NE(x, nullptr);
+    FILE *file = std::tmpfile();
+    ASSERT_NE(file, nullptr);
+    constexpr off_t size = 8 << 20; /* more than sockets hold */
+    EXPECT_EQ(::ftruncate(::fileno(file), size), 0);
+    EXPECT_EQ(evl_http_exchange_send_file(x, 200, ::fileno(file), 0, 0), 0);
+    bool over = false;
+    evl_timer *timer = w.timer_at(evl_now(w.loop) + 5 * sec, [&] { over = true; });
+    while (!over) // it does not read meanwhile
+        w.once();
+    evl_close(timer);
+    EXPECT_GT(client.take().size(), static_cast<size_t>(size));
+    std::fclose(file);
 }
 
 TEST(HttpdTime, AClientThatDoesNotRead) {
@@ -193,6 +258,26 @@ TEST(HttpdEnd, TheLoopIsDestroyed) {
         EXPECT_EQ(evl_http_exchange_respond(x, 200, "hi", 2), EVL_ECLOSED);
         server.close();
     }
+}
+
+// What is not taken over is as it was.
+TEST(HttpdEnd, AStreamThatIsBusy) {
+    World w;
+    Server server(w, echo);
+    int ends[2], dropped = 0;
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+    evl_stream *stream = nullptr;
+    ASSERT_EQ(evl_stream_open(w.loop, ends[1], 0, &stream), 0);
+    EXPECT_EQ(evl_set_arg(stream, &dropped), 0);
+    EXPECT_EQ(evl_set_drop(stream, [](void *arg) { ++*static_cast<int *>(arg); }), 0);
+    char byte;
+    EXPECT_EQ(evl_stream_read(stream, w.op([](int64_t) {}), &byte, 1), 0);
+    EXPECT_EQ(evl_http_server_add(server, stream), EVL_EBUSY);
+    EXPECT_EQ(evl_http_server_connections(server), 0);
+    evl_close(stream);
+    w.nowait();
+    EXPECT_EQ(dropped, 1);
+    ::close(ends[0]);
 }
 
 TEST(HttpdEnd, Aborted) {

@@ -61,7 +61,8 @@ enum {
     EVL_HTTP_SERVER_STREAM = 1 /* call the handler when the headers are there; it reads the body in pieces */
 };
 
-/* How to serve. Set struct_size and the rest to 0, then the wanted fields; 0 in a field is its default. */
+/* How to serve. Set struct_size and the rest to 0, then the wanted fields; 0 in a field is its default, and
+ * EVL_NEVER in a time is no limit. */
 typedef struct evl_http_server_options {
     uint32_t struct_size;
     uint32_t flags;            /* EVL_HTTP_SERVER_* */
