@@ -7,8 +7,10 @@
 static void close_down(evl_fiber *fiber, int64_t result) {
     fiber->killed = true; /* nothing waits from here on */
     fiber_drop_locals(fiber);
-    if (fiber->drop)
-        fiber->drop(fiber->arg);
+    evl_fn *drop = fiber->drop;
+    fiber->drop = NULL; /* it may leave by evl_fiber_exit, and this runs again */
+    if (drop)
+        drop(fiber->arg);
     (void)evl_op_close(&fiber->op);
     fiber->result = result;
     fiber->state = EVL_FIBER_DONE;

@@ -262,6 +262,26 @@ TEST(FiberJoin, IsAnOperationToo) {
     EXPECT_EQ(w.log(), "first second");
 }
 
+TEST(FiberSpawn, ItsDropRunsOnceThoughItExits) {
+    World w;
+    static int drops;
+    drops = 0;
+    evl_fiber_options o{};
+    o.struct_size = sizeof o;
+    o.drop = [](void *) {
+        drops++;
+        EXPECT_EQ(drops, 1);
+        if (drops < 3)
+            (void)evl_fiber_exit(7);
+    };
+    evl_fiber *fiber = nullptr;
+    EXPECT_EQ(evl_fiber_spawn(w.loop, [](void *) { return int64_t(1); }, nullptr, &o, &fiber), 0);
+    EXPECT_EQ(w.run(), EVL_RUN_DONE);
+    EXPECT_EQ(evl_fiber_result(fiber), 7);
+    EXPECT_EQ(drops, 1);
+    evl_fiber_unref(fiber);
+}
+
 // --- names, dumps, local values --------------------------------------------------------------------------
 
 TEST(FiberDump, SaysWhereEachWaits) {

@@ -3,6 +3,7 @@
  */
 #include "crowd.h"
 
+#include <limits.h>
 #include <netdb.h>
 #include <poll.h>
 #include <sys/select.h>
@@ -107,6 +108,14 @@ static void pipes(void) {
     struct timeval limit = {0, 5000};
     CHECK_EQ(select(ends[0] + 1, &set, NULL, NULL, &limit), 0);
     CHECK(!FD_ISSET(ends[0], &set));
+    struct timeval none = {-1, 0};
+    CHECK_EQ(select(ends[0] + 1, &set, NULL, NULL, &none), -1);
+    CHECK_EQ(errno, EINVAL);
+    feed(ends[1]);
+    struct timeval ever = {LONG_MAX / 1000, 0};
+    FD_SET(ends[0], &set);
+    CHECK_EQ(select(ends[0] + 1, &set, NULL, NULL, &ever), 1);
+    CHECK_EQ(read(ends[0], buf, sizeof buf), 5);
     CHECK_EQ(close(ends[1]), 0);
     CHECK_EQ(read(ends[0], buf, sizeof buf), 0);
     CHECK_EQ(close(ends[0]), 0);
@@ -205,6 +214,10 @@ static int64_t cancelled(void *arg) {
     CHECK_EQ(nanosleep(&t, &rest), -1);
     CHECK_EQ(errno, EINTR);
     CHECK(rest.tv_sec >= 9);
+    t.tv_sec = LONG_MAX; /* as sleep(1) has it for "infinity" */
+    CHECK_EQ(evl_fiber_cancel(evl_fiber_self()), 1);
+    CHECK_EQ(nanosleep(&t, &rest), -1);
+    CHECK_EQ(errno, EINTR);
     CHECK_EQ(evl_fiber_cancel(evl_fiber_self()), 1);
     CHECK_EQ(poll(&row, 1, -1), -1);
     CHECK_EQ(errno, EINTR);

@@ -39,6 +39,14 @@ bool blocking_in_fiber(const void *caller);
  * (SO_RCVTIMEO, SO_SNDTIMEO). 0: try again; -1 and errno: it must not wait, or the wait has failed. */
 int blocking_wait(int fd, uint32_t mask, int option);
 
+/* A time of the program's in nanoseconds: EVL_NEVER if it is longer than that can say, -1 if it is no time.
+ */
+static inline int64_t blocking_ns(int64_t seconds, int64_t ns) {
+    if (seconds < 0 || ns < 0 || ns >= EVL_SECOND)
+        return -1;
+    return seconds < EVL_NEVER / EVL_SECOND ? seconds * EVL_SECOND + ns : EVL_NEVER;
+}
+
 /* Sets errno to what an error of evloop's is for C programs; returns -1. */
 int blocking_fail(int64_t error);
 

@@ -126,14 +126,14 @@ BLOCKING_API int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t ro
     return poll_in_fiber(fds, n, timeout < 0 ? -1 : timeout * EVL_MS);
 }
 
-static int64_t in_ns(const struct timespec *t) {
-    return t ? (int64_t)t->tv_sec * EVL_SECOND + t->tv_nsec : -1;
-}
+/* -1: not a time, which the C library refuses. */
+static int64_t in_ns(const struct timespec *t) { return t ? blocking_ns(t->tv_sec, t->tv_nsec) : EVL_NEVER; }
 
 BLOCKING_API int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask) {
-    if (mask || !IN_FIBER())
+    int64_t ns = in_ns(timeout);
+    if (mask || ns < 0 || !IN_FIBER())
         return next_ppoll()(fds, n, timeout, mask);
-    return poll_in_fiber(fds, n, in_ns(timeout));
+    return poll_in_fiber(fds, n, ns);
 }
 
 /* --- select ----------------------------------------------------------------------------------- */
@@ -176,9 +176,19 @@ static int select_in_fiber(int n, fd_set *in, fd_set *out, fd_set *except, int64
     return found;
 }
 
+/* The microseconds may be more than a second of them. */
+static int64_t of_select(const struct timeval *t) {
+    const int64_t most = EVL_NEVER / EVL_SECOND, us = EVL_SECOND / EVL_US;
+    if (!t)
+        return EVL_NEVER;
+    return t->tv_sec >= most
+               ? EVL_NEVER
+               : blocking_ns(t->tv_sec < 0 ? -1 : t->tv_sec + t->tv_usec / us, t->tv_usec % us * EVL_US);
+}
+
 BLOCKING_API int select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout) {
-    if (!IN_FIBER())
+    int64_t ns = of_select(timeout);
+    if (ns < 0 || !IN_FIBER())
         return next_select()(n, in, out, except, timeout);
-    return select_in_fiber(n, in, out, except,
-                           timeout ? (int64_t)timeout->tv_sec * EVL_SECOND + timeout->tv_usec * EVL_US : -1);
+    return select_in_fiber(n, in, out, except, ns);
 }

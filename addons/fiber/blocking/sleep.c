@@ -34,15 +34,11 @@ static int nap(int64_t ns, struct timespec *left) {
     return EINTR;
 }
 
-static int64_t in_ns(const struct timespec *t) { return (int64_t)t->tv_sec * EVL_SECOND + t->tv_nsec; }
-
-static bool is_valid(const struct timespec *t) {
-    return t && t->tv_sec >= 0 && t->tv_sec < EVL_NEVER / EVL_SECOND && t->tv_nsec >= 0 &&
-           t->tv_nsec < EVL_SECOND;
-}
+/* -1: not a time. */
+static int64_t in_ns(const struct timespec *t) { return t ? blocking_ns(t->tv_sec, t->tv_nsec) : -1; }
 
 BLOCKING_API int nanosleep(const struct timespec *time, struct timespec *left) {
-    if (!is_valid(time) || !IN_FIBER())
+    if (in_ns(time) < 0 || !IN_FIBER())
         return next_nanosleep()(time, left);
     errno = nap(in_ns(time), left);
     return errno ? -1 : 0;
@@ -51,7 +47,7 @@ BLOCKING_API int nanosleep(const struct timespec *time, struct timespec *left) {
 BLOCKING_API int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time,
                                  struct timespec *left) {
     struct timespec now = {0, 0};
-    if (!is_valid(time) || !IN_FIBER() || clock_gettime(clock, &now) != 0)
+    if (in_ns(time) < 0 || !IN_FIBER() || clock_gettime(clock, &now) != 0)
         return next_clock_nanosleep()(clock, flags, time, left);
     if (!(flags & TIMER_ABSTIME))
         return nap(in_ns(time), left);
