@@ -40,7 +40,8 @@ static void hold(evl_held_fds *held, int fd) {
  * reading ends then. */
 static int keep_fds(evl_stream_handle *s, struct msghdr *msg) {
     evl_held_fds *held = s->more->held;
-    bool fit = fds_of(msg) <= (int)held->max - (int)held->count;
+    int came = fds_of(msg);
+    bool fit = came == 0 || came <= (int)held->max - (int)held->count;
     bool complete = (msg->msg_flags & MSG_CTRUNC) == 0;
     for (struct cmsghdr *head = CMSG_FIRSTHDR(msg); head; head = CMSG_NXTHDR(msg, head))
         for (int i = 0; i < fds_in(head); i++) {

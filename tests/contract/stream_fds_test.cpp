@@ -319,6 +319,18 @@ TEST(StreamFds, TheLimitMayBeRaisedAndLowered) {
     EXPECT_EQ(evl_stream_receive_fds(f.far, 1025), EVL_EINVAL);
 }
 
+TEST(StreamFds, BytesAloneComeWhateverIsHeld) {
+    World w;
+    Faces f(w, 2);
+    EXPECT_EQ(send_fds(f.link.s, "ab", {f.one.r, f.two.r}), 2);
+    EXPECT_EQ(f.read(2), "ab");
+    EXPECT_EQ(evl_stream_receive_fds(f.far, 1), 0) << "two are held";
+    EXPECT_EQ(write(f.link.s, "bytes"), 5);
+    EXPECT_EQ(f.read(5), "bytes");
+    EXPECT_EQ(info(f.far).error, 0);
+    EXPECT_EQ(f.take(), f.both());
+}
+
 // The kernel cuts a message short for which the process has no fds left.
 TEST(StreamFds, NoneLeftEndsReading) {
     Sys sys;
