@@ -96,9 +96,7 @@ static void on_timer(void *arg, int64_t n) {
             c->armed = c->deadline;
             (void)evl_timer_start_at(evl_lookup(c->loop, c->timer), c->armed, 0);
         }
-    } else if (c->held)
-        httpd_connection_close(c, EVL_ETIMEDOUT, true);
-    else if (c->begun)
+    } else if (c->held || c->begun)
         httpd_response_refuse(c, 408);
     else
         httpd_connection_close(c, EVL_ETIMEDOUT, false);

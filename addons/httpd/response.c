@@ -176,8 +176,10 @@ static bool add_head(httpd_connection *c, int status, int64_t length) {
     return good;
 }
 
+/* A connection that is lost comes before what was begun on it: one call that ends the exchange is enough,
+ * whichever it is, also when the server itself has refused the rest of a request. */
 static bool is_allowed(const httpd_connection *c, int32_t status) {
-    return c && c->held && !c->responding && status >= 200 && status <= 999;
+    return c && c->held && (!c->responding || !c->stream) && status >= 200 && status <= 999;
 }
 
 /* --- at once ---------------------------------------------------------------------------------- */
@@ -222,20 +224,22 @@ int32_t evl_http_exchange_begin(evl_http_exchange *c, int32_t status, int64_t le
     if (!is_allowed(c, status) || length < EVL_HTTP_CHUNKED)
         return EVL_EINVAL;
     if (!c->stream)
-        return fail(c, c->error);
-    if (!add_head(c, status, length))
-        return fail(c, EVL_ENOMEM);
-    int32_t rc = send_now(c);
-    return rc != 0 ? fail(c, rc) : 0;
+        return c->error;
+    int32_t rc = add_head(c, status, length) ? send_now(c) : EVL_ENOMEM;
+    if (rc != 0)
+        httpd_connection_close(c, rc, true);
+    return rc;
 }
 
 int64_t evl_http_exchange_write(evl_http_exchange *c, const void *data, size_t len) {
     char line[32];
     int32_t rc;
-    if (!c || !c->held || !c->responding || (!data && len != 0))
+    if (!c || !c->held || (!data && len != 0))
         return EVL_EINVAL;
     if (!c->stream)
         return c->error;
+    if (!c->responding)
+        return EVL_EINVAL;
     if (c->no_body || len == 0)
         return (int64_t)len;
     if (c->chunked) {
@@ -260,7 +264,7 @@ int32_t evl_http_exchange_drain(evl_http_exchange *c, evl_op *op) {
 }
 
 int32_t evl_http_exchange_end(evl_http_exchange *c) {
-    if (!c || !c->held || !c->responding)
+    if (!c || !c->held || (!c->responding && c->stream))
         return EVL_EINVAL;
     if (!c->stream)
         return fail(c, c->error);
@@ -364,15 +368,16 @@ void httpd_response_continue(httpd_connection *c) {
 void httpd_response_refuse(httpd_connection *c, int status) {
     char text[64];
     int n = snprintf(text, sizeof text, "%d %s\n", status, reason_of(status));
+    int32_t error = status == 408 ? EVL_ETIMEDOUT : EVL_EPROTO;
     if (c->responding) {
-        httpd_connection_close(c, EVL_EPROTO, true);
+        httpd_connection_close(c, error, true);
         return;
     }
     c->keep = c->own_date = c->head = false;
     httpd_bytes_clear(&c->lines);
     bool good = httpd_bytes_text(&c->lines, "Content-Type: text/plain\r\n") && add_head(c, status, n) &&
                 httpd_bytes_add(&c->out, text, (size_t)n);
-    httpd_connection_close(c, EVL_EPROTO, !good);
+    httpd_connection_close(c, error, !good);
 }
 
 /* --- other ends ------------------------------------------------------------------------------- */
@@ -380,11 +385,12 @@ void httpd_response_refuse(httpd_connection *c, int status) {
 int32_t evl_http_exchange_upgrade(evl_http_exchange *c, int32_t status, evl_stream **out) {
     if (out)
         *out = NULL;
-    if (!out || !c || !c->held || c->responding || !c->body_over ||
-        (status != 101 && (status < 200 || status > 299)))
+    if (!out || !c || !c->held || (status != 101 && (status < 200 || status > 299)))
         return EVL_EINVAL;
     if (!c->stream)
         return fail(c, c->error);
+    if (c->responding || !c->body_over)
+        return EVL_EINVAL;
     bool good = add_line(c, status) && httpd_bytes_add(&c->out, c->lines.data, c->lines.end) &&
                 (status != 101 || httpd_bytes_text(&c->out, "Connection: Upgrade\r\n")) &&
                 httpd_bytes_add(&c->out, "\r\n", 2);

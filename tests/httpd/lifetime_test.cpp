@@ -2,6 +2,7 @@
 #include "httpd.hpp"
 
 #include <cstdio>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -96,7 +97,7 @@ TEST(HttpdTime, SlowBodyBehindBackpressure) {
     EXPECT_EQ(got, 70000u);
     int64_t result = 0;
     EXPECT_EQ(evl_http_exchange_wait(x, w.op([&](int64_t n) { result = n; })), 0);
-    EXPECT_EQ(waited(w, client, 3 * sec), "");
+    EXPECT_EQ(status_of(waited(w, client, 3 * sec)), 408);
     EXPECT_EQ(result, EVL_ETIMEDOUT);
     EXPECT_TRUE(client.ended());
     evl_http_exchange_abort(x);
@@ -216,6 +217,69 @@ TEST(HttpdEnd, TheClientGoesInABody) {
     evl_http_exchange_abort(x);
     EXPECT_EQ(status_of(client.take()), 500);
     EXPECT_TRUE(client.ended());
+}
+
+TEST(HttpdEnd, RefusedWhileTheProgramHasTheExchange) {
+    struct Case {
+        const char *rest; // of a body in chunks
+        int status;
+        int32_t error;
+    };
+    for (const Case &row :
+         {Case{"zz\r\n", 400, EVL_EPROTO}, Case{"ff\r\n", 413, EVL_EPROTO}, Case{"", 408, EVL_ETIMEDOUT}}) {
+        for (const int how : {0, 1, 2, 3, 4}) { // each of those that end an exchange
+            World w;
+            evl_http_exchange *x = nullptr;
+            int64_t result = 0;
+            evl_op *op = w.op([&](int64_t n) { result = n; });
+            Server server(w, [&](evl_http_exchange *exchange) { x = exchange; },
+                          {.flags = EVL_HTTP_SERVER_STREAM, .max_body = 10, .body_timeout = 2 * sec});
+            Client client(server);
+            client.ask("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+            ASSERT_NE(x, nullptr);
+            EXPECT_EQ(evl_http_exchange_wait(x, op), 0);
+            std::string got = client.ask(row.rest);
+            got += waited(w, client, 3 * sec);
+            EXPECT_EQ(status_of(got), row.status);
+            EXPECT_TRUE(client.ended());
+            EXPECT_EQ(result, row.error);
+            evl_stream *stream = nullptr;
+            if (how == 0)
+                EXPECT_EQ(evl_http_exchange_respond(x, 200, "hi", 2), row.error);
+            else if (how == 1)
+                EXPECT_EQ(evl_http_exchange_end(x), row.error);
+            else if (how == 2)
+                EXPECT_EQ(evl_http_exchange_upgrade(x, 101, &stream), row.error);
+            else if (how == 3) {
+                const int file = ::open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+                EXPECT_EQ(evl_http_exchange_send_file(x, 200, file, 0, 0), row.error);
+                ::close(file);
+            } else
+                evl_http_exchange_abort(x);
+        }
+    }
+}
+
+TEST(HttpdEnd, BeginningEndsNothing) {
+    for (const bool end : {true, false}) {
+        World w;
+        evl_http_exchange *x = nullptr;
+        Server server(w, [&](evl_http_exchange *exchange) { x = exchange; });
+        Client client(server);
+        client.ask(get);
+        client.close();
+        for (int i = 0; i < 10; i++)
+            w.nowait();
+        EXPECT_EQ(evl_http_exchange_begin(x, 200, EVL_HTTP_CHUNKED), EVL_EPIPE);
+        for (int i = 0; i < 10; i++)
+            w.nowait();
+        EXPECT_EQ(evl_http_exchange_write(x, "a", 1), EVL_EPIPE);
+        EXPECT_EQ(evl_http_exchange_begin(x, 200, 5), EVL_EPIPE);
+        if (end)
+            EXPECT_EQ(evl_http_exchange_end(x), EVL_EPIPE);
+        else
+            EXPECT_EQ(evl_http_exchange_respond(x, 200, "late", 4), EVL_EPIPE);
+    }
 }
 
 TEST(HttpdEnd, TheHandlerClosesTheServer) {

@@ -154,7 +154,8 @@ EVL_HTTPD_API const char *evl_http_exchange_body(const evl_http_exchange *exchan
 
 /* Completes when there are bytes of the body to read: with their number, and 0 at its end. Above 64 KiB that
  * are not consumed nothing more is read from the client. Completes with the error when the client is lost,
- * and with EVL_EEOF when it ends before the body does. A client that waits for 100 Continue is sent it here.
+ * with EVL_EEOF when it ends before the body does, and with EVL_EPROTO or EVL_ETIMEDOUT when the server has
+ * refused the rest of the body (400, 413, 408). A client that waits for 100 Continue is sent it here.
  * Errors:
  * - EVL_EBUSY: the operation is active.
  * @since 0.1 */
@@ -181,8 +182,11 @@ EVL_HTTPD_API evl_stream *evl_http_exchange_stream(const evl_http_exchange *exch
  * - EVL_EPIPE, EVL_ECONNRESET and the like: the client is gone. What ends an exchange has ended it.
  * - EVL_ECLOSED: the server was closed. Likewise.
  * - EVL_ENOMEM: out of memory. The connection is closed. Likewise.
+ * - EVL_EPROTO, EVL_ETIMEDOUT: the server has refused the rest of the request itself. Likewise.
  * - EVL_EINVAL: an argument that is not allowed, or a response that was begun already. Nothing has happened.
- */
+ *
+ * evl_http_exchange_begin and _write end no exchange: after an error of theirs one of the calls that do is
+ * still to be made. It may be any of them. */
 
 /* Adds a header to the response; after evl_http_exchange_begin with chunks, a trailer. "Connection: close"
  * closes the connection behind the response. Date is added unless it is given here. Errors: those of all, and
