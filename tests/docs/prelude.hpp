@@ -4,6 +4,7 @@
 #include <evloop/fiber.hpp>
 #include <evloop/file.hpp>
 #include <evloop/http.hpp>
+#include <evloop/http_server.hpp>
 #include <evloop/local.hpp>
 #include <evloop/operation.hpp>
 #include <evloop/path.hpp>
