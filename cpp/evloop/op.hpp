@@ -101,7 +101,7 @@ class [[nodiscard("co_await it")]] op_awaitable : public detail::awaiting {
 
 #if EVLOOP_EXCEPTIONS
     std::exception_ptr exception_of_self() noexcept {
-        if constexpr (requires { self().exception(task_->result); })
+        if constexpr (requires { &Self::exception; }) // one with other parameters does not compile
             return self().exception(task_->result);
         else
             return nullptr;

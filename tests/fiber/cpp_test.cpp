@@ -166,13 +166,15 @@ TEST(FiberCpp, IsAwaitedByCoroutines) {
         evloop::fiber bad(loop, [] { throw std::runtime_error("bad"); });
         evloop::fiber killed(loop, [] { evloop::this_fiber::sleep(1h); });
         EXPECT_EQ(co_await good, "good");
-        bool thrown = false;
-        try {
-            co_await bad;
-        } catch (const std::runtime_error &) {
-            thrown = true;
-        }
-        EXPECT_TRUE(thrown);
+        std::string what; // std::system_error is a std::runtime_error, too
+        for (int times = 0; times < 2; times++)
+            try {
+                co_await bad;
+            } catch (const std::runtime_error &error) {
+                what += error.what();
+            }
+        EXPECT_EQ(what, "badbad");
+        EXPECT_TRUE(bad.done());
         killed.kill();
         bool cancelled = false;
         try {
@@ -181,6 +183,37 @@ TEST(FiberCpp, IsAwaitedByCoroutines) {
             cancelled = true;
         }
         EXPECT_TRUE(cancelled);
+    };
+    evloop::run(main());
+}
+
+TEST(FiberCpp, WhatAFiberThrowsFailsAGather) {
+    auto main = []() -> task<> {
+        evloop::fiber bad(evloop::this_loop(), []() -> int {
+            evloop::this_fiber::sleep(1ms);
+            throw std::invalid_argument("bad");
+        });
+        bool thrown = false;
+        try {
+            co_await evloop::gather(bad, evloop::sleep(1h));
+        } catch (const std::invalid_argument &) {
+            thrown = true;
+        }
+        EXPECT_TRUE(thrown);
+    };
+    evloop::run(main());
+}
+
+TEST(FiberCpp, AnEmptyOneIsDoneAndCannotBeAwaited) {
+    auto main = []() -> task<> {
+        evloop::fiber number(evloop::this_loop(), [] { return 1; });
+        evloop::fiber moved_to = std::move(number);
+        EXPECT_TRUE(number.done());
+        EXPECT_FALSE(moved_to.done());
+        EXPECT_FALSE(number.cancel());
+        const auto awaited = co_await evloop::as_result(number);
+        EXPECT_EQ(awaited.code(), EVL_EINVAL);
+        EXPECT_EQ(co_await moved_to, 1);
     };
     evloop::run(main());
 }

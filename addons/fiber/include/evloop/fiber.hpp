@@ -90,8 +90,8 @@ class [[nodiscard("co_await it")]] fiber_awaitable : public op_awaitable<fiber_a
     std::int32_t start(evl_loop *, evl_op *op) noexcept { return evl_fiber_wait(fiber_, op); }
     // Likewise.
     std::int64_t settle(std::int64_t) noexcept { return evl_fiber_result(fiber_); }
-    // Likewise.
-    std::exception_ptr exception() noexcept { return end_->error; }
+    // Likewise. Of the fiber; not of a wait that has ended by itself.
+    std::exception_ptr exception(std::int64_t waited) noexcept { return waited < 0 ? nullptr : end_->error; }
     // Likewise.
     T finish(std::int64_t result) { return end_->take(result); }
 
@@ -152,7 +152,8 @@ class [[nodiscard("the fiber is killed with it: keep it, or detach() it")]] fibe
     // The same in a coroutine.
     auto operator co_await() const noexcept { return fiber_awaitable<T>(fiber_, end_); }
 
-    bool done() const noexcept { return evl_fiber_state(fiber_) == EVL_FIBER_DONE; }
+    // Whether it has ended; also true of one that has been moved from, or detached.
+    bool done() const noexcept { return !fiber_ || evl_fiber_state(fiber_) == EVL_FIBER_DONE; }
     // Asks it to end: its wait throws `cancelled`. False: it has ended.
     bool cancel() noexcept { return evl_fiber_cancel(fiber_) == 1; }
     // Every wait of it throws `cancelled` from now on. False: it has ended.
