@@ -16,7 +16,7 @@ static void stalled(void *arg, int64_t n) {
 void http_touch(evl_http_request *r) {
     evl_loop *loop = r->session->loop;
     if (r->stall_ns != 0)
-        (void)evl_timer_start_at(evl_lookup(loop, r->stall), evl_now(loop) + r->stall_ns, 0);
+        (void)evl_timer_start_in(evl_lookup(loop, r->stall), r->stall_ns, 0);
 }
 
 /* The program has to read or to write. */

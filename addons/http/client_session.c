@@ -27,6 +27,8 @@ enum { KNOWN = EVL_HTTP_COOKIES | EVL_HTTP_INSECURE | EVL_HTTP_1_ONLY | EVL_HTTP
 static int32_t check(const evl_http_session_options *o) {
     if (o->struct_size < sizeof *o || o->flags & ~(uint32_t)KNOWN || o->reserved != 0)
         return EVL_EINVAL;
+    if (o->user_agent && strpbrk(o->user_agent, "\r\n")) /* another header would begin there */
+        return EVL_EINVAL;
     return o->connect_timeout_ns < 0 || o->stall_timeout_ns < 0 || o->timeout_ns < 0 ? EVL_EINVAL : 0;
 }
 

@@ -48,6 +48,27 @@ TEST(HttpFetch, AConnectionIsUsedAgain) {
     EXPECT_EQ(server.connections(), 1);
 }
 
+TEST(HttpFetch, TheLongestTimes) {
+    Server server(each([](const std::string &) { return response("here"); }));
+    World w(real);
+    Session session(w);
+    constexpr int64_t most = EVL_NEVER - 1;
+    Fetch f(w, session, What{.url = server.url(), .connect = most, .stall = most, .total = most});
+    EXPECT_EQ(f.run(), 200);
+}
+
+// A line end in it would begin another header.
+TEST(HttpFetch, AUserAgentIsOneLine) {
+    World w(real);
+    evl_http_session *session = nullptr;
+    evl_http_session_options options{};
+    options.struct_size = sizeof options;
+    options.user_agent = "tests\r\nX-More: 1";
+    EXPECT_EQ(evl_http_session_new(w.loop, &options, &session), EVL_EINVAL);
+    EXPECT_EQ(session, nullptr);
+    evl_http_session_close(session);
+}
+
 TEST(HttpFetch, Refused) {
     uint16_t port = Server([](Peer &) {}).port();
     World w(real);

@@ -85,7 +85,8 @@ typedef struct evl_http_session_options {
 
 /* Makes a session. options may be NULL.
  * Errors:
- * - EVL_EINVAL: a NULL pointer, struct_size too small, an unknown flag, or a negative time.
+ * - EVL_EINVAL: a NULL pointer, struct_size too small, an unknown flag, a negative time, or a line end in
+ *   user_agent.
  * - EVL_ENOMEM: out of memory.
  * @since 0.1 */
 EVL_HTTP_API int32_t evl_http_session_new(evl_loop *loop, const evl_http_session_options *options,
