@@ -54,11 +54,19 @@ static int32_t first_over(evl_op *const *ops, int32_t n) {
     return -1;
 }
 
+/* Of a list of NULLs nothing would ever be over. */
+static bool has_any(evl_op *const *ops, int32_t n) {
+    for (int32_t i = 0; i < n; i++)
+        if (ops[i])
+            return true;
+    return false;
+}
+
 int32_t evl_await_any(evl_op *const *ops, int32_t n) {
     evl_fiber *self = fiber_now;
     if (!self)
         return EVL_EPERM;
-    if (!ops || n < 1)
+    if (!ops || !has_any(ops, n))
         return EVL_EINVAL;
     int32_t over = first_over(ops, n);
     if (over >= 0)

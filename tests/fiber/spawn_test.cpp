@@ -139,6 +139,8 @@ TEST(FiberSpawn, AwaitsAnyOfSeveral) {
         EXPECT_EQ(evl_await_any(both, 3), 2);
         EXPECT_EQ(evl_await_any(both, 1 + 1 - 1), 0);
         EXPECT_EQ(evl_await_any(both, 0), EVL_EINVAL);
+        both[0] = both[2] = nullptr;
+        EXPECT_EQ(evl_await_any(both, 3), EVL_EINVAL) << "the end of a loop that leaves out what is over";
         w.note("done");
         return 0;
     });

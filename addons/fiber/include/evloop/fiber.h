@@ -163,7 +163,7 @@ EVL_FIBER_API int64_t evl_await(evl_op *op);
  * left out. If the fiber is cancelled, this returns EVL_ECANCELED, and all go on.
  * Errors:
  * - EVL_EPERM: called outside of a fiber.
- * - EVL_EINVAL: a NULL pointer, or n is less than 1.
+ * - EVL_EINVAL: a NULL pointer, or nothing in the list.
  * @since 0.1 */
 EVL_FIBER_API int32_t evl_await_any(evl_op *const *ops, int32_t n);
 
@@ -308,8 +308,8 @@ EVL_FIBER_API int32_t evl_fiber_new(evl_loop *loop, evl_fiber_fn *fn, const evl_
 
 /* Switches to a fiber at once and gives it a value, which its own switch receives. Returns 0 when something
  * switches back, with the value it gave in *received; received may be NULL. NULL as target is the program's
- * own stack, if that has switched. A call that returns EVL_EINPROGRESS received nothing: the fibers now wait
- * for their loop, and the program's stack may run it.
+ * own stack, if that has switched. What switches to itself receives its own value. A call that returns
+ * EVL_EINPROGRESS received nothing: the fibers now wait for their loop, and the program's stack may run it.
  *
  * A fiber that has switched away is PARKED, and only a switch, a throw or a kill lets it go on.
  * Errors:
