@@ -99,7 +99,7 @@ static void on_connection(void *arg, int64_t n) {
 }
 
 int32_t evl_http_server_serve(evl_http_server *s, evl_server *listener) {
-    if (!s || !listener)
+    if (!s || !listener || evl_loop_of(listener) != s->loop)
         return EVL_EINVAL;
     if (s->stopping)
         return EVL_ECLOSED;
@@ -117,7 +117,7 @@ int32_t evl_http_server_serve(evl_http_server *s, evl_server *listener) {
 }
 
 int32_t evl_http_server_add(evl_http_server *s, evl_stream *stream) {
-    if (!s || !stream)
+    if (!s || !stream || evl_loop_of(stream) != s->loop)
         return EVL_EINVAL;
     if (s->stopping)
         return EVL_ECLOSED;

@@ -361,6 +361,22 @@ TEST(HttpdEnd, Aborted) {
     evl_http_exchange_abort(nullptr);
 }
 
+TEST(HttpdEnd, OfAnotherLoop) {
+    World w, other;
+    Server server(w, echo);
+    evl_server *listener = nullptr;
+    evl_stream *stream = nullptr;
+    int ends[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+    ASSERT_EQ(evl_stream_open(other.loop, ends[0], 0, &stream), 0);
+    ASSERT_EQ(evl_server_listen(other.loop, "127.0.0.1", "0", nullptr, &listener), 0);
+    EXPECT_EQ(evl_http_server_serve(server, listener), EVL_EINVAL);
+    EXPECT_EQ(evl_http_server_add(server, stream), EVL_EINVAL);
+    EXPECT_EQ(evl_close(listener), 0) << "it is still the caller's";
+    EXPECT_EQ(evl_close(stream), 0);
+    ::close(ends[1]);
+}
+
 TEST(HttpdEnd, Gracefully) {
     World w;
     evl_http_exchange *x = nullptr;

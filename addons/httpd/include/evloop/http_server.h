@@ -89,6 +89,7 @@ EVL_HTTPD_API int32_t evl_http_server_new(evl_loop *loop, const evl_http_server_
 /* Serves what a server (server.h) accepts. The listener is taken over: it is closed with the HTTP server.
  * There may be several.
  * Errors, after which the listener is still the caller's:
+ * - EVL_EINVAL: a NULL pointer, or a listener of another loop.
  * - EVL_ECLOSED: the HTTP server was stopped, or the listener.
  * - EVL_ENOMEM: out of memory.
  * @since 0.1 */
@@ -96,6 +97,7 @@ EVL_HTTPD_API int32_t evl_http_server_serve(evl_http_server *server, evl_server 
 
 /* Serves a connection that exists: of a socketpair, of libevloop-tls. The stream is taken over. Bytes that
  * lie unread in it are read first. Errors, after which the stream is still the caller's:
+ * - EVL_EINVAL: a NULL pointer, or a stream of another loop.
  * - EVL_ECLOSED: the server was stopped.
  * - EVL_EBUSY: a read of it is pending.
  * - EVL_ENOMEM: out of memory.
