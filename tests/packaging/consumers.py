@@ -63,6 +63,10 @@ def by_pkg_config_static():
         sys.exit("Libs.private does not name the threads")
     # pkg-config leaves the choice of the file to the linker: all of the program is static, as in a musl build.
     run(CC, "-static", HERE / "consumer.c", "-o", work / "consumer", *flags, env=env)
+    if (prefix(scratch, "cmake") / "lib" / "libevloop-httpd.a").exists():  # C++ inside, which the C compiler does not link
+        _, flags = pkg_config("cmake", "--static", package="libevloop-httpd")
+        run(CC, "-static", HERE / "consumer_httpd.c", "-o", work / "consumer_httpd", *flags, env=env)
+        run(work / "consumer_httpd")
     return work / "consumer"
 
 
