@@ -180,8 +180,9 @@ EVL_HTTP_API void evl_http_request_free(evl_http_request *request);
  * @since 0.1 */
 EVL_HTTP_API int32_t evl_http_fetch(evl_http_request *request, evl_op *op);
 
-/* Ends a fetch that is under way: what waits for it completes with EVL_ECANCELED. What has come stays. One
- * that is over is left as it is. @since 0.1 */
+/* Ends a fetch that is under way: what waits for it completes with EVL_ECANCELED. What has come stays, and
+ * evl_http_wait reports it until it is consumed, and EVL_ECANCELED behind it. One that is over is left as it
+ * is. @since 0.1 */
 EVL_HTTP_API void evl_http_abort(evl_http_request *request);
 
 /* --- the body of a response --- */

@@ -181,7 +181,8 @@ EVL_HTTPD_API evl_stream *evl_http_exchange_stream(const evl_http_exchange *exch
 /* --- the response ---
  *
  * Errors of all functions of the response:
- * - EVL_EPIPE, EVL_ECONNRESET and the like: the client is gone. What ends an exchange has ended it.
+ * - EVL_EPIPE, EVL_ECONNRESET and the like: the client is gone. A call that ends exchanges has ended this
+ * one.
  * - EVL_ECLOSED: the server was closed. Likewise.
  * - EVL_ENOMEM: out of memory. The connection is closed. Likewise.
  * - EVL_EPROTO, EVL_ETIMEDOUT: the server has refused the rest of the request itself. Likewise.
@@ -190,8 +191,9 @@ EVL_HTTPD_API evl_stream *evl_http_exchange_stream(const evl_http_exchange *exch
  * evl_http_exchange_begin and _write end no exchange: after an error of theirs one of the calls that do is
  * still to be made. It may be any of them. */
 
-/* Adds a header to the response; after evl_http_exchange_begin with chunks, a trailer. "Connection: close"
- * closes the connection behind the response. Date is added unless it is given here. Errors: those of all, and
+/* Adds a header to the response; after evl_http_exchange_begin with chunks, a trailer. Ends no exchange.
+ * "Connection: close" closes the connection behind the response. Date is added unless it is given here.
+ * Errors: those of all, and
  * - EVL_EINVAL: no name of a header; a value with a line end or another control character; Content-Length,
  *   Transfer-Encoding and other uses of Connection, which are the server's.
  * @since 0.1 */
