@@ -193,12 +193,34 @@ static void sleeps(void) {
     freeaddrinfo(list);
 }
 
+static uint64_t passes_so_far(void) {
+    evl_metrics m = {.struct_size = sizeof m};
+    CHECK_EQ(evl_loop_metrics(evl_fiber_loop(NULL), &m), 0);
+    return m.passes;
+}
+
+/* What is readable and not asked about does not keep the loop busy. */
+static void idle_poll(void) {
+    int ends[2];
+    CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
+    CHECK_EQ(write(ends[1], "x", 1), 1);
+    struct pollfd row = {ends[0], 0, 0};
+    uint64_t before = passes_so_far();
+    CHECK_EQ(poll(&row, 1, 50), 0);
+    CHECK(passes_so_far() - before < 300); /* the ticker's are 50 */
+    CHECK_EQ(close(ends[1]), 0);
+    CHECK_EQ(poll(&row, 1, -1), 1);
+    CHECK_EQ(row.revents, POLLHUP);
+    CHECK_EQ(close(ends[0]), 0);
+}
+
 static int64_t main_fiber(void *arg) {
     (void)arg;
     (void)others_ran();
     sockets();
     pipes();
     sleeps();
+    idle_poll();
     big_writes();
     connections();
     done = true;

@@ -16,6 +16,7 @@ NEXT(select_fn *, select)
 poll_fn *blocking_next_poll(void) { return next_poll(); }
 
 enum { FEW = 8 };
+#define LOOK_EVERY (10 * EVL_MS)
 
 /* The operations of one call: one for each fd, and a sleep. If the fiber is killed they end as its cleanup.
  */
@@ -59,23 +60,30 @@ static evl_op *add(waits *w) {
     return op;
 }
 
+/* 0: for hang-ups and the like alone, which the loop reports with input only. */
 static uint32_t mask_of(short events) {
     uint32_t mask = 0;
-    if (events & (POLLIN | POLLRDNORM | POLLRDHUP))
+    if (events & (POLLIN | POLLRDNORM))
         mask |= EVL_READ;
     if (events & (POLLOUT | POLLWRNORM))
         mask |= EVL_WRITE;
     if ((events & POLLPRI) && (evl_backend_caps(evl_fiber_loop(NULL)) & EVL_CAP_PRI))
         mask |= EVL_PRI;
-    return mask ? mask : EVL_READ;
+    return mask;
 }
 
+/* Input that is there and not asked about would end every wait: instead such fds are looked at now and then.
+ */
 static int32_t start(waits *w, const struct pollfd *fds, nfds_t n, int64_t until) {
     evl_loop *loop = evl_fiber_loop(NULL);
+    int64_t look = evl_time(loop) + LOOK_EVERY;
     for (nfds_t i = 0; i < n; i++) {
-        if (fds[i].fd < 0)
+        uint32_t mask = mask_of(fds[i].events);
+        if (fds[i].fd >= 0 && mask == 0)
+            until = until < look ? until : look;
+        if (fds[i].fd < 0 || mask == 0)
             continue;
-        int32_t rc = evl_wait_fd(loop, add(w), fds[i].fd, mask_of(fds[i].events));
+        int32_t rc = evl_wait_fd(loop, add(w), fds[i].fd, mask);
         if (rc < 0)
             return rc;
     }
