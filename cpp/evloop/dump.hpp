@@ -1,5 +1,5 @@
 // evloop/dump.hpp - the tree of tasks as text: what each waits for, where, and since when. For debuggers and
-// for signals that ask a program what it is doing.
+// for signals that ask a program what it is doing. Not part of evloop.hpp.
 //
 // In a debugger, in a program that hangs: `call evloop_dump_tasks()`.
 #pragma once

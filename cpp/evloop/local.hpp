@@ -1,4 +1,5 @@
-// evloop/local.hpp - values that a task has, and the tasks that it spawns get: contextvars.
+// evloop/local.hpp - values that a task has, and the tasks that it spawns get: contextvars. Not part
+// of evloop.hpp.
 //
 //     static evloop::task_local<std::string> request_id; // or global
 //

@@ -1,4 +1,4 @@
-// evloop/path.hpp - watched paths: with a function, or awaited.
+// evloop/path.hpp - watched paths: with a function, or awaited. Not part of evloop.hpp.
 //
 //     evloop::path_changes config("/etc/app.conf");
 //     while (std::uint32_t what = co_await config.next())

@@ -1,4 +1,4 @@
-// evloop/process.hpp - child processes.
+// evloop/process.hpp - child processes. Not part of evloop.hpp.
 //
 //     evloop::process sort = evloop::start_process({"sort", "-n"}, {.in = evloop::stdio::pipe_to,
 //                                                                   .out = evloop::stdio::pipe_from});

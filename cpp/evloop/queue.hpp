@@ -131,16 +131,24 @@ class queue : public detail::owned<evl_queue, evl_queue_free>, public detail::fo
     // 0, or EVL_ERANGE when it was said too often.
     std::int32_t task_done() noexcept { return evl_queue_task_done(c()); }
     // Puts end with EVL_ESHUTDOWN from now on, gets when nothing is left; `immediate` drops what is left.
-    void shutdown(bool immediate = false) noexcept { (void)evl_queue_shutdown(c(), immediate ? 1 : 0); }
+    void shutdown(bool immediate = false) noexcept {
+        ended_ = true;
+        (void)evl_queue_shutdown(c(), immediate ? 1 : 0);
+    }
     std::size_t size() const noexcept { return detail::number<std::size_t>(evl_queue_size(c())); }
 
     // As shutdown(), and what waits, or comes when nothing is left, fails with this error instead. 0, or
-    // EVL_EINVAL when it is none.
-    std::int32_t fail(std::int32_t code) noexcept { return evl_queue_fail(c(), code, 0); }
+    // EVL_EINVAL when it is none. Of this and both shutdown() the first call counts.
+    std::int32_t fail(std::int32_t code) noexcept {
+        const std::int32_t rc = evl_queue_fail(c(), code, 0);
+        ended_ = ended_ || rc == 0;
+        return rc;
+    }
 #if EVLOOP_EXCEPTIONS
-    // As shutdown(): what is in it is still got, and then get throws this exception. The first one counts.
+    // As shutdown(): what is in it is still got, and then get throws this exception. One that has ended stays
+    // as it is.
     void shutdown(std::exception_ptr error) noexcept {
-        if (!error_)
+        if (!ended_)
             error_ = std::move(error);
         shutdown();
     }
@@ -179,6 +187,7 @@ class queue : public detail::owned<evl_queue, evl_queue_free>, public detail::fo
     }
     static void drop(void *item) noexcept { detail::object_end(static_cast<T *>(item)); }
 
+    bool ended_ = false; // with what C has, or with the exception
 #if EVLOOP_EXCEPTIONS
     std::exception_ptr error_; // what it was shut down with
 #endif

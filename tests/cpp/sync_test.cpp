@@ -669,6 +669,14 @@ TEST(Sync, AQueueGivesTheNextUntilItEnds) {
         EXPECT_EQ(end.code(), EVL_EIO);
         EXPECT_EQ(failed.try_get().code(), EVL_EIO);
 
+        failed.shutdown(std::make_exception_ptr(Error("too late")));
+        const auto still = co_await as_result(failed.next());
+        EXPECT_EQ(still.code(), EVL_EIO);
+
+        queue->shutdown(std::make_exception_ptr(Error("too late")));
+        const auto still_none = co_await queue->next();
+        EXPECT_FALSE(still_none) << "it had ended well";
+        queue = std::make_unique<evloop::queue<std::unique_ptr<int>>>(1);
         queue->shutdown(std::make_exception_ptr(Error("broken")));
         const std::string broken = co_await how(queue->next());
         EXPECT_EQ(broken, "broken");
