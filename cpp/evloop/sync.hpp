@@ -250,7 +250,8 @@ class condition : public detail::owned<evl_condition, evl_condition_free>,
 
     // Releases the lock, waits to be notified, and has the lock again when it ends, also when it is
     // cancelled or the condition is destroyed. Errors: EVL_EPERM when the lock is not held; EVL_ECLOSED when
-    // the condition has been destroyed, or the lock, which it then does not have.
+    // the condition has been destroyed, or the lock, which it then does not have. Where the lock alone is
+    // destroyed, who has not been notified hears of it when the condition is destroyed: destroy both.
     detail::attempt<void> wait() { return wait_on(reference(*this)); }
     // Until ready() holds.
     template <class Ready>
