@@ -151,7 +151,8 @@ class response {
     // Removes bytes from the front of the body.
     void consume(std::size_t n) const noexcept { (void)evl_http_consume(request_, n); }
 #if EVLOOP_EXCEPTIONS
-    // The rest of the body, piece by piece. This object has to stay.
+    // The rest of the body, piece by piece, of a response of open(); that of get() has its body() already,
+    // and fails with EVL_EINVAL. This object has to stay.
     async_generator<std::string> pieces() const { return pieces_of(request_); }
 #endif
     // Ends a fetch that is under way.
