@@ -198,8 +198,8 @@ static gboolean detach_here(gpointer arg) {
 static void detached_in_a_source(void) {
     begin();
     add(g_timeout_source_new(1), detach_here, NULL);
+    g_main_context_unref(context); /* the other reference is the adapter's, and goes there */
     CHECK_EQ(evl_loop_run(loop, EVL_RUN_DEFAULT), EVL_RUN_DONE); /* nothing keeps it */
-    g_main_context_unref(context);
     close_loop(loop);
 }
 

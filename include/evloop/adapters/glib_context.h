@@ -26,9 +26,13 @@ typedef struct evl_glib_context {
     int busy, prepared, detached;
 } evl_glib_context;
 
+/* GLib may be inside the context until here, and this reference may be the last one. */
 static inline void evl_glib_context_leave(evl_glib_context *c) {
-    if (--c->busy == 0 && c->detached)
-        g_free(c);
+    if (--c->busy != 0 || !c->detached)
+        return;
+    g_main_context_release(c->context);
+    g_main_context_unref(c->context);
+    g_free(c);
 }
 
 /* Something has come for GLib: what it is says a look at its fds. */
@@ -54,10 +58,8 @@ static inline void evl_glib_context_ready(void *arg, int64_t mask) {
 }
 
 static inline void evl_glib_context_unwatch(evl_glib_context *c) {
-    for (gint i = 0; i < c->n; i++) {
+    for (gint i = 0; i < c->n; i++)
         (void)evl_close(c->ios[i]);
-        (void)evl_fd_closing(c->loop, c->fds[i].fd);
-    }
     c->n = 0;
 }
 
@@ -113,8 +115,6 @@ static inline void evl_glib_context_detach(evl_glib_context *c) {
     evl_glib_context_unwatch(c);
     (void)evl_close(c->hook);
     (void)evl_close(c->timer);
-    g_main_context_release(c->context);
-    g_main_context_unref(c->context);
     evl_loop_unref(c->loop);
     g_free(c->fds);
     g_free(c->ios);

@@ -3,14 +3,17 @@
  *     static void done(void *arg, int64_t state) {
  *         evl_future *query = (evl_future *)arg;
  *         void *result;
- *         if (evl_future_pointer(query, &result) == 0 && PQresultStatus((PGresult *)result) ==
- * PGRES_TUPLES_OK) puts(PQgetvalue((PGresult *)result, 0, 0)); evl_future_unref(query);
+ *         if (evl_future_pointer(query, &result) == 0 &&
+ *             PQresultStatus((PGresult *)result) == PGRES_TUPLES_OK)
+ *             puts(PQgetvalue((PGresult *)result, 0, 0));
+ *         evl_future_unref(query);
  *     }
  *
  *     const char *values[] = {"7"};
  *     evl_pq_connect(loop, "dbname=app", NULL, &pq);
- *     evl_pq_query(pq, "select name from users where id = $1", 1, values, &query); // need not be connected
- * yet evl_future_on_done(query, done, query);
+ *     // It need not be connected yet.
+ *     evl_pq_query(pq, "select name from users where id = $1", 1, values, &query);
+ *     evl_future_on_done(query, done, query);
  *
  * As every future (evloop/future.h) a query can be waited for with a time limit, combined with others, and
  * cancelled. Only this header: link libpq and evloop. */
@@ -133,14 +136,14 @@ static inline void evl_pq_leave(evl_pq *pq) {
         free(pq);
 }
 
-static inline void evl_pq_tell(evl_pq *pq) {
+static inline void evl_pq_notified(evl_pq *pq) {
     PGnotify *notify;
     while (!pq->closed && pq->notify && (notify = PQnotifies(pq->conn)) != NULL)
         pq->notify(pq->notify_arg, notify);
 }
 
-/* What is to be done next: sends, and says what to wait for. An idle connection that nobody listens to keeps
- * no loop alive, but notices its end. */
+/* What is to be done next: sends, and says what to wait for. An idle connection without a function for
+ * notifications keeps no loop alive, but notices its end. */
 static inline void evl_pq_go_on(evl_pq *pq) {
     int32_t rc = evl_pq_send(pq);
     int flushed = rc == 0 ? PQflush(pq->conn) : 0;
@@ -168,8 +171,8 @@ static inline void evl_pq_ready(void *arg, int64_t mask) {
         return;
     }
     pq->busy++;
-    evl_pq_tell(pq);
-    if (!pq->closed)
+    evl_pq_notified(pq);
+    if (pq->io) /* it may be lost or closed by now */
         evl_pq_go_on(pq);
     evl_pq_leave(pq);
 }
@@ -303,7 +306,7 @@ static inline int32_t evl_pq_query(evl_pq *pq, const char *sql, int n, const cha
     *out = evl_future_ref(r->future);
     *pq->last = r;
     pq->last = &r->next;
-    if (pq->io && !pq->sent)
+    if (pq->io && !pq->sent && !pq->busy)
         evl_pq_go_on(pq);
     return 0;
 }

@@ -26,16 +26,16 @@ namespace http {
 
 // evl_http_server_options, for designated initializers; 0 is the default.
 struct server_options {
-    std::uint32_t flags = 0; // EVL_HTTP_SERVER_STREAM
-    std::uint32_t max_header_bytes = 0;
-    std::uint32_t max_headers = 0;
-    std::uint64_t max_body = 0;
-    std::uint32_t max_requests = 0;    // of one connection
-    std::uint32_t max_connections = 0; // at a time
-    std::chrono::nanoseconds header_timeout{0};
-    std::chrono::nanoseconds body_timeout{0};
-    std::chrono::nanoseconds idle_timeout{0};
-    std::chrono::nanoseconds write_timeout{0};
+    std::uint32_t flags = 0;                    // EVL_HTTP_SERVER_STREAM
+    std::uint32_t max_header_bytes = 0;         // of a request's line and headers; 16 KiB
+    std::uint32_t max_headers = 0;              // how many; 100
+    std::uint64_t max_body = 0;                 // bytes; 1 MiB
+    std::uint32_t max_requests = 0;             // of one connection; no limit
+    std::uint32_t max_connections = 0;          // at a time; no limit
+    std::chrono::nanoseconds header_timeout{0}; // to the end of the headers; 10 s
+    std::chrono::nanoseconds body_timeout{0};   // without a byte of a body that is being read; 30 s
+    std::chrono::nanoseconds idle_timeout{0};   // between requests; 60 s
+    std::chrono::nanoseconds write_timeout{0};  // without a byte that the client takes; 30 s
 };
 
 // Awaits the next bytes of a request's body: how many there are, 0 at its end.
@@ -106,7 +106,9 @@ class exchange {
     explicit operator bool() const noexcept { return exchange_ != nullptr; }
     evl_http_exchange *c() const noexcept { return exchange_; }
 
+    // As "GET".
     std::string_view method() const noexcept { return evl_http_exchange_method(exchange_); }
+    // As "/path?query".
     std::string_view target() const noexcept { return evl_http_exchange_target(exchange_); }
     // The first header with this name, in any case; empty: there is none.
     std::string_view header(const char *field) const noexcept {
